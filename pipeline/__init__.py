@@ -1,0 +1,1 @@
+"""The TFX pipeline around `wseg_tf`, and its command line."""
