@@ -1,0 +1,181 @@
+"""Typed configuration: dataclasses filled from YAML and overrides.
+
+A configuration is a plain dataclass, so its fields, types and defaults are
+read in one place; `load` fills it strictly and explains what does not fit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, TypeVar, cast
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+Configuration = TypeVar("Configuration")
+
+
+class ConfigurationError(ValueError):
+    """A configuration that cannot be used; its message is one sentence."""
+
+
+def load(
+    schema: type[Configuration],
+    text: str,
+    source: str,
+    overrides: Sequence[str] = (),
+) -> Configuration:
+    """Fills a dataclass from YAML text and `key=value` overrides.
+
+    Args:
+        schema: A dataclass; nested dataclasses and lists of them are allowed.
+        text: YAML; keys must be fields of `schema`.
+        source: Name of the file the text came from, for error messages.
+        overrides: Dotted assignments applied last, e.g.
+            `"training.batch=4"`; lists are indexed, e.g. `"stages.0.epochs=1"`.
+
+    Returns:
+        An instance of `schema`.
+
+    Raises:
+        ConfigurationError: If a key is unknown, a value has the wrong type or
+            a required value is missing; names the file and the key.
+
+    Example:
+
+    >>> @dataclasses.dataclass
+    ... class Camera:
+    ...     height: int = 360
+    >>> load(Camera, "height: 180", "camera.yaml")
+    Camera(height=180)
+    >>> load(Camera, "hieght: 180", "camera.yaml")
+    Traceback (most recent call last):
+        ...
+    wseg_tf.configuration.ConfigurationError: Invalid key `hieght` in
+    camera.yaml. Expected one of ['height'] (did you mean `height`?).
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise ConfigurationError(
+            f"Invalid YAML in {source}{place}: {problem}."
+        ) from error
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ConfigurationError(
+            f"Invalid configuration {source}. Expected keys and values. "
+            f"Received: a {type(values).__name__}."
+        )
+    _refuse_unknown_keys(schema, values, source)
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(schema), values)
+        for override in overrides:
+            merged = _override(merged, override, schema)
+        return cast(Configuration, OmegaConf.to_object(merged))
+    except ConfigurationError:
+        raise
+    except OmegaConfBaseException as error:
+        raise ConfigurationError(_one_sentence(error, source)) from error
+    except ValueError as error:
+        raise ConfigurationError(f"{source}: {error}") from error
+
+
+def dump(configuration: object) -> str:
+    r"""Returns a configuration as YAML that `load` reads back.
+
+    Args:
+        configuration: A dataclass instance.
+
+    Returns:
+        YAML text with every field, defaults included.
+
+    Example:
+
+    >>> @dataclasses.dataclass
+    ... class Camera:
+    ...     height: int = 360
+    >>> dump(Camera())
+    'height: 360\n'
+    """
+    return OmegaConf.to_yaml(OmegaConf.structured(configuration))
+
+
+def _override(merged: Any, override: str, schema: type) -> Any:
+    key, separator, value = override.partition("=")
+    key = key.strip()
+    if not separator or not key:
+        raise ConfigurationError(
+            "Invalid override. Expected key=value, e.g. training.batch=4. "
+            f"Received: {override!r}."
+        )
+    _refuse_unknown_path(schema, key.split("."), key)
+    OmegaConf.update(merged, key, yaml.safe_load(value), merge=True)
+    return merged
+
+
+def _fields(schema: Any) -> dict[str, Any] | None:
+    """The fields of a dataclass with their types, or None for other types."""
+    for candidate in (schema, *typing.get_args(schema)):
+        if dataclasses.is_dataclass(candidate):
+            return typing.get_type_hints(candidate)
+    return None
+
+
+def _refuse_unknown_keys(
+    schema: Any, values: Any, source: str, prefix: str = ""
+) -> None:
+    fields = _fields(schema)
+    if isinstance(values, list) and fields is not None:
+        for position, value in enumerate(values):
+            _refuse_unknown_keys(schema, value, source, f"{prefix}{position}.")
+    if not isinstance(values, dict) or fields is None:
+        return
+    for key, value in values.items():
+        if key not in fields:
+            raise ConfigurationError(
+                _unknown_key(f"{prefix}{key}", str(key), fields, source)
+            )
+        _refuse_unknown_keys(fields[key], value, source, f"{prefix}{key}.")
+
+
+def _refuse_unknown_path(schema: Any, path: list[str], key: str) -> None:
+    for part in path:
+        fields = _fields(schema)
+        if fields is None or part.isdigit():
+            continue
+        if part not in fields:
+            raise ConfigurationError(
+                _unknown_key(key, part, fields, "the command line")
+            )
+        schema = fields[part]
+
+
+def _unknown_key(
+    path: str, key: str, fields: dict[str, Any], source: str
+) -> str:
+    close = difflib.get_close_matches(key, fields, n=1)
+    hint = f" (did you mean `{close[0]}`?)" if close else ""
+    return (
+        f"Invalid key `{path}` in {PurePath(source)}. Expected one of "
+        f"{sorted(fields)}{hint}."
+    )
+
+
+def _one_sentence(error: OmegaConfBaseException, source: str) -> str:
+    key = getattr(error, "full_key", None) or getattr(error, "key", None)
+    reason = str(error).splitlines()[0].rstrip(".")
+    expected = getattr(error, "ref_type", None)
+    if isinstance(expected, type) and issubclass(expected, Enum):
+        reason += f"; expected one of {[each.value for each in expected]}"
+    where = f"Invalid value for `{key}` in {source}: " if key else f"{source}: "
+    return f"{where}{reason}."
