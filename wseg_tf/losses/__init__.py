@@ -1,0 +1,1 @@
+"""Losses for segmentation, all with one way to treat labels and void."""
