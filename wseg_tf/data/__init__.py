@@ -1,0 +1,1 @@
+"""Datasets, the record format, and the input of training."""

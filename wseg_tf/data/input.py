@@ -1,0 +1,301 @@
+"""The input of training and evaluation: records into batches by tf.data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import tensorflow as tf
+
+from wseg_tf.classes import Colour
+from wseg_tf.data.augmentation import Augmentation
+from wseg_tf.data.checks import DataError
+from wseg_tf.data.pairs import Pair
+from wseg_tf.data.records import decode, parse
+from wseg_tf.data.warp import augment
+
+Batch = tuple[tf.Tensor, tf.Tensor]
+
+
+def read_records(
+    patterns: str | Sequence[str], compression: str = "GZIP"
+) -> tf.data.Dataset:
+    """Reads records, in the order of file names.
+
+    Args:
+        patterns: File patterns of TFRecord files.
+        compression: `"GZIP"`, as TFX writes, `"ZLIB"` or `""`.
+
+    Returns:
+        A dataset of dicts of undecoded features (see `records.parse`).
+
+    Raises:
+        DataError: If a pattern matches no file.
+    """
+    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
+    files: list[str] = []
+    for pattern in patterns:
+        found = sorted(tf.io.gfile.glob(pattern))
+        if not found:
+            raise DataError(f"{pattern}: no such record files.")
+        files += found
+    dataset = tf.data.TFRecordDataset(files, compression_type=compression)
+    return dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def read_pairs(
+    pairs: Sequence[Pair],
+    void: int,
+    id_map: Mapping[int, int] | None = None,
+    colour_map: Mapping[Colour, int] | None = None,
+) -> tf.data.Dataset:
+    """Reads pairs of files directly, in their order, without records.
+
+    Nothing is checked beyond decoding: see `checks.check_pair`.
+
+    Args:
+        pairs: The pairs; at least one.
+        void: Label of ids or colours that the map does not know.
+        id_map: Class id or void for each id in the files. Defaults to the
+            ids as they are.
+        colour_map: Class id or void for each colour in the files.
+
+    Returns:
+        A dataset of tuples of the image, uint8 `[H, W, 3]`, and the class
+        ids, uint8 `[H, W]`.
+
+    Raises:
+        DataError: If there are no pairs.
+    """
+    if not pairs:
+        raise DataError("Expected at least one pair of image and label.")
+    paths = ([pair.image for pair in pairs], [pair.label for pair in pairs])
+    read_label = _label_reader(void, id_map, colour_map)
+
+    def read(image_path: tf.Tensor, label_path: tf.Tensor) -> Batch:
+        image = tf.io.decode_image(
+            tf.io.read_file(image_path), channels=3, expand_animations=False
+        )
+        image.set_shape([None, None, 3])
+        return image, read_label(tf.io.read_file(label_path))
+
+    dataset = tf.data.Dataset.from_tensor_slices(paths)
+    return dataset.map(read, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def evaluation_batches(
+    examples: tf.data.Dataset, size: tuple[int, int], batch_size: int
+) -> tf.data.Dataset:
+    """Returns every example once, in order, unchanged but for its size.
+
+    Args:
+        examples: What `read_records` or `read_pairs` returned.
+        size: Height and width of the result, pixels.
+        batch_size: Examples in a batch; the last batch may have fewer.
+
+    Returns:
+        A dataset of tuples of images, float32 `[B, H, W, 3]` in 0..255, and
+        class ids, int32 `[B, H, W]`.
+    """
+
+    def finish(*example: tf.Tensor) -> Batch:
+        image, label = _sized(size)(*example)
+        return tf.cast(image, tf.float32), tf.cast(label, tf.int32)
+
+    return (
+        examples.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(batch_size)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def training_batches(
+    examples: tf.data.Dataset,
+    size: tuple[int, int],
+    batch_size: int,
+    void: int,
+    *,
+    crop: tuple[int, int] | None = None,
+    augmentation: Augmentation | None = None,
+    seed: int = 0,
+    first_epoch: int = 0,
+    count: int | None = None,
+    cache: bool | str = True,
+    shuffle: bool = True,
+    shuffle_buffer: int = 4096,
+    drop_remainder: bool = False,
+) -> tf.data.Dataset:
+    """Returns batches whose every pass is the next epoch.
+
+    Order and augmentation are functions of `(seed, epoch, index)` alone,
+    however many threads prepare them: the first pass from `first_epoch=5` is
+    what the sixth pass from 0 gives. So a resumed training sees the frames
+    that it would have seen.
+
+    Args:
+        examples: What `read_records` or `read_pairs` returned; finite.
+        size: Height and width that frames are resized to, pixels.
+        batch_size: Examples in a batch.
+        void: Label of what lies outside a frame.
+        crop: Height and width of what is cut out of a resized frame. Defaults
+            to `size`.
+        augmentation: How frames are varied. Defaults to not at all, with
+            crops, where they are smaller than frames, placed at random.
+        seed: Another seed gives other orders and variations.
+        first_epoch: Epoch of the first pass, for resuming.
+        count: Number of examples, where it is known: gives the dataset a
+            cardinality without a pass. Defaults to unknown.
+        cache: Keep decoded, resized frames in memory (True), in files whose
+            names start with a path (str), or not (False).
+        shuffle: Whether each epoch has an order of its own.
+        shuffle_buffer: Frames that order is drawn from at a time.
+        drop_remainder: Whether a last, smaller batch is left out.
+
+    Returns:
+        A dataset of tuples of images, float32 `[B, H, W, 3]` in 0..255, and
+        class ids, int32 `[B, H, W]`.
+    """
+    options = augmentation or Augmentation()
+    window = crop or size
+    frames = examples.enumerate()
+    resize = _sized(size)
+
+    def prepare(index: tf.Tensor, *example: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return (index, *resize(*_flattened(example)))
+
+    if cache:
+        frames = frames.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+        frames = frames.cache("" if cache is True else cache)
+
+    def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
+        ordered = frames
+        if shuffle:
+            order = _seed(seed, epoch, tf.constant(-1, tf.int64))
+            ordered = ordered.shuffle(
+                shuffle_buffer,
+                seed=tf.cast(order[0], tf.int64),
+                reshuffle_each_iteration=False,
+            )
+        if not cache:
+            ordered = ordered.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+
+        def vary(index: tf.Tensor, image: tf.Tensor, label: tf.Tensor) -> Batch:
+            key = _seed(seed, epoch, index)
+            return augment(image, label, window, void, options, key)
+
+        return ordered.map(vary, num_parallel_calls=tf.data.AUTOTUNE).batch(
+            batch_size, drop_remainder=drop_remainder
+        )
+
+    with tf.device("/cpu:0"):
+        passes = tf.Variable(first_epoch, trainable=False, dtype=tf.int64)
+
+    def next_epoch(_: tf.Tensor) -> tf.Tensor:
+        return passes.assign_add(1, read_value=True) - 1
+
+    batches = tf.data.Dataset.from_tensors(0).map(next_epoch)
+    batches = batches.flat_map(epoch_batches)
+    if count is not None:
+        number = steps(count, batch_size, drop_remainder)
+        batches = batches.apply(tf.data.experimental.assert_cardinality(number))
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def steps(count: int, batch_size: int, drop_remainder: bool = False) -> int:
+    """Returns the number of batches in an epoch of `count` examples.
+
+    Example:
+
+    >>> steps(10, 4), steps(10, 4, drop_remainder=True)
+    (3, 2)
+    """
+    return count // batch_size if drop_remainder else -(-count // batch_size)
+
+
+def resize(image: tf.Tensor, label: tf.Tensor, size: tuple[int, int]) -> Batch:
+    """Resizes a frame: the image by area, the label to the nearest pixel.
+
+    Args:
+        image: Image `[H, W, 3]`, uint8.
+        label: Class ids `[H, W]`, uint8.
+        size: Height and width of the result, pixels.
+
+    Returns:
+        A tuple of the image and the label, both uint8.
+    """
+    unchanged = tf.reduce_all(tf.shape(label) == tf.constant(size))
+
+    def resized() -> Batch:
+        # Antialiased, so that shrinking averages areas; labels take the
+        # pixel at the centre of each area, which keeps both aligned.
+        small = tf.image.resize(image, size, "bilinear", antialias=True)
+        small = tf.cast(tf.clip_by_value(tf.round(small), 0, 255), tf.uint8)
+        ids = tf.image.resize(label[..., None], size, "nearest")
+        return small, ids[..., 0]
+
+    image, label = tf.cond(unchanged, lambda: (image, label), resized)
+    image.set_shape([*size, 3])
+    label.set_shape(size)
+    return image, label
+
+
+def _seed(seed: int, epoch: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """Returns two integers that are different for every epoch and index."""
+    return tf.random.stateless_uniform(
+        [2],
+        seed=tf.stack([tf.cast(seed, tf.int64) * 1_000_003 + epoch, index]),
+        minval=None,
+        maxval=None,
+        dtype=tf.int32,
+    )
+
+
+def _flattened(example: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+    """Undoes the nesting that `enumerate` adds."""
+    first = example[0]
+    return tuple(first) if isinstance(first, tuple) else example
+
+
+def _sized(size: tuple[int, int]) -> Callable[..., Batch]:
+    """Returns a function from an example, decoded or not, to a frame."""
+
+    def sized(*example: tf.Tensor) -> Batch:
+        image, label = decode(example[0]) if len(example) == 1 else example
+        return resize(image, label, size)
+
+    return sized
+
+
+def _label_reader(
+    void: int,
+    id_map: Mapping[int, int] | None,
+    colour_map: Mapping[Colour, int] | None,
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a function from an encoded label to class ids `[H, W]`."""
+    if colour_map is not None:
+        keys = [(r << 16) | (g << 8) | b for r, g, b in colour_map]
+        table = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(keys, tf.int64),
+                tf.constant(list(colour_map.values()), tf.int64),
+            ),
+            default_value=void,
+        )
+
+        def from_colours(encoded: tf.Tensor) -> tf.Tensor:
+            colours = tf.cast(tf.io.decode_png(encoded, 3), tf.int64)
+            packed = tf.tensordot(
+                colours, tf.constant([1 << 16, 1 << 8, 1], tf.int64), 1
+            )
+            return tf.cast(table.lookup(packed), tf.uint8)
+
+        return from_colours
+    ids = list(range(256)) if id_map is None else [void] * 256
+    for source, target in (id_map or {}).items():
+        if 0 <= source < 256:
+            ids[source] = target
+
+    def from_ids(encoded: tf.Tensor) -> tf.Tensor:
+        found = tf.io.decode_png(encoded, channels=1)[..., 0]
+        return tf.gather(tf.constant(ids, tf.uint8), tf.cast(found, tf.int32))
+
+    return from_ids

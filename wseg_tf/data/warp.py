@@ -1,0 +1,153 @@
+"""Paired augmentation: image and label through one and the same map.
+
+A label is only ever moved, never mixed: after any augmentation it holds
+classes it held before, and void where the frame was left.
+"""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+from wseg_tf.data.augmentation import Augmentation
+
+# What a frame's outside looks like: the mean of natural images, nearly grey.
+OUTSIDE = 114.0
+
+
+def augment(
+    image: tf.Tensor,
+    label: tf.Tensor,
+    crop: tuple[int, int],
+    void: int,
+    options: Augmentation,
+    seed: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Varies one frame; equal seeds give equal frames.
+
+    Zoom, turn, flip and crop are one affine map, so that pixels are resampled
+    once: bilinear for the image, nearest for the label.
+
+    Args:
+        image: Image `[H, W, 3]`, 0..255.
+        label: Class ids `[H, W]`.
+        crop: Height and width of the result, pixels.
+        void: Label of what lies outside the frame.
+        options: How to vary it.
+        seed: Two integers, shape `[2]`.
+
+    Returns:
+        A tuple of the image, float32 `[*crop, 3]`, and the label, int32
+        `[*crop]`.
+    """
+    image = tf.cast(image, tf.float32)
+    label = tf.cast(label, tf.int32)
+    # One number each; unused ones cost nothing worth saving.
+    draws = tf.random.stateless_uniform([10], seed)
+    matrix = _affine(tf.shape(label), label, crop, options, draws)
+    image = _resample(image, matrix, crop, "BILINEAR", OUTSIDE)
+    label = _resample(label[..., None], matrix, crop, "NEAREST", float(void))
+    return _recolour(image, options, draws[7:]), label[..., 0]
+
+
+def _affine(
+    size: tf.Tensor,
+    label: tf.Tensor,
+    crop: tuple[int, int],
+    options: Augmentation,
+    draws: tf.Tensor,
+) -> tf.Tensor:
+    """Returns the map from a crop's pixels to the frame's, shape `[8]`."""
+    frame = tf.cast(size, tf.float32)
+    low, high = options.scale
+    zoom = tf.exp(math.log(low) + draws[0] * math.log(high / low))
+    turn = math.radians(options.rotation) * (2.0 * draws[1] - 1.0)
+    mirror = tf.where(draws[2] < options.flip, -1.0, 1.0)
+    window = tf.constant(crop, tf.float32) / zoom  # the crop, in the frame
+    slack = (frame - window) / 2.0
+    # Inside the frame where it is larger than the crop; anywhere around it
+    # where it is smaller.
+    centre = frame / 2.0 + (2.0 * draws[3:5] - 1.0) * tf.abs(slack)
+    if options.rare > 0:
+        spot, found = _rare_spot(label, options.rare_classes, draws[6])
+        # A crop that shows the spot, anywhere but at its rim.
+        aside = (2.0 * draws[3:5] - 1.0) * 0.35 * window
+        inside = frame / 2.0 + tf.clip_by_value(
+            spot + aside - frame / 2.0, -tf.abs(slack), tf.abs(slack)
+        )
+        chosen = found & (draws[5] < options.rare)
+        centre = tf.where(chosen, inside, centre)
+    cosine, sine = tf.cos(turn) / zoom, tf.sin(turn) / zoom
+    across, down = mirror * cosine, -sine
+    along, depth = mirror * sine, cosine
+    middle_row, middle_column = (crop[0] - 1) / 2.0, (crop[1] - 1) / 2.0
+    row, column = centre[0] - 0.5, centre[1] - 0.5
+    return tf.stack(
+        [
+            across,
+            down,
+            column - across * middle_column - down * middle_row,
+            along,
+            depth,
+            row - along * middle_column - depth * middle_row,
+            0.0,
+            0.0,
+        ]
+    )
+
+
+def _rare_spot(
+    label: tf.Tensor, classes: tuple[int, ...], draw: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns a pixel (row, column) of a rare class, and whether there is one.
+
+    First a class among those in the frame, then a pixel of it, each evenly.
+    """
+    flat = tf.reshape(label, [-1])
+    ids = tf.constant(classes, tf.int32)
+    present = tf.reduce_any(flat[:, None] == ids[None, :], axis=0)
+    candidates = tf.boolean_mask(ids, present)
+    found = tf.size(candidates) > 0
+    candidates = tf.concat([candidates, ids[:1]], 0)
+    count = tf.cast(tf.maximum(tf.size(candidates) - 1, 1), tf.float32)
+    pick = tf.minimum(draw * count, count - 1e-3)
+    chosen = candidates[tf.cast(pick, tf.int32)]
+    pixels = tf.concat([tf.where(flat == chosen)[:, 0], [0]], 0)
+    total = tf.cast(tf.maximum(tf.size(pixels) - 1, 1), tf.float32)
+    within = (pick - tf.floor(pick)) * total
+    place = pixels[tf.cast(tf.minimum(within, total - 1.0), tf.int32)]
+    width = tf.cast(tf.shape(label)[1], tf.int64)
+    spot = tf.stack([place // width, place % width])
+    return tf.cast(spot, tf.float32) + 0.5, found
+
+
+def _resample(
+    pixels: tf.Tensor,
+    matrix: tf.Tensor,
+    crop: tuple[int, int],
+    interpolation: str,
+    outside: float,
+) -> tf.Tensor:
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=pixels[None],
+        transforms=matrix[None],
+        output_shape=tf.constant(crop, tf.int32),
+        fill_value=outside,
+        interpolation=interpolation,
+        fill_mode="CONSTANT",
+    )[0]
+    moved.set_shape([*crop, pixels.shape[-1]])
+    return moved
+
+
+def _recolour(
+    image: tf.Tensor, options: Augmentation, draws: tf.Tensor
+) -> tf.Tensor:
+    around = 2.0 * draws - 1.0
+    grey = tf.image.rgb_to_grayscale(image)
+    image = grey + (image - grey) * (1.0 + options.saturation * around[0])
+    mean = tf.reduce_mean(image)
+    image = mean + (image - mean) * (1.0 + options.contrast * around[1])
+    image = image + 255.0 * options.brightness * around[2]
+    return tf.clip_by_value(image, 0.0, 255.0)
