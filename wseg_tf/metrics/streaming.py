@@ -1,0 +1,278 @@
+"""The confusion count as a Keras metric, for `model.compile(metrics=...)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from wseg_tf.classes import MOST_IMPORTANT_GROUP, ClassSet
+from wseg_tf.metrics import tensors
+from wseg_tf.metrics.scores import ground_values
+
+if TYPE_CHECKING:
+    from wseg_tf.ground import GroundMatrix
+
+DEFAULT_REPORT = ("mean_iou", "pixel_accuracy")
+
+
+@keras.saving.register_keras_serializable(package="wseg_tf")
+class Confusion(keras.metrics.Metric):
+    """One exact confusion count; every score in the report derives from it.
+
+    The count is int64: exact for any number of pixels. `result()` is a
+    dictionary of scores, so Keras logs, prints and monitors each by its name
+    (`val_mean_iou`), all from one count that is updated and reset once.
+
+    An absent class, in neither truth nor predictions, is NaN and left out of
+    means; see `wseg_tf.metrics.mean_iou` and its siblings for each formula.
+
+    Args:
+        classes: The number of classes N.
+        ignore_class: Label that is not counted (void). Defaults to `None`.
+            Labels outside `0..N-1` are never counted.
+        report: Scores to give, each one of `"mean_iou"`, `"minimum_iou"`,
+            `"critical_iou"` and `"critical_minimum_iou"` (over group 4),
+            `"iou_per_group"`, `"iou_per_class"`, `"pixel_accuracy"`,
+            `"mean_recall"`, `"mean_precision"`, `"frequency_weighted_iou"`,
+            `"expected_severity"`. Defaults to `"mean_iou"` and
+            `"pixel_accuracy"`.
+        names: N class names, used by `"iou_per_class"`. Defaults to the ids.
+        groups: N importance groups, 1..4, for the scores by group.
+        ground: D `[N, N]`, `D[true, predicted]`, for the expected severity.
+        prefix: Put before each key, to tell two outputs apart.
+        name: Name of the metric.
+        dtype: Accepted for Keras; the count is int64 and the scores float32
+            whatever it says.
+
+    Raises:
+        ValueError: If a score is unknown or lacks `groups` or `ground`, or an
+            argument has not N entries.
+
+    Example:
+
+    >>> metric = Confusion(2, ignore_class=255)
+    >>> metric.update_state([[0, 1, 1, 255]], [[0, 1, 0, 0]])
+    >>> {name: float(value) for name, value in metric.result().items()}
+    {'mean_iou': 0.5, 'pixel_accuracy': 0.6666666865348816}
+    >>> metric.counts
+    array([[1, 0],
+           [1, 1]])
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        ignore_class: int | None = None,
+        report: Sequence[str] = DEFAULT_REPORT,
+        names: Sequence[str] | None = None,
+        groups: Sequence[int] | None = None,
+        ground: GroundMatrix | npt.ArrayLike | None = None,
+        prefix: str = "",
+        name: str = "confusion",
+        dtype: Any = None,
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        self.classes = classes
+        self.ignore_class = ignore_class
+        self.report = tuple(report)
+        self.names = None if names is None else tuple(names)
+        self.groups = None if groups is None else tuple(groups)
+        self.ground = None if ground is None else ground_values(ground)
+        self.prefix = prefix
+        self._check()
+        self.count = self.add_weight(
+            name="count",
+            shape=(classes, classes),
+            initializer="zeros",
+            dtype="int64",
+        )
+
+    @classmethod
+    def of(
+        cls,
+        class_set: ClassSet,
+        ground: GroundMatrix | npt.ArrayLike | None = None,
+        report: Sequence[str] | None = None,
+        **arguments: Any,
+    ) -> Confusion:
+        """Builds the metric for a class set: its void, names and groups.
+
+        Args:
+            class_set: The classes.
+            ground: D `[N, N]`, `D[true, predicted]`. Defaults to `None`.
+            report: Scores to give. Defaults to `"mean_iou"`,
+                `"critical_iou"`, `"pixel_accuracy"`, and, with `ground`,
+                `"expected_severity"`.
+            **arguments: Other arguments of the class.
+
+        Returns:
+            The metric.
+
+        Example:
+
+        >>> from wseg_tf.classes import CAMVID
+        >>> Confusion.of(CAMVID).ignore_class
+        11
+        """
+        if report is None:
+            report = ("mean_iou", "critical_iou", "pixel_accuracy")
+            report += () if ground is None else ("expected_severity",)
+        return cls(
+            len(class_set),
+            ignore_class=class_set.void,
+            report=report,
+            names=class_set.names,
+            groups=class_set.groups,
+            ground=ground,
+            **arguments,
+        )
+
+    def update_state(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
+        """Adds a batch to the count; see `count_confusion` for the shapes."""
+        self.count.assign_add(
+            tensors.count_confusion(
+                y_true, y_pred, self.classes, self.ignore_class, sample_weight
+            )
+        )
+
+    def result(self) -> dict[str, tf.Tensor]:
+        """Returns the scores of the report, float32 scalars by name."""
+        counts = tf.cast(tf.convert_to_tensor(self.count), tf.float64)
+        scores: dict[str, tf.Tensor] = {}
+        for score in self.report:
+            value = _SCORES[score](self, counts)
+            scores |= value if isinstance(value, dict) else {score: value}
+        return {
+            self.prefix + key: tf.cast(value, tf.float32)
+            for key, value in scores.items()
+        }
+
+    def reset_state(self) -> None:
+        """Sets the count to zero."""
+        self.count.assign(tf.zeros([self.classes, self.classes], tf.int64))
+
+    @property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """The count so far as a NumPy array, for `wseg_tf.metrics.summary`."""
+        return np.array(tf.convert_to_tensor(self.count), np.int64)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments as plain values."""
+        return {
+            **super().get_config(),
+            "classes": self.classes,
+            "ignore_class": self.ignore_class,
+            "report": list(self.report),
+            "names": None if self.names is None else list(self.names),
+            "groups": None if self.groups is None else list(self.groups),
+            "ground": None if self.ground is None else self.ground.tolist(),
+            "prefix": self.prefix,
+        }
+
+    def _check(self) -> None:
+        """Refuses a report that cannot be given."""
+        for argument in ("names", "groups", "ground"):
+            value = getattr(self, argument)
+            if value is not None and len(value) != self.classes:
+                raise ValueError(
+                    f"Invalid value for argument `{argument}`. Expected one "
+                    f"entry for each of the {self.classes} classes. "
+                    f"Received: {len(value)} entries."
+                )
+        for score in self.report:
+            if score not in _SCORES:
+                raise ValueError(
+                    "Invalid value for argument `report`. Expected scores of "
+                    f"{sorted(_SCORES)}. Received: {score!r}."
+                )
+            needed = _NEEDS.get(score)
+            if needed and getattr(self, needed) is None:
+                raise ValueError(
+                    f"Invalid value for argument `{needed}`. Expected a value "
+                    f"since `report` holds {score!r}. Received: None."
+                )
+
+
+_NEEDS = {
+    "critical_iou": "groups",
+    "critical_minimum_iou": "groups",
+    "iou_per_group": "groups",
+    "expected_severity": "ground",
+}
+
+
+def _critical_iou(metric: Confusion, counts: tf.Tensor) -> tf.Tensor:
+    return _group_iou(metric, counts, MOST_IMPORTANT_GROUP)
+
+
+def _group_iou(metric: Confusion, counts: tf.Tensor, group: int) -> tf.Tensor:
+    """Returns the IoU of each class of a group."""
+    members = [i for i, own in enumerate(metric.groups or ()) if own == group]
+    return tensors.chosen(tensors.iou_per_class(counts), members)
+
+
+def _iou_per_class(
+    metric: Confusion, counts: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    names = metric.names or [str(i) for i in range(metric.classes)]
+    iou = tensors.iou_per_class(counts)
+    return {
+        "iou_" + name.replace(" ", "_"): iou[i] for i, name in enumerate(names)
+    }
+
+
+def _iou_per_group(
+    metric: Confusion, counts: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    return {
+        f"iou_group_{group}": tensors.mean(_group_iou(metric, counts, group))
+        for group in sorted(set(metric.groups or ()))
+    }
+
+
+def _recall(counts: tf.Tensor) -> tf.Tensor:
+    return tf.linalg.diag_part(counts) / tf.reduce_sum(counts, axis=1)
+
+
+def _precision(counts: tf.Tensor) -> tf.Tensor:
+    return tf.linalg.diag_part(counts) / tf.reduce_sum(counts, axis=0)
+
+
+def _severity(metric: Confusion, counts: tf.Tensor) -> tf.Tensor:
+    ground = tf.constant(metric.ground, counts.dtype)
+    return tf.reduce_sum(counts * ground) / tf.reduce_sum(counts)
+
+
+_Score = Callable[[Confusion, tf.Tensor], tf.Tensor | dict[str, tf.Tensor]]
+
+# A score is one scalar under its own name, or a dictionary of several.
+_SCORES: dict[str, _Score] = {
+    "mean_iou": lambda _, counts: tensors.mean(tensors.iou_per_class(counts)),
+    "minimum_iou": lambda _, counts: tensors.minimum(
+        tensors.iou_per_class(counts)
+    ),
+    "critical_iou": lambda metric, counts: tensors.mean(
+        _critical_iou(metric, counts)
+    ),
+    "critical_minimum_iou": lambda metric, counts: tensors.minimum(
+        _critical_iou(metric, counts)
+    ),
+    "iou_per_group": _iou_per_group,
+    "iou_per_class": _iou_per_class,
+    "pixel_accuracy": lambda _, counts: (
+        tf.linalg.trace(counts) / tf.reduce_sum(counts)
+    ),
+    "mean_recall": lambda _, counts: tensors.mean(_recall(counts)),
+    "mean_precision": lambda _, counts: tensors.mean(_precision(counts)),
+    "frequency_weighted_iou": lambda _, counts: tensors.frequency_weighted(
+        counts
+    ),
+    "expected_severity": _severity,
+}

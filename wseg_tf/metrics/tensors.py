@@ -1,0 +1,135 @@
+"""The confusion count and its scores on tensors: any graph, XLA too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+def count_confusion(
+    y_true: tf.Tensor,
+    y_pred: tf.Tensor,
+    classes: int,
+    ignore_class: int | None = None,
+    sample_weight: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Counts one batch's confusion on tensors.
+
+    Args:
+        y_true: Class ids `[...]` or `[..., 1]`, or distributions `[..., N]`
+            (their largest class; a row of zeros is void).
+        y_pred: Scores `[..., N]` of a floating type (logits or
+            probabilities), or class ids `[...]` of an integer type.
+        classes: The number of classes N.
+        ignore_class: Label that is not counted. Labels outside `0..N-1` are
+            never counted.
+        sample_weight: `[...]` or a shape that broadcasts to it; pixels of
+            weight 0 are not counted, any other pixel counts once.
+
+    Returns:
+        int64 `[N, N]`, rows truth.
+
+    Example:
+
+    >>> count_confusion([0, 1, 9], [[2.0, 1.0], [2.0, 1.0], [0.0, 1.0]], 2)
+    <tf.Tensor: shape=(2, 2), dtype=int64, numpy=
+    array([[1, 0],
+           [1, 0]])>
+    """
+    y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
+    predictions = _predictions(y_pred, classes)
+    rows = _labels(y_true, y_pred, classes)
+    # Pixels that are not counted share one more row, `classes`.
+    left_out = (rows < 0) | (rows >= classes)
+    if ignore_class is not None:
+        left_out |= rows == ignore_class
+    rows = tf.reshape(rows, tf.shape(predictions))
+    left_out = tf.reshape(left_out, tf.shape(predictions))
+    if sample_weight is not None:
+        left_out |= _aligned(sample_weight, predictions) == 0
+    left_out |= (predictions < 0) | (predictions >= classes)
+    key = tf.where(left_out, classes * classes, rows * classes + predictions)
+    # The raw operation: `tf.math.bincount` first reads the key twice to check
+    # what is known here, and int64 weights have no GPU kernel.
+    counts = tf.raw_ops.DenseBincount(
+        input=tf.reshape(key, [-1]),
+        size=classes * classes + 1,
+        weights=tf.zeros([0], tf.int32),
+        binary_output=False,
+    )
+    counts = tf.reshape(counts[:-1], [classes, classes])
+    return tf.cast(counts, tf.int64)
+
+
+def iou_per_class(counts: tf.Tensor) -> tf.Tensor:
+    """Returns the IoU of each class; NaN (0 / 0) where it is absent."""
+    hits = tf.linalg.diag_part(counts)
+    union = tf.reduce_sum(counts, 1) + tf.reduce_sum(counts, 0) - hits
+    return hits / union
+
+
+def mean(scores: tf.Tensor) -> tf.Tensor:
+    """Returns the mean of the scores that are not NaN."""
+    present = ~tf.math.is_nan(scores)
+    total = tf.reduce_sum(tf.where(present, scores, tf.zeros_like(scores)))
+    return total / tf.reduce_sum(tf.cast(present, scores.dtype))
+
+
+def minimum(scores: tf.Tensor) -> tf.Tensor:
+    """Returns the smallest of the scores that are not NaN."""
+    infinity = tf.constant(np.inf, scores.dtype)
+    smallest = tf.reduce_min(tf.where(tf.math.is_nan(scores), infinity, scores))
+    nothing = tf.constant(np.nan, scores.dtype)
+    return tf.where(tf.math.is_inf(smallest), nothing, smallest)
+
+
+def chosen(scores: tf.Tensor, classes: Sequence[int]) -> tf.Tensor:
+    """Returns the scores of some classes."""
+    return tf.gather(scores, tf.constant(list(classes), tf.int32))
+
+
+def frequency_weighted(counts: tf.Tensor) -> tf.Tensor:
+    """Returns the mean IoU weighted by each class' share of true pixels."""
+    truth = tf.reduce_sum(counts, axis=1)
+    iou = iou_per_class(counts)
+    weighted = tf.where(truth > 0, truth * iou, tf.zeros_like(iou))
+    return tf.reduce_sum(weighted) / tf.reduce_sum(truth)
+
+
+def _predictions(y_pred: tf.Tensor, classes: int) -> tf.Tensor:
+    if y_pred.dtype.is_integer:
+        return tf.cast(y_pred, tf.int32)
+    if y_pred.shape[-1] not in (None, classes):
+        raise ValueError(
+            "Invalid value for argument `y_pred`. Expected scores with "
+            f"{classes} entries on the last axis, or integer class ids. "
+            f"Received: shape {y_pred.shape}, dtype {y_pred.dtype.name}."
+        )
+    return tf.argmax(y_pred, axis=-1, output_type=tf.int32)
+
+
+def _labels(y_true: tf.Tensor, y_pred: tf.Tensor, classes: int) -> tf.Tensor:
+    """Returns label ids; rows of zeros in a distribution become -1."""
+    is_distribution = (
+        y_pred.dtype.is_floating
+        and y_true.shape.rank == y_pred.shape.rank
+        and y_true.shape[-1] == classes
+    )
+    if not is_distribution:
+        return tf.cast(y_true, tf.int32)
+    empty = tf.reduce_all(y_true == 0, axis=-1)
+    largest = tf.argmax(y_true, axis=-1, output_type=tf.int32)
+    return tf.where(empty, -1, largest)
+
+
+def _aligned(sample_weight: Any, predictions: tf.Tensor) -> tf.Tensor:
+    """Broadcasts weights `[B]`, `[..., 1]` or `[...]` to the pixels."""
+    weight = tf.convert_to_tensor(sample_weight)
+    if weight.shape.rank == predictions.shape.rank + 1:
+        weight = tf.squeeze(weight, axis=-1)
+    missing = predictions.shape.rank - weight.shape.rank
+    shape = tf.concat([tf.shape(weight), tf.ones([missing], tf.int32)], axis=0)
+    return tf.broadcast_to(tf.reshape(weight, shape), tf.shape(predictions))
