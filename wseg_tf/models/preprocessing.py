@@ -1,0 +1,177 @@
+"""The doors of every network: images in, logits at the image's size out.
+
+Preprocessing belongs to the model, so that serving cannot mismatch training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+# Means of ImageNet's red, green and blue, those Caffe's networks subtract.
+IMAGENET_MEAN = (123.68, 116.779, 103.939)
+
+
+def size_of(tensor: tf.Tensor) -> tuple[Any, Any]:
+    """Returns the height and width of `[B, H, W, C]`.
+
+    Args:
+        tensor: A tensor of rank 4.
+
+    Returns:
+        Height and width: integers where they are static, scalar tensors where
+        they are not.
+
+    Example:
+
+    >>> size_of(tf.zeros([2, 5, 7, 3]))
+    (5, 7)
+    """
+    dynamic = tf.shape(tensor)
+    height, width = (
+        dynamic[axis] if tensor.shape[axis] is None else tensor.shape[axis]
+        for axis in (1, 2)
+    )
+    return height, width
+
+
+@keras.saving.register_keras_serializable(package="wseg_tf")
+class ScaleImage(keras.layers.Layer):
+    """Maps 0..255 to -1..1: `x / 127.5 - 1`.
+
+    Args:
+        **kwargs: Those of every Keras layer. The arithmetic is float32 unless
+            `dtype` says otherwise, so that a low-precision policy rounds the
+            scaled image and not the raw one.
+
+    Example:
+
+    >>> ScaleImage()(tf.constant([[[[0, 255, 51]]]], tf.uint8)).numpy()
+    array([[[[-1. ,  1. , -0.6]]]], dtype=float32)
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Scales images `[B, H, W, 3]`, 0..255."""
+        return tf.cast(inputs, self.compute_dtype) / 127.5 - 1.0
+
+
+@keras.saving.register_keras_serializable(package="wseg_tf")
+class SubtractMean(keras.layers.Layer):
+    """Turns RGB 0..255 into BGR less ImageNet's mean, as Caffe's networks did.
+
+    It is what the ImageNet weights of Keras' VGG16 and ResNet101 expect.
+
+    Args:
+        **kwargs: Those of every Keras layer; float32 unless `dtype` says
+            otherwise.
+
+    Example:
+
+    >>> SubtractMean()(tf.constant([[[[255.0, 116.779, 0.0]]]])).numpy()
+    array([[[[-103.939,    0.   ,  131.32 ]]]], dtype=float32)
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Centres images `[B, H, W, 3]`, 0..255."""
+        images = tf.cast(inputs, self.compute_dtype)
+        mean = tf.constant(IMAGENET_MEAN, self.compute_dtype)
+        return tf.reverse(images - mean, axis=[-1])
+
+
+@keras.saving.register_keras_serializable(package="wseg_tf")
+class PadToMultiple(keras.layers.Layer):
+    """Pads height and width with zeros to the next multiple.
+
+    The zeros go below and to the right, so that cropping is a slice. After
+    `ScaleImage` and `SubtractMean` zero is a mid grey or the mean colour.
+
+    Args:
+        multiple: What height and width become a multiple of, 1 or more.
+        **kwargs: Those of every Keras layer.
+
+    Example:
+
+    >>> PadToMultiple(8)(tf.zeros([1, 9, 16, 3])).shape.as_list()
+    [1, 16, 16, 3]
+    """
+
+    def __init__(self, multiple: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.multiple = multiple
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Pads images `[B, H, W, C]`."""
+        height, width = (-size % self.multiple for size in size_of(inputs))
+        size = inputs.shape[1:3]
+        if size.is_fully_defined() and height == width == 0:
+            return inputs
+        return tf.pad(inputs, [[0, 0], [0, height], [0, width], [0, 0]])
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor."""
+        return {**super().get_config(), "multiple": self.multiple}
+
+
+@keras.saving.register_keras_serializable(package="wseg_tf")
+class CropToImage(keras.layers.Layer):
+    """Crops logits to the size of the image, undoing `PadToMultiple`.
+
+    Args:
+        **kwargs: Those of every Keras layer. Logits leave in float32 whatever
+            the policy, unless `dtype` says otherwise.
+
+    Example:
+
+    >>> CropToImage()([tf.zeros([1, 16, 16, 2]), tf.zeros([1, 9, 16, 3])]).shape
+    TensorShape([1, 9, 16, 2])
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+
+    def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Crops `[logits, image]`; both `[B, H, W, channels]`."""
+        logits, image = inputs
+        logits = tf.cast(logits, self.compute_dtype)
+        size = image.shape[1:3]
+        if size.is_fully_defined() and logits.shape[1:3] == size:
+            return logits
+        height, width = size_of(image)
+        return logits[:, :height, :width]
+
+
+@keras.saving.register_keras_serializable(package="wseg_tf")
+class ResizeToImage(keras.layers.Layer):
+    """Resizes logits bilinearly to the size of the image.
+
+    Args:
+        **kwargs: Those of every Keras layer. Logits leave in float32 whatever
+            the policy, unless `dtype` says otherwise.
+
+    Example:
+
+    >>> ResizeToImage()([tf.zeros([1, 2, 2, 5]), tf.zeros([1, 9, 16, 3])]).shape
+    TensorShape([1, 9, 16, 5])
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+
+    def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Resizes `[tensor, image]`; both `[B, H, W, channels]`."""
+        tensor, image = inputs
+        resized = tf.image.resize(tensor, size_of(image), method="bilinear")
+        return tf.cast(resized, self.compute_dtype)

@@ -1,0 +1,133 @@
+"""One door to every network: its name."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network that `build` knows.
+
+    Args:
+        name: The name `build` takes.
+        module: The module that has its builder.
+        builder: The name of the function that builds it.
+        output_stride: Pixels of the image per cell of the coarsest features.
+        summary: One line for lists.
+    """
+
+    name: str
+    module: str
+    builder: str
+    output_stride: int
+    summary: str
+
+    def load(self) -> Callable[..., keras.Model]:
+        """Imports the builder."""
+        builder: Callable[..., keras.Model] = getattr(
+            importlib.import_module(self.module), self.builder
+        )
+        return builder
+
+
+ARCHITECTURES = {
+    each.name: each
+    for each in (
+        Architecture(
+            "enet",
+            "wseg_tf.models.enet",
+            "enet",
+            8,
+            "small and fast; bottlenecks, dilation, unpooling",
+        ),
+    )
+}
+
+
+def architecture(name: str) -> Architecture:
+    """Returns what is registered under a name.
+
+    Args:
+        name: Name of a network.
+
+    Returns:
+        The `Architecture`.
+
+    Raises:
+        ValueError: If there is none; lists those there are.
+
+    Example:
+
+    >>> architecture("enet").output_stride
+    8
+    """
+    if name not in ARCHITECTURES:
+        raise ValueError(
+            "Invalid value for argument `name`. Expected one of "
+            f"{sorted(ARCHITECTURES)}. Received: name={name!r}."
+        )
+    return ARCHITECTURES[name]
+
+
+def build(
+    name: str,
+    classes: int,
+    input_shape: tuple[int | None, int | None, int] = (None, None, 3),
+    weights: str | None = None,
+    **options: Any,
+) -> keras.Model:
+    """Builds a network that segments images.
+
+    Args:
+        name: Name of the network; `ARCHITECTURES` lists them.
+        classes: Number of classes, 1 or more; void is none.
+        input_shape: Height, width and channels of the images; `None` for any.
+        weights: Path of weights saved by `model.save_weights` for the same
+            network; by default they are random.
+        **options: What the network's builder takes besides, e.g. `width`.
+
+    Returns:
+        A model from RGB images `[B, H, W, 3]`, 0..255, to float32 logits
+        `[B, H, W, classes]` at the size of the images, whatever it is.
+
+    Raises:
+        ValueError: If the name, the number of classes, the shape or an option
+            is not valid; says what is.
+
+    Example:
+
+    >>> build("enet", classes=11, input_shape=(33, 47, 3)).output_shape
+    (None, 33, 47, 11)
+    """
+    builder = architecture(name).load()
+    if isinstance(classes, bool) or not isinstance(classes, int) or classes < 1:
+        raise ValueError(
+            "Invalid value for argument `classes`. Expected an integer of 1 or "
+            f"more. Received: classes={classes!r}."
+        )
+    if len(input_shape) != 3 or input_shape[-1] != 3:
+        raise ValueError(
+            "Invalid value for argument `input_shape`. Expected (height, "
+            "width, 3), None for any size. Received: "
+            f"input_shape={input_shape}."
+        )
+    known = set(inspect.signature(builder).parameters) - {
+        "classes",
+        "input_shape",
+    }
+    if not options.keys() <= known:
+        raise ValueError(
+            f"Invalid option for {name!r}. Expected some of {sorted(known)}. "
+            f"Received: {sorted(options.keys() - known)}."
+        )
+    model = builder(classes, input_shape=input_shape, **options)
+    if weights is not None:
+        model.load_weights(weights)
+    return model
