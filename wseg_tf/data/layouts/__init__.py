@@ -6,8 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from wseg_tf.classes import CAMVID, ClassSet, Colour
-from wseg_tf.data.layouts import camvid
+from wseg_tf.classes import CAMVID, CITYSCAPES, ClassSet, Colour
+from wseg_tf.data.layouts import (
+    camvid,
+    camvid_colours,
+    cityscapes,
+    described,
+    gta5,
+)
+from wseg_tf.data.layouts.cityscapes_labels import TRAIN_IDS
 from wseg_tf.data.pairs import Pair
 
 __all__ = ["LAYOUTS", "Layout", "Pair", "find_pairs", "layout"]
@@ -36,6 +43,14 @@ class Layout:
 
 LAYOUTS: Mapping[str, Layout] = {
     "camvid": Layout(camvid.find, CAMVID),
+    "camvid_colours": Layout(
+        camvid_colours.find, CAMVID, colour_map=camvid_colours.COLOUR_MAP
+    ),
+    "cityscapes": Layout(cityscapes.find, CITYSCAPES, id_map=TRAIN_IDS),
+    "cityscapes_train_ids": Layout(
+        partial(cityscapes.find, kind="labelTrainIds"), CITYSCAPES
+    ),
+    "gta5": Layout(gta5.find, CITYSCAPES, id_map=gta5.ID_MAP),
     "streets": Layout(partial(camvid.find, dataset="streets"), CAMVID),
 }
 
@@ -44,12 +59,14 @@ def layout(name: str) -> Layout:
     """Returns a layout by name.
 
     Args:
-        name: One of `LAYOUTS`.
+        name: One of `LAYOUTS`, or the path of a YAML description of a folder
+            (see `layouts.described`).
 
     Returns:
         The `Layout`.
 
     Raises:
+        DataError: If a description cannot be used.
         ValueError: If there is no such layout; lists those there are.
 
     Example:
@@ -57,10 +74,18 @@ def layout(name: str) -> Layout:
     >>> layout("camvid").classes.void
     11
     """
+    if name.endswith((".yaml", ".yml")):
+        description = described.read(name)
+        return Layout(
+            partial(described.find, description),
+            description.class_set,
+            description.id_map,
+            description.colour_map,
+        )
     if name not in LAYOUTS:
         raise ValueError(
-            f"Invalid layout. Expected one of {sorted(LAYOUTS)}. "
-            f"Received: {name!r}."
+            f"Invalid layout. Expected one of {sorted(LAYOUTS)} or a .yaml "
+            f"description. Received: {name!r}."
         )
     return LAYOUTS[name]
 
@@ -71,7 +96,7 @@ def find_pairs(
     """Finds the pairs of a folder.
 
     Args:
-        name: One of `LAYOUTS`.
+        name: One of `LAYOUTS`, or the path of a YAML description.
         folder: The folder of the dataset.
         splits: A split or several. Defaults to all that are there.
 

@@ -124,9 +124,9 @@ def _darken(image: Pixels, size: tuple[int, int], horizon: float) -> Pixels:
     grey = image.mean(axis=-1, keepdims=True)
     muted = grey + 0.6 * (image - grey)
     amber = np.exp(-5 * _rise(size, horizon))
-    cast = _colour((0.30, 0.31, 0.43)) * (1 - 0.45 * amber)
+    cast = _colour((0.36, 0.37, 0.48)) * (1 - 0.45 * amber)
     cast = cast + _colour((0.42, 0.32, 0.26)) * (0.45 * amber)
-    lifted: Pixels = muted * cast + _colour((9, 8, 14))
+    lifted: Pixels = muted * cast + _colour((12, 11, 17))
     return lifted
 
 

@@ -134,7 +134,7 @@ def _check(
 def _street(rig: np.random.Generator) -> _Street:
     """Draws what a drive's frames share."""
     lane = float(rig.uniform(2.8, 3.6))
-    own = float(rig.uniform(1.3, 2.0))  # from the camera to its own kerb
+    own = float(rig.uniform(1.3, 2.8))  # from the camera to its own kerb
     sides = [-own - lane * 0.2, 2 * lane - own]
     if rig.random() < 0.5:
         sides = [-sides[1], -sides[0]]
@@ -142,10 +142,10 @@ def _street(rig: np.random.Generator) -> _Street:
     sunny = (bright, dark) if rig.random() < 0.5 else (dark, bright)
     return _Street(
         camera_height=float(rig.uniform(1.25, 1.75)),
-        horizon=float(rig.uniform(0.40, 0.5)),
+        horizon=float(rig.uniform(0.44, 0.54)),
         road=(float(sides[0]), float(sides[1])),
         pavement=float(rig.uniform(2.2, 3.6)),
-        built=(float(rig.uniform(0.45, 0.95)), float(rig.uniform(0.45, 0.95))),
+        built=(float(rig.uniform(0.35, 0.9)), float(rig.uniform(0.35, 0.9))),
         sunny=(float(sunny[0]), float(sunny[1])),
         hood=float(rig.uniform(0.02, 0.05)) if rig.random() < 0.3 else 0.0,
     )
@@ -233,9 +233,9 @@ def _place_furniture(
         kerb = street.road[(side + 1) // 2]
         x = kerb + side * 0.5
         z = stage.uniform(5, 16)
-        while z < 90:
+        while z < 70:
             place(z, partial(draw_lamp_post, stage, x, z, side))
-            z += stage.uniform(12, 24)
+            z += stage.uniform(14, 26)
         for _ in range(int(stage.random.integers(1, 5))):
             z = stage.uniform(5, 34)
             at = kerb + side * stage.uniform(0.35, 0.9)
@@ -243,13 +243,13 @@ def _place_furniture(
         if stage.chance(0.45):
             z = stage.uniform(7, 24)
             place(z, partial(draw_traffic_light, stage, x, z))
-        if stage.chance(0.35):
+        if stage.chance(0.45):
             z = stage.uniform(5, 14)
             while z < 80:
                 at, high = kerb + side * 1.0, stage.uniform(4, 7.5)
                 place(z, partial(draw_tree, stage, at, z, high))
                 z += stage.uniform(8, 16)
-        if stage.chance(0.3):
+        if stage.chance(0.4):
             near = stage.uniform(4, 14)
             span = (near, near + stage.uniform(4, 16))
             at = kerb + side * 0.25
@@ -276,7 +276,7 @@ def _place_traffic(
 
     ways = (Heading.AWAY, Heading.TOWARDS)
     for side, kerb in ((-1, left), (1, right)):
-        if abs(kerb) > 2.6 and stage.chance(0.6):  # room to park
+        if abs(kerb) > 2.6 and stage.chance(0.75):  # room to park
             z = stage.uniform(4, 14)
             while z < 70:
                 if stage.chance(0.7):
@@ -286,29 +286,29 @@ def _place_traffic(
     ours = -0.2 if abs(left) < abs(right) else 0.2
     theirs = (left + right) + (0.3 if left + right < 0 else -0.3)
     if stage.chance(0.75):
-        car(ours, stage.uniform(7, 32), Heading.AWAY)
-    for _ in range(int(stage.random.integers(0, 3))):
-        car(theirs * 0.8, stage.uniform(7, 50), Heading.TOWARDS)
+        car(ours, stage.uniform(6, 28), Heading.AWAY)
+    for _ in range(int(stage.random.integers(0, 4))):
+        car(theirs * 0.8, stage.uniform(6, 40), Heading.TOWARDS)
     if stage.chance(0.15):
         car(stage.uniform(left, right), stage.uniform(12, 28), Heading.ACROSS)
     for side, kerb in ((-1, left), (1, right)):
-        for _ in range(int(stage.random.integers(1, 5))):
+        for _ in range(int(stage.random.integers(1, 4))):
             x = kerb + side * stage.uniform(0.3, street.pavement - 0.3)
-            z = 4.5 + 26 * stage.uniform(0, 1) ** 1.3
+            z = 4.5 + 20 * stage.uniform(0, 1) ** 1.4
             pedestrian(x, z)
             if stage.chance(0.35):
                 pedestrian(x + 0.6, z + stage.uniform(-0.2, 0.4))
     if stage.chance(0.35):
-        z = stage.uniform(7, 20)
+        z = stage.uniform(6, 16)
         for _ in range(int(stage.random.integers(1, 4))):
             pedestrian(stage.uniform(left, right), z + stage.uniform(-1, 1))
     for side, kerb in ((-1, left), (1, right)):
-        if stage.chance(0.55):
+        if stage.chance(0.6):
             x = kerb - side * stage.uniform(0.4, 0.8)
-            bicyclist(x, stage.uniform(5, 20), ways[(side + 1) // 2])
-    if stage.chance(0.3):
+            bicyclist(x, stage.uniform(4.5, 16), ways[(side + 1) // 2])
+    if stage.chance(0.4):
         x = stage.uniform(left, right)
-        bicyclist(x, stage.uniform(6, 18), Heading.ACROSS)
+        bicyclist(x, stage.uniform(5.5, 15), Heading.ACROSS)
 
 
 def _draw_hood(stage: Stage, share: float) -> None:

@@ -1,0 +1,95 @@
+"""GTA5 (Playing for Data): `images/` and `labels/`, Cityscapes' ids."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+from collections.abc import Sequence
+from typing import Any
+
+from wseg_tf.classes import CITYSCAPES
+from wseg_tf.data.checks import DataError
+from wseg_tf.data.layouts.cityscapes_labels import TRAIN_IDS
+from wseg_tf.data.pairs import Pair, by_name, listing, match
+
+# The labels are palette images whose index is Cityscapes' id; the license
+# plate, -1 there, is 34 here.
+LICENSE_PLATE = 34
+ID_MAP: dict[int, int] = {**TRAIN_IDS, LICENSE_PLATE: CITYSCAPES.void}
+
+# As published, these images and their labels differ in size.
+MISMATCHED = frozenset({"15188", "17705"})
+
+SPLIT_FILE = "split.mat"
+_SPLITS = {"train": "trainIds", "val": "valIds", "test": "testIds"}
+
+
+def find(
+    folder: str, splits: Sequence[str] | None = None, dataset: str = "gta5"
+) -> list[Pair]:
+    """Finds the pairs of a GTA5 folder, without its known bad ones.
+
+    Frames carry no drive, so all have the drive `gta5`.
+
+    Args:
+        folder: The folder that holds `images/`, `labels/` and, where the
+            published split is wanted, `split.mat`.
+        splits: Splits to read. Defaults to those of `split.mat`; without that
+            file every frame is in `train`.
+        dataset: Name of the dataset in the pairs.
+
+    Returns:
+        The pairs, by split and then by name.
+
+    Raises:
+        DataError: If a folder is missing, a split is empty, or an image or a
+            label stands alone.
+    """
+    images, labels = (
+        {
+            name: path
+            for name, path in by_name(
+                listing(posixpath.join(folder, part))
+            ).items()
+            if name not in MISMATCHED
+        }
+        for part in ("images", "labels")
+    )
+    frames = match(images, labels, "all", folder)
+    by_split = _published(posixpath.join(folder, SPLIT_FILE))
+    if by_split is None:
+        by_split = {"train": {name for name, _, _ in frames}}
+    pairs = []
+    for split in by_split if splits is None else splits:
+        members = by_split.get(split, set())
+        found = [frame for frame in frames if frame[0] in members]
+        if not found:
+            raise DataError(f"{folder}: no images in split {split!r}.")
+        pairs += [Pair(*frame, split, dataset, dataset) for frame in found]
+    return pairs
+
+
+def _published(path: str) -> dict[str, set[str]] | None:
+    """Returns the names of each split, or None without a split file."""
+    import tensorflow as tf
+
+    if not tf.io.gfile.exists(path):
+        return None
+    try:
+        from scipy.io import loadmat  # type: ignore[import-untyped]
+    except ImportError:
+        raise DataError(
+            f"{path}: reading it needs SciPy, which is not installed."
+        ) from None
+    with tf.io.gfile.GFile(path, "rb") as file:
+        contents: dict[str, Any] = loadmat(io.BytesIO(file.read()))
+    missing = [key for key in _SPLITS.values() if key not in contents]
+    if missing:
+        raise DataError(
+            f"{path}: expected {', '.join(_SPLITS.values())}. Found: no "
+            f"{missing[0]}."
+        )
+    return {
+        split: {f"{int(number):05d}" for number in contents[key].ravel()}
+        for split, key in _SPLITS.items()
+    }
