@@ -172,20 +172,48 @@ def reduce(
     check_reduction(reduction)
     losses = tf.where(pixels.valid, losses, 0.0)
     if sample_weight is not None:
-        losses = losses * _pixel_weights(sample_weight, pixels.shape)
+        losses = losses * pixel_weights(sample_weight, pixels.shape)
     if reduction in ("none", None):
         return tf.reshape(losses, pixels.shape)
-    total = tf.reduce_sum(losses)
+    return tf.reduce_sum(losses) * reduction_scale(pixels, reduction)
+
+
+def reduction_scale(pixels: Pixels, reduction: str | None) -> tf.Tensor:
+    """Returns what the sum over pixels is multiplied by.
+
+    Args:
+        pixels: What `flatten` returned.
+        reduction: `"sum_over_batch_size"` or `"sum"`.
+
+    Returns:
+        A float32 scalar: for the mean, one over the number of valid pixels
+        (on average over replicas), or over 1 if there are none.
+    """
+    # Keras 2 divides by the number of replicas in `fit`, Keras 3 in the loss.
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    share = 1.0 if keras.__version__.startswith("2.") else 1.0 / replicas
     if reduction == "sum":
-        return total * _replica_share()
+        return tf.constant(1.0)
     count = tf.reduce_sum(tf.cast(pixels.valid, tf.float32))
     context = tf.distribute.get_replica_context()
-    if context is not None and context.num_replicas_in_sync > 1:
+    if context is not None and replicas > 1:
         count = context.all_reduce(tf.distribute.ReduceOp.MEAN, count)
-    return total / tf.maximum(count, 1.0 / 4096) * _replica_share()
+    return share / tf.where(count > 0.0, count, 1.0)
 
 
-def _pixel_weights(sample_weight: Any, shape: tf.Tensor) -> tf.Tensor:
+def pixel_weights(sample_weight: Any, shape: tf.Tensor) -> tf.Tensor:
+    """Returns one weight a pixel.
+
+    Args:
+        sample_weight: As for `reduce`, not None.
+        shape: `pixels.shape`.
+
+    Returns:
+        float32 `[P]`.
+
+    Raises:
+        ValueError: If it has more axes than the map of losses.
+    """
     weight = tf.cast(tf.convert_to_tensor(sample_weight), tf.float32)
     rank = shape.shape[0]
     if weight.shape.rank == rank + 1 and weight.shape[-1] == 1:
@@ -201,13 +229,6 @@ def _pixel_weights(sample_weight: Any, shape: tf.Tensor) -> tf.Tensor:
         trailing = tf.ones([missing], tf.int32)
         weight = tf.reshape(weight, tf.concat([tf.shape(weight), trailing], 0))
     return tf.reshape(tf.broadcast_to(weight, shape), [-1])
-
-
-def _replica_share() -> float:
-    """Keras 3 scales inside the loss for replicas; Keras 2 does it in `fit`."""
-    if keras.__version__.startswith("2."):
-        return 1.0
-    return 1.0 / tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def check_reduction(reduction: str | None) -> None:
@@ -292,8 +313,20 @@ class PixelLoss(keras.losses.Loss):
         """
         with tf.name_scope(self.name or type(self).__name__):
             pixels = flatten(y_true, y_pred, self.ignore_class)
-            losses = self.pixel_losses(pixels)
-            return reduce(losses, pixels, sample_weight, self.reduction)
+            return self.reduced(pixels, sample_weight)
+
+    def reduced(self, pixels: Pixels, sample_weight: Any) -> tf.Tensor:
+        """Returns the reduced loss; to override where a shortcut exists.
+
+        Args:
+            pixels: What `flatten` returned.
+            sample_weight: See `reduce`, or None.
+
+        Returns:
+            A float32 scalar, or for `"none"` a map `[...]`.
+        """
+        losses = self.pixel_losses(pixels)
+        return reduce(losses, pixels, sample_weight, self.reduction)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, for saving.

@@ -1,0 +1,99 @@
+"""What a ground matrix may hold, and errors that name the entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wseg_tf.classes import ClassSet
+
+Array = npt.NDArray[np.float64]
+
+
+def by_class(
+    argument: str,
+    given: Sequence[Any] | Mapping[str, Any],
+    classes: Sequence[str] | ClassSet | None,
+) -> tuple[list[Any], Sequence[str] | None]:
+    """Returns one entry a class, in class order, and the names.
+
+    Args:
+        argument: Name of what is given, for the error.
+        given: Entries by position, or by name.
+        classes: Names. Defaults to the keys of `given`, if it has any.
+
+    Returns:
+        The entries, and the names or None.
+
+    Raises:
+        ValueError: If the keys are not the names.
+    """
+    names = classes.names if isinstance(classes, ClassSet) else classes
+    if not isinstance(given, Mapping):
+        return list(given), names
+    names = tuple(given) if names is None else names
+    if set(given) != set(names):
+        raise ValueError(
+            f"Invalid value for argument `{argument}`. Expected an entry for "
+            f"each of {list(names)}. Received: {argument}={dict(given)}."
+        )
+    return [given[name] for name in names], names
+
+
+def validated(values: Any, classes: tuple[str, ...] | None) -> Array:
+    """Returns a read-only copy of a ground matrix.
+
+    Args:
+        values: What the user gave.
+        classes: The names, or None.
+
+    Returns:
+        float64 `[N, N]`.
+
+    Raises:
+        ValueError: If it is none; the entry is named.
+    """
+    try:
+        array = np.array(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "Invalid value for argument `values`. Expected [N, N] numbers. "
+            f"Received: values={values!r}."
+        ) from error
+    if array.ndim != 2 or array.shape[0] != array.shape[1] or len(array) < 2:
+        raise ValueError(
+            "Invalid value for argument `values`. Expected shape [N, N], N >= "
+            f"2. Received: shape={array.shape}."
+        )
+    if classes is not None and len(set(classes)) != len(classes):
+        twice = sorted({each for each in classes if classes.count(each) > 1})
+        raise ValueError(
+            "Invalid value for argument `classes`. Expected distinct names. "
+            f"Received twice: {twice}."
+        )
+    if classes is not None and len(classes) != len(array):
+        raise ValueError(
+            f"Invalid value for argument `classes`. Expected {len(array)} "
+            f"names. Received {len(classes)}: {list(classes)}."
+        )
+    diagonal = np.eye(len(array), dtype=bool) & (array != 0)
+    for wrong, expected in (
+        (~np.isfinite(array), "finite costs"),
+        (array < 0, "costs >= 0"),
+        (diagonal, "a zero diagonal"),
+    ):
+        if wrong.any():
+            row, column = (int(each) for each in np.argwhere(wrong)[0])
+            place = f"D[{row}, {column}]"
+            if classes is not None:
+                place += f" (true {classes[row]}, predicted {classes[column]})"
+            raise ValueError(
+                f"Invalid value for argument `values`. Expected {expected}. "
+                f"Received: {place} = {array[row, column]}."
+            )
+    array += 0.0  # No negative zeros, which would spoil hash and equality.
+    array.flags.writeable = False
+    return array

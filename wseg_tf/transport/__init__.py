@@ -1,0 +1,1 @@
+"""Wasserstein distances between rows of class masses, with gradients."""

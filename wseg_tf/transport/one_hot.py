@@ -1,0 +1,103 @@
+"""One-hot targets: every mass goes to the true class (Eq. 2), O(N) a pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+Gradient = Callable[[tf.Tensor], tf.Tensor]
+
+
+def label_table(rows: npt.NDArray[np.float64]) -> tf.Tensor:
+    """Returns one row a label: classes, then void, then labels nobody knows.
+
+    Args:
+        rows: `[N, N]`, a row per true class.
+
+    Returns:
+        float32 `[N + 2, N]`: row N is zeros, so that void pixels cost nothing
+        and need no mask, and row N + 1 is NaN, so that no bad label hides.
+    """
+    count = rows.shape[1]
+    extra = [np.zeros((1, count)), np.full((1, count), np.nan)]
+    return tf.constant(np.concatenate([rows, *extra]), tf.float32)
+
+
+def expected_cost(probabilities: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
+    """Returns `sum(s * D[j])` for each pixel.
+
+    Args:
+        probabilities: s, float32 `[P, N]`.
+        costs: The row of D of each pixel's true class, float32 `[P, N]`.
+
+    Returns:
+        float32 `[P]`. Source: Liu et al. (AAAI 2020), Eq. 2.
+
+    Example:
+
+    >>> expected_cost(tf.constant([[0.5, 0.5]]), tf.constant([[0.0, 4.0]]))
+    <tf.Tensor: shape=(1,), dtype=float32, numpy=array([2.], dtype=float32)>
+    """
+    return _row_sum(probabilities * costs)[:, 0]
+
+
+def expected_cost_from_logits(logits: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
+    """Returns `L = sum(softmax(z) * D[j])`; its gradient is `s * (D[j] - L)`.
+
+    Args:
+        logits: z, float32 `[P, N]`.
+        costs: The row of D of each pixel's true class, float32 `[P, N]`; it
+            gets no gradient.
+
+    Returns:
+        float32 `[P]`.
+    """
+
+    def value_and_gradient(logits: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+        probabilities = tf.nn.softmax(logits)
+        weighted = probabilities * costs
+        loss = _row_sum(weighted)
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            each = upstream[:, None]
+            return weighted * each - probabilities * (loss * each)
+
+        return loss[:, 0], gradient
+
+    return tf.custom_gradient(value_and_gradient)(logits)
+
+
+def total_cost_from_logits(logits: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
+    """Returns the sum of `expected_cost_from_logits` over pixels.
+
+    One upstream number for all pixels saves a pass over memory, and memory
+    traffic is what bounds this loss: weigh pixels by scaling `costs`.
+
+    Args:
+        logits: z, float32 `[P, N]`.
+        costs: Weight times row of D of each pixel, float32 `[P, N]`; it gets no
+            gradient.
+
+    Returns:
+        A float32 scalar.
+    """
+
+    def value_and_gradient(logits: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
+        probabilities = tf.nn.softmax(logits)
+        weighted = probabilities * costs
+        loss = _row_sum(weighted)
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return (weighted - probabilities * loss) * upstream
+
+        return tf.reduce_sum(loss), gradient
+
+    return tf.custom_gradient(value_and_gradient)(logits)
+
+
+def _row_sum(values: tf.Tensor) -> tf.Tensor:
+    """A product with ones: over a short axis it beats `tf.reduce_sum`."""
+    return tf.linalg.matmul(values, tf.ones([values.shape[-1], 1]))
