@@ -1,0 +1,134 @@
+"""Focal cross-entropy: the loss looks away from what is already right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from wseg_tf.losses.cross_entropy import (
+    by_truth,
+    check_length,
+    checked_weights,
+    log_probabilities,
+    negative_log_likelihood,
+)
+from wseg_tf.losses.targets import PixelLoss, Pixels
+
+
+def focal(
+    pixels: Pixels,
+    gamma: float = 2.0,
+    class_weights: Any = None,
+    from_logits: bool = False,
+) -> tf.Tensor:
+    """Computes the focal cross-entropy of each pixel.
+
+    Formula:
+
+    ```
+    loss = sum_j t_j w_j (1 - s_j)^gamma (-log s_j)
+    ```
+
+    Args:
+        pixels: What `flatten` returned.
+        gamma: The focusing exponent, >= 0; 0 is cross-entropy.
+        class_weights: w, one weight a class `[N]`. Defaults to `None`: all 1.
+        from_logits: Whether the predictions are logits.
+
+    Returns:
+        float32 `[P]`.
+
+    Example:
+
+    >>> from wseg_tf.losses.targets import flatten
+    >>> [round(float(x), 4) for x in focal(flatten([0], [[0.5, 0.5]]))]
+    [0.1733]
+    """
+    if class_weights is None:
+        class_weights = tf.ones([pixels.predictions.shape[-1]])
+    if pixels.labels is not None:
+        surprise = negative_log_likelihood(pixels, from_logits)
+        weights = by_truth(pixels, class_weights)
+        return weights * _focus(surprise, gamma) * surprise
+    surprise = -log_probabilities(pixels, from_logits)
+    weighted = pixels.distributions * tf.cast(class_weights, tf.float32)
+    return tf.reduce_sum(weighted * _focus(surprise, gamma) * surprise, axis=-1)
+
+
+def _focus(surprise: tf.Tensor, gamma: float) -> tf.Tensor:
+    """Returns (1 - s)^gamma for s = exp(-surprise)."""
+    if gamma == 0:
+        return tf.ones_like(surprise)
+    miss = -tf.math.expm1(-surprise)
+    if gamma == 2:  # The usual exponent: a product is faster than a power.
+        return miss * miss
+    # Away from 0, where the power's derivative is infinite if gamma < 1.
+    return tf.maximum(miss, 1e-12) ** gamma
+
+
+@keras.saving.register_keras_serializable(package="wseg_tf")
+class FocalLoss(PixelLoss):
+    """Focal cross-entropy with class weights and void pixels.
+
+    Formula:
+
+    ```
+    loss = sum_pixels sum_j t_j w_j (1 - s_j)^gamma (-log s_j) / valid pixels
+    ```
+
+    Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017,
+    Eq. 5, over a softmax.
+
+    Args:
+        gamma: The focusing exponent, >= 0; 0 is cross-entropy. Defaults to 2.
+        class_weights: w, one weight a class, >= 0. Defaults to `None`: all 1.
+        from_logits: Whether `y_pred` holds logits. Defaults to `False`.
+        ignore_class: The label of void pixels. Defaults to `None`.
+        reduction: See `PixelLoss`. Defaults to `"sum_over_batch_size"`.
+        name: Name of the loss.
+
+    Raises:
+        ValueError: If `gamma` or a weight is negative or not finite.
+
+    Example:
+
+    >>> loss = FocalLoss(gamma=2.0, ignore_class=255)
+    >>> round(float(loss([0, 255], [[0.5, 0.5]] * 2)), 4)
+    0.1733
+    """
+
+    def __init__(
+        self,
+        gamma: float = 2.0,
+        class_weights: Sequence[float] | None = None,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "focal",
+    ) -> None:
+        super().__init__(from_logits, ignore_class, reduction, name)
+        if not 0 <= gamma < float("inf"):
+            raise ValueError(
+                "Invalid value for argument `gamma`. Expected a finite "
+                f"exponent >= 0. Received: gamma={gamma}."
+            )
+        self.gamma = float(gamma)
+        self.class_weights = checked_weights(class_weights)
+
+    def pixel_losses(self, pixels: Pixels) -> tf.Tensor:
+        """Returns the focal cross-entropy of each pixel."""
+        if self.class_weights is not None:
+            classes = pixels.predictions.shape[-1]
+            check_length(self.class_weights, classes, "class_weights")
+        return focal(pixels, self.gamma, self.class_weights, self.from_logits)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, for saving."""
+        return {
+            **super().get_config(),
+            "gamma": self.gamma,
+            "class_weights": self.class_weights,
+        }
