@@ -1,0 +1,118 @@
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from wseg_tf.classes import CAMVID
+from wseg_tf.ground import GroundMatrix
+from wseg_tf.plots import (
+    overlay,
+    plot_confusion,
+    plot_ground,
+    plot_iou,
+    plot_labels,
+    style,
+)
+
+N = len(CAMVID)
+# Most important group first; ids ascend within a group.
+ORDER = [8, 9, 10, 3, 4, 6, 1, 2, 5, 7, 0]
+
+
+def _texts(figure: Figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def _renders(figure: Figure) -> None:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    assert picture.getvalue().startswith(b"\x89PNG")
+
+
+def test_ground_rows_are_truth_sorted_by_importance() -> None:
+    values = np.arange(N * N, dtype=float).reshape(N, N)
+    np.fill_diagonal(values, 0)
+    figure = plot_ground(GroundMatrix(values, CAMVID), CAMVID, "D")
+    shown = figure.axes[0].get_images()[0].get_array()
+    np.testing.assert_array_equal(shown, values[np.ix_(ORDER, ORDER)])
+    rows = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert rows == [CAMVID.names[i] for i in ORDER]
+    assert "true  ↓    predicted  →" in _texts(figure)
+    _renders(figure)
+
+
+def test_ground_numbers_are_in_their_cells() -> None:
+    figure = plot_ground(GroundMatrix([[0, 1], [4, 0]], ["sky", "car"]))
+    cells = {
+        text.get_position(): text.get_text() for text in figure.axes[0].texts
+    }
+    assert cells[(0, 1)] == "4"  # x = predicted sky, y = true car.
+    assert cells[(1, 0)] == "1"
+
+
+def test_ground_names_carry_their_groups_colour() -> None:
+    figure = plot_ground(1 - np.eye(N), CAMVID)
+    colours = [to_hex(t.get_color()) for t in figure.axes[0].get_yticklabels()]
+    assert colours == [style.GROUP_COLOURS[CAMVID.groups[i]] for i in ORDER]
+
+
+def test_many_classes_have_no_numbers_in_their_cells() -> None:
+    figure = plot_ground(1 - np.eye(40))
+    assert len(_texts(figure)) == 1
+    _renders(figure)
+
+
+def test_confusion_shows_shares_of_the_truth() -> None:
+    counts = np.zeros((N, N), int)
+    counts[8, 8], counts[8, 0] = 3, 1
+    figure = plot_confusion(counts, CAMVID)
+    shown = np.ma.filled(figure.axes[0].get_images()[0].get_array(), np.nan)
+    assert shown[0, 0] == 75
+    assert shown[0, ORDER.index(0)] == 25
+    assert np.isnan(shown[1:]).all()
+    _renders(figure)
+
+
+def test_iou_bars_and_group_means() -> None:
+    counts = 9 * np.eye(N)
+    counts[10] = counts[:, 10] = 0
+    counts[9, 8] = 9  # A pedestrian called car, half of the time.
+    figure = plot_iou({"one": counts, "two": np.eye(N)}, CAMVID, "IoU")
+    first, second = figure.axes[0].containers
+    heights = [bar.get_height() for bar in first]
+    assert heights[:4] == pytest.approx([50, 50, 0, 100])
+    assert [bar.get_height() for bar in second] == [100] * N
+    texts = _texts(figure)
+    assert "absent" in texts
+    assert "mean 50 · 100" in texts
+    _renders(figure)
+
+
+def test_overlay_paints_classes_and_leaves_void() -> None:
+    image = np.full((1, 3, 3), 100)
+    labels = np.array([[CAMVID.index("car"), CAMVID.void, 0]])
+    full = overlay(image, labels, CAMVID, 1.0)
+    assert full.tolist() == [[[64, 0, 128], [100, 100, 100], [128, 128, 128]]]
+    half = overlay(image, labels, CAMVID, 0.5)
+    assert half[0, 0].tolist() == [82, 50, 114]
+    with pytest.raises(ValueError, match="size of the image"):
+        overlay(image, labels[:, :2], CAMVID)
+
+
+def test_labels_legend_names_the_classes_that_occur() -> None:
+    labels: Any = np.array([[0, 8], [CAMVID.void, 3]])
+    image = np.zeros((2, 2, 3))
+    figure = plot_labels(image, {"truth": labels}, CAMVID)
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["car (4)", "road (3)", "sky (1)", "void"]
+    titles = [axes.get_title("left") for axes in figure.axes]
+    assert titles == ["image", "truth"]
+    _renders(figure)
+
+
+def test_refuses_another_number_of_classes() -> None:
+    with pytest.raises(ValueError, match="camvid"):
+        plot_ground(1 - np.eye(3), CAMVID)

@@ -1,0 +1,17 @@
+"""Pictures: ground matrices, label overlays, IoU by class, confusions.
+
+Every function returns a matplotlib `Figure` that belongs to no window, so it
+runs without a display: save it with `figure.savefig(path)`.
+"""
+
+from wseg_tf.plots.labels import overlay, plot_labels
+from wseg_tf.plots.matrix import plot_confusion, plot_ground
+from wseg_tf.plots.scores import plot_iou
+
+__all__ = [
+    "overlay",
+    "plot_confusion",
+    "plot_ground",
+    "plot_iou",
+    "plot_labels",
+]

@@ -1,0 +1,151 @@
+"""Labels drawn over images, with a legend of the classes to be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from wseg_tf.classes import ClassSet, Colour
+from wseg_tf.plots import style
+
+VOID_COLOUR = (0, 0, 0)
+
+
+def overlay(
+    image: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    class_set: ClassSet,
+    opacity: float = 0.6,
+) -> npt.NDArray[np.uint8]:
+    """Paints labels over an image in the class set's colours.
+
+    Args:
+        image: RGB `[H, W, 3]`, 0..255.
+        labels: Class ids `[H, W]`; ids that are no class show the image.
+        class_set: The colours.
+        opacity: Of the paint, 0 (image alone) to 1 (colours alone).
+
+    Returns:
+        uint8 `[H, W, 3]`.
+
+    Raises:
+        ValueError: If the sizes differ.
+
+    Example:
+
+    >>> from wseg_tf.classes import CAMVID
+    >>> overlay([[[200, 0, 100]]], [[CAMVID.index("car")]], CAMVID, 0.5)
+    array([[[132,   0, 114]]], dtype=uint8)
+    """
+    pixels, ids = np.asarray(image, np.float64), np.asarray(labels)
+    if pixels.shape != (*ids.shape, 3):
+        raise ValueError(
+            "Invalid value for argument `labels`. Expected the size of the "
+            f"image, {pixels.shape[:2]}. Received: {ids.shape}."
+        )
+    palette = np.array((*class_set.colours, VOID_COLOUR), np.float64)
+    known = (ids >= 0) & (ids < len(class_set))
+    paint = palette[np.where(known, ids, len(class_set))]
+    strength = np.where(known, opacity, 0.0)[..., None]
+    blended = np.round((1 - strength) * pixels + strength * paint)
+    painted: npt.NDArray[np.uint8] = blended.clip(0, 255).astype(np.uint8)
+    return painted
+
+
+def plot_labels(
+    image: npt.ArrayLike,
+    maps: Mapping[str, npt.ArrayLike],
+    class_set: ClassSet,
+    opacity: float = 0.6,
+) -> Figure:
+    """Shows an image beside maps of labels painted over it.
+
+    Args:
+        image: RGB `[H, W, 3]`, 0..255.
+        maps: Class ids `[H, W]` by caption, e.g. `{"truth": ...,
+            "prediction": ...}`.
+        class_set: Names, colours, groups and void.
+        opacity: Of the paint, 0..1.
+
+    Returns:
+        The figure: image, maps, and the classes that occur, by importance.
+
+    Example:
+
+    >>> from wseg_tf.classes import CAMVID
+    >>> import numpy as np
+    >>> image, labels = np.zeros((4, 6, 3)), np.zeros((4, 6), int)
+    >>> figure = plot_labels(image, {"truth": labels}, CAMVID)
+    """
+    pictures: dict[str, Any] = {"image": np.asarray(image).astype(np.uint8)}
+    for caption, labels in maps.items():
+        pictures[caption] = overlay(image, labels, class_set, opacity)
+    height, width = pictures["image"].shape[:2]
+    panel_width = 3.6
+    panel_height = panel_width * height / width
+    columns = len(pictures)
+    total_width = columns * panel_width + 0.08 * (columns - 1)
+    total_height = panel_height + 0.3 + 0.85
+    figure = style.new_figure(total_width, total_height)
+    for column, (caption, picture) in enumerate(pictures.items()):
+        axes = figure.add_axes(
+            (
+                column * (panel_width + 0.08) / total_width,
+                0.85 / total_height,
+                panel_width / total_width,
+                panel_height / total_height,
+            )
+        )
+        axes.imshow(picture, interpolation="nearest")
+        axes.set_title(caption, fontsize=10, color=style.INK, loc="left")
+        axes.set_axis_off()
+    handles = _legend(maps, class_set, opacity)
+    figure.legend(
+        handles=handles,
+        loc="lower left",
+        ncols=min(len(handles), max(2, int(total_width / 1.25))),
+        fontsize=8,
+        frameon=False,
+        title="class (importance group)",
+        title_fontsize=8,
+        alignment="left",
+        handlelength=1.2,
+        handleheight=1.2,
+        borderaxespad=0.1,
+    )
+    return figure
+
+
+def _legend(
+    maps: Mapping[str, npt.ArrayLike], class_set: ClassSet, opacity: float
+) -> list[Patch]:
+    """Returns a patch for each class that occurs, most important first."""
+    found = {int(i) for ids in maps.values() for i in np.unique(ids)}
+    classes = [i for i in found if 0 <= i < len(class_set)]
+    classes.sort(key=lambda i: (-class_set.groups[i], i))
+    strength = max(opacity, 0.5)
+    patches = [
+        Patch(
+            facecolor=_faded(class_set.colours[i], strength),
+            label=f"{class_set.names[i]} ({class_set.groups[i]})",
+        )
+        for i in classes
+    ]
+    if len(classes) < len(found):
+        patches.append(
+            Patch(facecolor="white", edgecolor=style.INK, label="void")
+        )
+    return patches
+
+
+def _faded(colour: Colour, opacity: float) -> tuple[float, float, float]:
+    """Returns the colour as it looks over white, 0..1."""
+    red, green, blue = (
+        1 - opacity + opacity * channel / 255 for channel in colour
+    )
+    return red, green, blue
