@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,9 @@ IMAGE_FORMATS = ("PNG", "JPEG")
 # Modes whose pixel values are ids: grey, and palette (the index is the id).
 ID_MODES = ("L", "P", "1")
 _LONGEST_LIST = 5
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_JPEG_END = b"\xff\xd9"
+_JPEG_TAIL = 4096  # bytes; some cameras write a little after the end
 
 Labels = npt.NDArray[np.uint8]
 
@@ -163,7 +167,30 @@ def _decode(encoded: bytes, name: str) -> Image.Image:
             f"{name}: expected a whole image. Found: one that ends early or "
             f"is damaged ({error})."
         ) from None
+    _check_whole(encoded, picture.format, name)
     return picture
+
+
+def _check_whole(encoded: bytes, image_format: str | None, name: str) -> None:
+    """Finds what Pillow lets pass: a missing end, a chunk that was altered."""
+    if image_format == "JPEG" and _JPEG_END not in encoded[-_JPEG_TAIL:]:
+        raise DataError(f"{name}: expected a whole image. Found: no end.")
+    if image_format != "PNG":
+        return
+    place, chunk = len(_PNG_START), b""
+    while chunk != b"IEND":
+        length = int.from_bytes(encoded[place : place + 4], "big")
+        chunk = encoded[place + 4 : place + 8]
+        end = place + 8 + length
+        if end + 4 > len(encoded):
+            raise DataError(f"{name}: expected a whole image. Found: no end.")
+        checksum = int.from_bytes(encoded[end : end + 4], "big")
+        if zlib.crc32(memoryview(encoded)[place + 4 : end]) != checksum:
+            raise DataError(
+                f"{name}: expected a whole image. Found: damage after byte "
+                f"{place}."
+            )
+        place = end + 4
 
 
 def _check_image(encoded: bytes, name: str) -> tuple[str, tuple[int, int]]:

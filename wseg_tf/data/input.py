@@ -168,6 +168,9 @@ def training_batches(
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         ordered = frames
+        # Of this function's graph alone: the program's own seed must not
+        # change the order (and 0 would break `shuffle`).
+        tf.random.set_seed(1)
         if shuffle:
             order = _seed(seed, epoch, tf.constant(-1, tf.int64))
             ordered = ordered.shuffle(
