@@ -12,9 +12,6 @@ import tensorflow as tf
 
 from wseg_tf.data.augmentation import Augmentation
 
-# What a frame's outside looks like: the mean of natural images, nearly grey.
-OUTSIDE = 114.0
-
 
 def augment(
     image: tf.Tensor,
@@ -27,7 +24,8 @@ def augment(
     """Varies one frame; equal seeds give equal frames.
 
     Zoom, turn, flip and crop are one affine map, so that pixels are resampled
-    once: bilinear for the image, nearest for the label.
+    once: bilinear for the image, nearest for the label. Outside the frame the
+    image goes on as it ends, and the label is void.
 
     Args:
         image: Image `[H, W, 3]`, 0..255.
@@ -46,8 +44,10 @@ def augment(
     # One number each; unused ones cost nothing worth saving.
     draws = tf.random.stateless_uniform([10], seed)
     matrix = _affine(tf.shape(label), label, crop, options, draws)
-    image = _resample(image, matrix, crop, "BILINEAR", OUTSIDE)
-    label = _resample(label[..., None], matrix, crop, "NEAREST", float(void))
+    image = _resample(image, matrix, crop, "BILINEAR", "NEAREST")
+    label = _resample(
+        label[..., None], matrix, crop, "NEAREST", "CONSTANT", float(void)
+    )
     return _recolour(image, options, draws[7:]), label[..., 0]
 
 
@@ -83,17 +83,14 @@ def _affine(
     along, depth = mirror * sine, cosine
     middle_row, middle_column = (crop[0] - 1) / 2.0, (crop[1] - 1) / 2.0
     row, column = centre[0] - 0.5, centre[1] - 0.5
+    start_column = column - across * middle_column - down * middle_row
+    start_row = row - along * middle_column - depth * middle_row
+    if options.scale == (1.0, 1.0) and options.rotation == 0:
+        # Whole pixels: nothing is blurred where nothing needs resampling.
+        start_column, start_row = tf.round(start_column), tf.round(start_row)
+    zero = tf.zeros([])
     return tf.stack(
-        [
-            across,
-            down,
-            column - across * middle_column - down * middle_row,
-            along,
-            depth,
-            row - along * middle_column - depth * middle_row,
-            0.0,
-            0.0,
-        ]
+        [across, down, start_column, along, depth, start_row, zero, zero]
     )
 
 
@@ -127,15 +124,16 @@ def _resample(
     matrix: tf.Tensor,
     crop: tuple[int, int],
     interpolation: str,
-    outside: float,
+    fill_mode: str,
+    fill_value: float = 0.0,
 ) -> tf.Tensor:
     moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=pixels[None],
         transforms=matrix[None],
         output_shape=tf.constant(crop, tf.int32),
-        fill_value=outside,
+        fill_value=fill_value,
         interpolation=interpolation,
-        fill_mode="CONSTANT",
+        fill_mode=fill_mode,
     )[0]
     moved.set_shape([*crop, pixels.shape[-1]])
     return moved

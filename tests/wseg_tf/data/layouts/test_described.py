@@ -1,0 +1,123 @@
+import pytest
+
+from wseg_tf.data.checks import DataError
+from wseg_tf.data.layouts import find_pairs, layout
+
+SPLIT_IN_PATH = """
+dataset: yard
+classes: camvid
+images: "{split}/frames/{drive}/{name}.jpg"
+labels: "{split}/masks/{drive}/{name}_mask*.png"
+ids: {0: void, 1: road, 2: pedestrian}
+"""
+BY_DRIVE = """
+classes: camvid
+images: "{drive}/{name}.jpg"
+labels: "{drive}/{name}_mask.png"
+colours: {"1 2 3": road, "0 0 0": void}
+drives: {val: [north]}
+"""
+
+
+@pytest.fixture
+def describe(tmp_path):
+    def write(text):
+        path = tmp_path / "layout.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_split_and_drive_from_the_path(tmp_path, make_png, describe):
+    for split, drive, name in (
+        ("train", "north", "a"),
+        ("train", "south", "a"),
+        ("val", "west end", "é"),
+    ):
+        top = tmp_path / "data" / split
+        make_png(top / "frames" / drive / f"{name}.jpg", mode="RGB")
+        make_png(top / "masks" / drive / f"{name}_mask_v2.png")
+    path = describe(SPLIT_IN_PATH)
+    pairs = find_pairs(path, str(tmp_path / "data"))
+    assert [(p.split, p.drive, p.name, p.dataset) for p in pairs] == [
+        ("train", "north", "north_a", "yard"),
+        ("train", "south", "south_a", "yard"),
+        ("val", "west end", "west end_é", "yard"),
+    ]
+    assert find_pairs(path, str(tmp_path / "data"), "val") == pairs[2:]
+    assert layout(path).id_map == {0: 11, 1: 3, 2: 9}
+    assert layout(path).classes.name == "camvid"
+
+
+def test_split_by_drive(tmp_path, make_png, describe):
+    for drive in ("north", "south"):
+        make_png(tmp_path / drive / "a.jpg", mode="RGB")
+        make_png(tmp_path / drive / "a_mask.png")
+    path = describe(BY_DRIVE)
+    pairs = find_pairs(path, str(tmp_path))
+    assert [(p.split, p.drive) for p in pairs] == [
+        ("train", "south"),
+        ("val", "north"),
+    ]
+    assert layout(path).colour_map == {(1, 2, 3): 3, (0, 0, 0): 11}
+    (tmp_path / "south" / "a_mask.png").unlink()
+    with pytest.raises(DataError, match="image without label"):
+        find_pairs(path, str(tmp_path))
+
+
+def test_a_duplicate_name_is_refused(tmp_path, make_png, describe):
+    for side in ("left", "right"):
+        make_png(tmp_path / f"{side}_a.png", mode="RGB")
+        make_png(tmp_path / f"a_{side}.tif.png")
+    text = 'images: "*_{name}.png"\nlabels: "{name}_left.tif.png"'
+    with pytest.raises(DataError, match="duplicate name 'a'"):
+        find_pairs(describe(text), str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("images: [", "not YAML"),
+        ("- a", "expected keys such as images, labels"),
+        ("images: a", "key 'labels' is missing"),
+        ("images: a\nlabels: b\nimage: c", "unknown key 'image'"),
+        ("images: a\nlabels: b", r"need \{name\}"),
+        (
+            'images: "{name}/{drive}"\nlabels: "{name}"',
+            r"need \{name\} and the same places",
+        ),
+        ('images: "{name}{x}"\nlabels: "{name}"', r"unknown place \{x\}"),
+        (
+            'images: "{name}"\nlabels: "l{name}"\nids: {0: lorry}',
+            "'lorry'",
+        ),
+        ('images: "{name}"\nlabels: "l{name}"\nclasses: kitti', "'kitti'"),
+        (
+            'images: "{name}"\nlabels: "l{name}"\ncolours: {red: road}',
+            "Invalid colour",
+        ),
+        (
+            'images: "{name}"\nlabels: "l{name}"\nids: {}\ncolours: {}',
+            "not both",
+        ),
+        (
+            'images: "{name}"\nlabels: "l{name}"\ndrives: {val: [a]}',
+            r"needs \{drive\}",
+        ),
+    ],
+)
+def test_refuses(describe, text, message):
+    path = describe(text)
+    with pytest.raises(DataError, match=message) as caught:
+        layout(path)
+    assert "\n" not in str(caught.value)
+    assert path in str(caught.value)
+
+
+def test_refuses_a_missing_description_and_no_images(tmp_path, describe):
+    with pytest.raises(DataError, match=r"no\.yaml: no such file"):
+        layout(str(tmp_path / "no.yaml"))
+    text = 'images: "{name}.jpg"\nlabels: "{name}.png"'
+    with pytest.raises(DataError, match="no such images"):
+        find_pairs(describe(text), str(tmp_path))

@@ -1,0 +1,266 @@
+import io
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from wseg_tf.classes import CAMVID
+from wseg_tf.data.augmentation import Augmentation
+from wseg_tf.data.checks import DataError, check_pair
+from wseg_tf.data.input import (
+    evaluation_batches,
+    read_pairs,
+    read_records,
+    resize,
+    steps,
+    training_batches,
+)
+from wseg_tf.data.pairs import Pair
+from wseg_tf.data.records import serialise
+
+COUNT, SIZE, VOID = 7, (12, 16), 11
+OPTIONS = Augmentation(flip=0.5, scale=(0.8, 1.5), brightness=0.2)
+
+
+def encoded(pixels):
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def frames():
+    """Images whose colour, and labels whose last row, tell their index."""
+    random = np.random.default_rng(0)
+    images = np.zeros((COUNT, *SIZE, 3), np.uint8)
+    images += (np.arange(COUNT, dtype=np.uint8) * 30)[:, None, None, None]
+    labels = random.integers(0, 12, (COUNT, *SIZE)).astype(np.uint8)
+    labels[:, 0, 0] = 3
+    return images, labels
+
+
+@pytest.fixture(scope="module")
+def files(frames, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("re cords")
+    pairs = []
+    for start, stop in ((0, 4), (4, COUNT)):
+        path = str(folder / f"data-{start}.gz")
+        with tf.io.TFRecordWriter(path, "GZIP") as writer:
+            for k in range(start, stop):
+                image, label = encoded(frames[0][k]), encoded(frames[1][k])
+                paths = str(folder / f"{k}.png"), str(folder / f"{k}_l.png")
+                for name, contents in zip(paths, (image, label), strict=True):
+                    with open(name, "wb") as file:
+                        file.write(contents)
+                pair = Pair(str(k), *paths, "train", "a", "b")
+                pairs.append(pair)
+                writer.write(serialise(pair, check_pair(image, label, CAMVID)))
+    return folder, pairs
+
+
+@pytest.fixture
+def examples(files):
+    return read_records(f"{files[0]}/data-*.gz")
+
+
+def arrays(batches):
+    return [(x.numpy(), y.numpy()) for x, y in batches]
+
+
+def assert_same(first, second):
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
+
+
+def order(batches):
+    means = np.concatenate([x.mean((1, 2, 3)) for x, _ in batches])
+    return [round(mean / 30) for mean in means]
+
+
+def test_evaluation_sees_each_frame_once_in_order(examples, frames):
+    batches = arrays(evaluation_batches(examples, SIZE, 3))
+    assert [len(x) for x, _ in batches] == [3, 3, 1]
+    images, labels = (
+        np.concatenate(part) for part in zip(*batches, strict=True)
+    )
+    np.testing.assert_array_equal(images, frames[0])
+    np.testing.assert_array_equal(labels, frames[1])
+    assert images.dtype == np.float32
+    assert labels.dtype == np.int32
+
+
+def test_pairs_give_what_records_give(examples, files):
+    pairs = read_pairs(files[1], VOID)
+    assert_same(
+        arrays(evaluation_batches(pairs, SIZE, 2)),
+        arrays(evaluation_batches(examples, SIZE, 2)),
+    )
+
+
+def test_every_pass_is_another_epoch_of_all_frames(examples):
+    batches = training_batches(examples, SIZE, 2, VOID)
+    orders = [order(arrays(batches)) for _ in range(3)]
+    assert all(sorted(each) == list(range(COUNT)) for each in orders)
+    assert len({tuple(each) for each in orders}) == 3
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_resuming_gives_the_same_epochs(examples, cache):
+    whole = training_batches(
+        examples, SIZE, 2, VOID, augmentation=OPTIONS, seed=4
+    )
+    epochs = [arrays(whole) for _ in range(3)]
+    resumed = training_batches(
+        examples,
+        SIZE,
+        2,
+        VOID,
+        augmentation=OPTIONS,
+        seed=4,
+        first_epoch=1,
+        cache=cache,
+    )
+    assert_same(arrays(resumed), epochs[1])
+    assert_same(arrays(resumed), epochs[2])
+    other = training_batches(
+        examples, SIZE, 2, VOID, augmentation=OPTIONS, seed=5
+    )
+    assert order(arrays(other)) != order(epochs[0])
+
+
+def test_frames_vary_from_epoch_to_epoch_and_from_each_other(frames):
+    one = np.repeat(
+        frames[0][3:4] + np.arange(16, dtype=np.uint8)[:, None], 4, 0
+    )
+    same = tf.data.Dataset.from_tensor_slices(
+        (one, np.repeat(frames[1][:1], 4, 0))
+    )
+    batches = training_batches(
+        same, SIZE, 4, VOID, augmentation=OPTIONS, shuffle=False
+    )
+    first, second = arrays(batches)[0], arrays(batches)[0]
+    assert len({x.tobytes() for x in [*first[0], *second[0]]}) == 8
+
+
+def test_void_alone_is_added(examples, frames):
+    options = Augmentation(scale=(0.5, 0.9), rotation=15.0)
+    batches = training_batches(
+        examples, SIZE, 7, VOID, augmentation=options, shuffle=False
+    )
+    ((_, labels),) = arrays(batches)
+    for found, original in zip(labels, frames[1], strict=True):
+        assert set(np.unique(found)) <= {*np.unique(original), VOID}
+        assert np.sum(found == VOID) > np.sum(original == VOID)
+
+
+def test_the_cache_holds_whole_epochs(files, frames, tmp_path):
+    """Later passes do not open the files again."""
+    path = tmp_path / "copy.gz"
+    path.write_bytes((files[0] / "data-0.gz").read_bytes())
+    batches = training_batches(read_records(str(path)), SIZE, 2, VOID)
+    assert sorted(order(arrays(batches))) == [0, 1, 2, 3]
+    path.unlink()
+    assert sorted(order(arrays(batches))) == [0, 1, 2, 3]
+    stored = training_batches(
+        read_records(f"{files[0]}/data-*.gz"),
+        SIZE,
+        2,
+        VOID,
+        cache=str(tmp_path / "cache"),
+    )
+    assert sorted(order(arrays(stored))) == list(range(COUNT))
+    assert list(tmp_path.glob("cache*"))
+    assert sorted(order(arrays(stored))) == list(range(COUNT))
+
+
+def test_cardinality_is_known_where_the_count_is(examples):
+    known = training_batches(examples, SIZE, 2, VOID, count=COUNT)
+    assert int(known.cardinality()) == 4 == len(arrays(known))
+    dropped = training_batches(
+        examples, SIZE, 2, VOID, count=COUNT, drop_remainder=True
+    )
+    assert int(dropped.cardinality()) == 3 == len(arrays(dropped))
+    assert steps(COUNT, 2, drop_remainder=True) == 3
+    unknown = training_batches(examples, SIZE, 2, VOID)
+    assert int(unknown.cardinality()) == tf.data.UNKNOWN_CARDINALITY
+
+
+def test_crops_are_cut_from_resized_frames(examples):
+    batches = training_batches(examples, (24, 32), 2, VOID, crop=(6, 8))
+    for images, labels in arrays(batches):
+        assert images.shape[1:] == (6, 8, 3)
+        assert labels.shape[1:] == (6, 8)
+        assert VOID not in set(np.unique(labels)) - {11}
+
+
+def test_resizing_keeps_image_and_label_aligned():
+    label = np.kron(np.array([[1, 4, 2], [6, 9, 0]]), np.ones((20, 20)))
+    image = np.repeat(label[..., None] * 20, 3, -1).astype(np.uint8)
+    for size in ((20, 30), (10, 12), (60, 90)):
+        small, ids = resize(
+            tf.constant(image), tf.constant(label.astype(np.uint8)), size
+        )
+        assert set(np.unique(ids)) == {0, 1, 2, 4, 6, 9}
+        agree = small.numpy()[..., 0] == ids.numpy() * 20
+        assert agree.mean() > 0.5
+        rows, columns = np.nonzero(~agree)
+        near = [(rows + 1) * 2 / size[0], (columns + 1) * 3 / size[1]]
+        assert all(
+            min(abs(r - 1), abs(c - 1), abs(c - 2)) < 0.35
+            for r, c in zip(*near, strict=True)
+        )
+
+
+def test_shrinking_an_image_averages_areas():
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[::2] = 200
+    label = np.zeros((8, 8), np.uint8)
+    small, _ = resize(tf.constant(image), tf.constant(label), (2, 2))
+    assert np.all(np.abs(small.numpy().astype(int) - 100) < 15)
+
+
+def test_pairs_map_ids_and_colours(tmp_path):
+    ids = np.array([[7, 8], [33, 5]], np.uint8)
+    colours = np.zeros((2, 2, 3), np.uint8)
+    colours[0, 0], colours[1, 1] = (128, 64, 128), (9, 9, 9)
+    for name, pixels in (("i", colours), ("ids", ids), ("colours", colours)):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    image = str(tmp_path / "i.png")
+
+    def labels(name, **maps):
+        pair = Pair("n", image, str(tmp_path / f"{name}.png"), "train", "", "")
+        ((_, found),) = read_pairs([pair], 255, **maps)
+        return found.numpy()
+
+    np.testing.assert_array_equal(
+        labels("ids", id_map={-1: 255, 7: 0, 8: 1, 33: 18}),
+        [[0, 1], [18, 255]],
+    )
+    np.testing.assert_array_equal(
+        labels("colours", colour_map={(128, 64, 128): 0, (0, 0, 0): 4}),
+        [[0, 4], [4, 255]],
+    )
+
+
+def test_refuses_what_is_not_there(tmp_path):
+    with pytest.raises(DataError, match=r"none-\*: no such record files"):
+        read_records([f"{tmp_path}/none-*"])
+    with pytest.raises(DataError, match="at least one pair"):
+        read_pairs([], VOID)
+
+
+def test_keras_fits_on_it(examples):
+    model = keras.Sequential(
+        [keras.Input((*SIZE, 3)), keras.layers.Conv2D(12, 1)]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss)
+    batches = training_batches(
+        examples, SIZE, 3, VOID, augmentation=OPTIONS, count=COUNT
+    )
+    history = model.fit(batches, epochs=2, verbose=0)
+    assert len(history.history["loss"]) == 2
