@@ -19,8 +19,6 @@ from wseg_tf.classes import ClassSet, Colour
 
 # What tf.io.decode_image decodes, too.
 IMAGE_FORMATS = ("PNG", "JPEG")
-# Modes whose pixel values are ids: grey, and palette (the index is the id).
-ID_MODES = ("L", "P", "1")
 _LONGEST_LIST = 5
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _JPEG_END = b"\xff\xd9"
@@ -105,26 +103,24 @@ def check_pair(
             "does not keep ids."
         )
     if colour_map is None:
-        found = _ids(picture, label_name)
-        ids = _map_ids(found, classes, id_map, label_name)
+        grey = _ids(picture, label_name)
+        present = grey.histogram()
+        table = _table(present, classes, id_map, label_name)
+        unchanged = picture.format == "PNG" and picture.mode == "L"
+        if any(present[k] and table[k] != k for k in range(256)):
+            grey, unchanged = grey.point(table), False
     else:
-        found = None
         ids = _map_colours(picture, classes, colour_map, label_name)
-    valid = np.bincount(ids.ravel(), minlength=256)
-    counts = [int(count) for count in valid[: len(classes)]]
-    counts.append(int(ids.size - sum(counts)))
-    if counts[-1] == ids.size:
+        grey, unchanged = Image.fromarray(ids), False
+    pixels = grey.histogram()
+    counts = pixels[: len(classes)]
+    counts.append(size[0] * size[1] - sum(counts))
+    if counts[-1] == size[0] * size[1]:
         raise DataError(
             f"{label_name}: expected at least one labelled pixel. Found: void "
             f"({classes.void}) everywhere."
         )
-    unchanged = (
-        picture.format == "PNG"
-        and picture.mode == "L"
-        and found is not None
-        and (ids is found or np.array_equal(ids, found))
-    )
-    label = label_bytes if unchanged else encode_labels(ids)
+    label = label_bytes if unchanged else _encode(grey)
     digest = hashlib.sha256(image_bytes)
     digest.update(label)
     return CheckedPair(
@@ -140,8 +136,12 @@ def check_pair(
 
 def encode_labels(ids: Labels) -> bytes:
     """Encodes class ids `[H, W]` as a grey PNG."""
+    return _encode(Image.fromarray(ids))
+
+
+def _encode(grey: Image.Image) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(ids).save(stream, "PNG", compress_level=4)
+    grey.save(stream, "PNG", compress_level=4)
     return stream.getvalue()
 
 
@@ -208,33 +208,37 @@ def _check_image(encoded: bytes, name: str) -> tuple[str, tuple[int, int]]:
     return picture.format.lower(), picture.size
 
 
-def _ids(picture: Image.Image, name: str) -> Labels:
+def _ids(picture: Image.Image, name: str) -> Image.Image:
+    """Returns the ids of a label as a grey picture."""
     if picture.mode.startswith("I"):
         raise DataError(
             f"{name}: expected 8-bit class ids. Found: a 16-bit image."
         )
-    if picture.mode not in ID_MODES:
-        raise DataError(
-            f"{name}: expected one channel of class ids. Found: a colour "
-            f"image ({picture.mode}); map its colours to ids first."
-        )
-    return np.asarray(picture, np.uint8)
+    if picture.mode == "L":
+        return picture
+    if picture.mode == "P":  # the index is the id
+        return Image.frombytes("L", picture.size, picture.tobytes())
+    if picture.mode == "1":
+        return picture.point([0, 1] * 128, "L")
+    raise DataError(
+        f"{name}: expected one channel of class ids. Found: a colour image "
+        f"({picture.mode}); map its colours to ids first."
+    )
 
 
-def _map_ids(
-    found: Labels,
+def _table(
+    present: list[int],
     classes: ClassSet,
     id_map: Mapping[int, int] | None,
     name: str,
-) -> Labels:
-    present = np.flatnonzero(np.bincount(found.ravel(), minlength=256))
+) -> list[int]:
+    """Returns what each id becomes; refuses ids that become nothing."""
     if id_map is None:
-        allowed = {*range(len(classes)), classes.void}
+        id_map = {k: k for k in (*range(len(classes)), classes.void)}
         expected = f"0..{len(classes) - 1} or void {classes.void}"
     else:
-        allowed = set(id_map)
         expected = f"one of the {len(id_map)} ids of the map"
-    unknown = [int(value) for value in present if value not in allowed]
+    unknown = [k for k in range(256) if present[k] and k not in id_map]
     if unknown:
         shown = ", ".join(map(str, unknown[:_LONGEST_LIST]))
         more = len(unknown) - _LONGEST_LIST
@@ -243,13 +247,7 @@ def _map_ids(
             f"{name}: expected class ids {expected} ({classes.name}). "
             f"Found: {shown}."
         )
-    if id_map is None:
-        return found
-    table = np.zeros(256, np.uint8)
-    for source, target in id_map.items():
-        if 0 <= source < 256:
-            table[source] = target
-    return table[found]
+    return [id_map.get(k, classes.void) for k in range(256)]
 
 
 def _map_colours(

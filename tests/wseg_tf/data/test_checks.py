@@ -74,6 +74,12 @@ def test_a_palette_label_gives_its_indices():
     assert Image.open(io.BytesIO(checked.label)).mode == "L"
 
 
+def test_a_label_of_one_bit_gives_0_and_1():
+    bits = np.tile(np.array([[True, False]]), (6, 4))
+    checked = check_pair(IMAGE, encoded(bits), CAMVID)
+    np.testing.assert_array_equal(ids_of(checked.label), bits)
+
+
 def test_ids_are_mapped():
     ids = np.array([[7, 8], [0, 33]], np.uint8)
     id_map = {0: 255, 7: 0, 8: 1, 33: 18}
