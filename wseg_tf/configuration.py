@@ -119,6 +119,9 @@ def _override(merged: Any, override: str, schema: type) -> Any:
             f"Received: {override!r}."
         )
     _refuse_unknown_path(schema, key.split("."), key)
+    parent = OmegaConf.select(merged, key.rpartition(".")[0]) or merged
+    # OmegaConf takes a frozen dataclass for a read-only one.
+    OmegaConf.set_readonly(parent, False)
     OmegaConf.update(merged, key, yaml.safe_load(value), merge=True)
     return merged
 

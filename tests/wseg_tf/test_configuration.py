@@ -20,9 +20,15 @@ class Stage:
             )
 
 
+@dataclass(frozen=True)
+class Zoom:
+    range: tuple[float, float] = (1.0, 1.0)
+
+
 @dataclass
 class Recipe:
     batch: int = 8
+    zoom: Zoom = field(default_factory=Zoom)
     path: Optional[str] = None  # noqa: UP045 (OmegaConf reads it on 3.10)
     stages: list[Stage] = field(default_factory=lambda: [Stage()])
 
@@ -33,16 +39,22 @@ def load(text: str, *overrides: str) -> Recipe:
 
 def test_fills_nested_dataclasses_and_keeps_defaults() -> None:
     recipe = load("batch: 2\nstages: [{epochs: 3}, {loss: wasserstein}]")
-    assert recipe == Recipe(2, None, [Stage(3), Stage(1, "wasserstein")])
+    assert recipe == Recipe(2, stages=[Stage(3), Stage(1, "wasserstein")])
 
 
 def test_overrides_come_last_and_reach_into_lists() -> None:
-    recipe = load("batch: 2", "batch=5", "stages.0.epochs=7", "path=a b")
-    assert recipe == Recipe(5, "a b", [Stage(7)])
+    recipe = load(
+        "batch: 2",
+        "batch=5",
+        "stages.0.epochs=7",
+        "path=a b",
+        "zoom.range=[1, 2]",
+    )
+    assert recipe == Recipe(5, Zoom((1.0, 2.0)), "a b", [Stage(7)])
 
 
 def test_dump_is_read_back() -> None:
-    recipe = Recipe(3, "x", [Stage(2), Stage(9)])
+    recipe = Recipe(3, Zoom((0.5, 2.0)), "x", [Stage(2), Stage(9)])
     assert load(configuration.dump(recipe)) == recipe
 
 

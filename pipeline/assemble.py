@@ -1,0 +1,101 @@
+"""The whole pipeline on one page."""
+
+from __future__ import annotations
+
+from tfx import v1 as tfx
+from tfx.dsl.components.base.base_node import BaseNode
+
+import wseg_tf
+from pipeline.components.ingest import segmentation_example_gen
+from pipeline.components.reporter import Reporter
+from pipeline.components.validation import StopOnAnomalies
+from pipeline.config import PipelineConfig
+from pipeline.gate import eval_config
+from wseg_tf import configuration
+from wseg_tf.training.objectives import build_ground
+
+
+def create_pipeline(
+    config: PipelineConfig, manifest: str, schema: str
+) -> tfx.dsl.Pipeline:
+    """Returns the graph of components a run executes.
+
+    Args:
+        config: The configuration.
+        manifest: Folder with the manifest of the images and labels.
+        schema: The curated schema of the records, a text proto.
+
+    Returns:
+        A TFX pipeline for any runner.
+    """
+    classes = config.data.classes
+    ground = build_ground(config.training.ground, classes)
+
+    ingest = segmentation_example_gen(manifest)
+    examples = ingest.outputs["examples"]
+    statistics = tfx.components.StatisticsGen(examples=examples)
+    imported = tfx.components.ImportSchemaGen(schema_file=schema)
+    validator = tfx.components.ExampleValidator(
+        statistics=statistics.outputs["statistics"],
+        schema=imported.outputs["schema"],
+    )
+    stop = StopOnAnomalies(anomalies=validator.outputs["anomalies"])
+    trainer = tfx.components.Trainer(
+        run_fn="pipeline.components.trainer.run_fn",
+        examples=examples,
+        train_args=tfx.proto.TrainArgs(splits=["train"]),
+        eval_args=tfx.proto.EvalArgs(splits=["eval"]),
+        custom_config={
+            "recipe": configuration.dump(config.training),
+            "classes": classes.name,
+            # Part of the cache key: new code trains anew.
+            "version": wseg_tf.__version__,
+        },
+    )
+    trainer.add_upstream_node(stop)
+    model = trainer.outputs["model"]
+    evaluator = tfx.components.Evaluator(
+        examples=examples,
+        example_splits=["eval"],
+        model=model,
+        eval_config=eval_config(config.gate, classes, ground),
+    )
+    pusher = tfx.components.Pusher(
+        model=model,
+        model_blessing=evaluator.outputs["blessing"],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(
+                base_directory=config.folder("serving")
+            )
+        ),
+    )
+    reporter = Reporter(
+        evaluation=evaluator.outputs["evaluation"],
+        blessing=evaluator.outputs["blessing"],
+        pushed_model=pusher.outputs["pushed_model"],
+        model=model,
+        config=configuration.dump(config),
+    )
+    components: list[BaseNode] = [
+        ingest,
+        statistics,
+        imported,
+        validator,
+        stop,
+        trainer,
+        evaluator,
+        pusher,
+        reporter,
+    ]
+    return tfx.dsl.Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=config.folder("pipeline"),
+        components=components,
+        enable_cache=True,
+        metadata_connection_config=(
+            tfx.orchestration.metadata.sqlite_metadata_connection_config(
+                config.folder("metadata.sqlite")
+            )
+        ),
+        beam_pipeline_args=list(config.beam),
+    )

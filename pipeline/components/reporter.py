@@ -1,0 +1,69 @@
+"""The component that writes a run's report."""
+
+# TFX reads the annotations of components as they stand: none may be a string.
+
+import os
+
+import tensorflow as tf
+from tfx import v1 as tfx
+from tfx.types import standard_artifacts
+
+from pipeline.config import PipelineConfig
+from pipeline.evaluation import read_evaluation
+from pipeline.gate import findings
+from pipeline.report import Report, to_json, to_markdown
+from wseg_tf import configuration
+
+
+class RunReport(tfx.dsl.Artifact):
+    """A folder with `report.md` and `report.json`."""
+
+    TYPE_NAME = "RunReport"
+
+
+@tfx.dsl.components.component
+def Reporter(  # noqa: N802
+    evaluation: tfx.dsl.components.InputArtifact[
+        standard_artifacts.ModelEvaluation
+    ],
+    blessing: tfx.dsl.components.InputArtifact[
+        standard_artifacts.ModelBlessing
+    ],
+    pushed_model: tfx.dsl.components.InputArtifact[
+        standard_artifacts.PushedModel
+    ],
+    model: tfx.dsl.components.InputArtifact[standard_artifacts.Model],
+    report: tfx.dsl.components.OutputArtifact[RunReport],
+    config: tfx.dsl.components.Parameter[str],
+) -> None:
+    """Writes the report of a run from what its components left.
+
+    Args:
+        evaluation: The Evaluator's figures.
+        blessing: Its verdict.
+        pushed_model: What the Pusher did.
+        model: The trained model.
+        report: Where the report is written.
+        config: The pipeline's configuration as YAML.
+    """
+    settings = configuration.load(PipelineConfig, config, "the configuration")
+    measured = read_evaluation(evaluation.uri)
+    pushed = pushed_model.get_string_custom_property("pushed_destination")
+    content = Report(
+        name=settings.name,
+        blessed=bool(blessing.get_int_custom_property("blessed")),
+        findings=findings(settings.gate, measured.values),
+        values=measured.values,
+        confusion=measured.confusion,
+        images=measured.images,
+        classes=settings.data.classes,
+        model=os.path.join(model.uri, "Format-Serving"),
+        pushed=pushed or None,
+    )
+    tf.io.gfile.makedirs(report.uri)
+    for name, text in (
+        ("report.json", to_json(content)),
+        ("report.md", to_markdown(content)),
+    ):
+        with tf.io.gfile.GFile(os.path.join(report.uri, name), "w") as file:
+            file.write(text)

@@ -1,0 +1,97 @@
+"""What a run needs before its graph: the listed pairs and the schema."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import tensorflow as tf
+
+from pipeline.components.ingest import SPLITS, write_manifest
+from pipeline.config import DataOptions, PipelineConfig
+from wseg_tf.configuration import ConfigurationError
+from wseg_tf.data.layouts import layout
+from wseg_tf.data.pairs import Pair
+from wseg_tf.data.streets import write_streets
+
+
+def prepare_manifest(config: PipelineConfig) -> str:
+    """Finds the images and labels and lists them for ingest.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        The folder of the manifest.
+
+    Raises:
+        ConfigurationError: If there is no data path.
+        DataError: If a file has no partner; names it.
+    """
+    data = config.data
+    path = data.path
+    if data.dataset == "streets":
+        path = _draw_streets(config)
+    if path is None:
+        raise ConfigurationError(
+            f"Invalid value for argument `data.path`. Expected the folder of "
+            f"the {data.dataset} data set; give it with --data. "
+            "Received: data.path=None."
+        )
+    pairs = {split: _pairs(data, path, split) for split in SPLITS}
+    folder = config.folder("manifest")
+    write_manifest(folder, pairs)
+    return folder
+
+
+def _draw_streets(config: PipelineConfig) -> str:
+    streets = config.data.streets
+    folder = config.folder("streets")
+    write_streets(
+        folder,
+        counts={
+            config.data.train: streets.train,
+            config.data.eval: streets.eval,
+        },
+        size=(streets.height, streets.width),
+        seed=streets.seed,
+        look=streets.look,
+    )
+    return folder
+
+
+def _pairs(data: DataOptions, path: str, split: str) -> list[Pair]:
+    source = data.train if split == "train" else data.eval
+    return layout(data.dataset).find(path, [source])[: data.limit]
+
+
+def prepare_schema(config: PipelineConfig) -> str:
+    """Copies the curated schema under a name that changes with its content.
+
+    TFX caches an imported schema by its path alone, so an edited schema must
+    have another path.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        Path of the copy.
+
+    Raises:
+        ConfigurationError: If there is no such file.
+    """
+    try:
+        with tf.io.gfile.GFile(config.schema) as file:
+            text: str = file.read()
+    except tf.errors.NotFoundError as error:
+        raise ConfigurationError(
+            "Invalid value for argument `schema`. Expected a text proto. "
+            f"Received: {config.schema} (no such file)."
+        ) from error
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    path = os.path.join(config.folder("manifest"), f"schema-{digest}.pbtxt")
+    if not tf.io.gfile.exists(path):
+        tf.io.gfile.makedirs(os.path.dirname(path))
+        with tf.io.gfile.GFile(path, "w") as file:
+            file.write(text)
+    return path

@@ -1,0 +1,109 @@
+"""What a run did, read back from ML Metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ml_metadata.metadata_store import metadata_store
+from ml_metadata.proto import metadata_store_pb2
+from tfx.orchestration import metadata
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An artifact of a run: its folder and properties."""
+
+    uri: str
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A component's part in a run.
+
+    Args:
+        state: `"complete"`, `"cached"`, `"failed"`, ... in ML Metadata's words.
+        outputs: Output artifacts by channel.
+    """
+
+    state: str
+    outputs: Mapping[str, list[Artifact]]
+
+
+def open_store(path: str) -> metadata_store.MetadataStore:
+    """Opens the SQLite metadata of a pipeline."""
+    return metadata_store.MetadataStore(
+        metadata.sqlite_metadata_connection_config(path)
+    )
+
+
+def latest_run(path: str) -> dict[str, Step]:
+    """Returns the steps of the latest run, by component id.
+
+    Args:
+        path: The SQLite file of the pipeline's metadata.
+
+    Returns:
+        Steps in the order they started; empty if there was no run.
+    """
+    store = open_store(path)
+    runs = store.get_contexts_by_type("pipeline_run")
+    if not runs:
+        return {}
+    latest = max(runs, key=lambda run: run.id)
+    executions = store.get_executions_by_context(latest.id)
+    return {
+        _component(store, execution): _step(store, execution)
+        for execution in sorted(executions, key=lambda each: each.id)
+    }
+
+
+def _component(
+    store: metadata_store.MetadataStore,
+    execution: metadata_store_pb2.Execution,
+) -> str:
+    contexts = store.get_contexts_by_execution(execution.id)
+    names = [each.name for each in contexts if each.type == "node"]
+    # A node's context is named `pipeline.component`.
+    return str(names[0] if names else execution.type).rpartition(".")[2]
+
+
+def _step(
+    store: metadata_store.MetadataStore,
+    execution: metadata_store_pb2.Execution,
+) -> Step:
+    state = metadata_store_pb2.Execution.State.Name(
+        execution.last_known_state
+    ).lower()
+    events = [
+        event
+        for event in store.get_events_by_execution_ids([execution.id])
+        if event.type == metadata_store_pb2.Event.OUTPUT
+    ]
+    artifacts = {
+        artifact.id: artifact
+        for artifact in store.get_artifacts_by_id(
+            [event.artifact_id for event in events]
+        )
+    }
+    outputs: dict[str, list[Artifact]] = {}
+    for event in events:
+        channel = next(
+            (step.key for step in event.path.steps if step.HasField("key")), ""
+        )
+        artifact = artifacts[event.artifact_id]
+        outputs.setdefault(channel, []).append(
+            Artifact(artifact.uri, _properties(artifact))
+        )
+    return Step(state, outputs)
+
+
+def _properties(artifact: metadata_store_pb2.Artifact) -> dict[str, Any]:
+    return {
+        name: getattr(value, value.WhichOneof("value"))
+        for properties in (artifact.properties, artifact.custom_properties)
+        for name, value in properties.items()
+        if value.WhichOneof("value")
+    }

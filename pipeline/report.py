@@ -1,0 +1,175 @@
+"""The report of a run: what was measured, what the gate said, and why."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.gate import Finding
+from wseg_tf.classes import MOST_IMPORTANT_GROUP, ClassSet
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a run's report says.
+
+    Args:
+        name: Name of the pipeline.
+        blessed: The Evaluator's verdict.
+        findings: Each rule with its figure.
+        values: Every score by name.
+        confusion: Exact counts `[N, N]`; rows truth.
+        images: Images evaluated.
+        classes: The class set.
+        model: Folder of the trained model.
+        pushed: Folder the model is served from, or None if it was refused.
+    """
+
+    name: str
+    blessed: bool
+    findings: list[Finding]
+    values: dict[str, float]
+    confusion: npt.NDArray[np.int64]
+    images: int
+    classes: ClassSet
+    model: str
+    pushed: str | None
+
+    @property
+    def reason(self) -> str:
+        """Why the model was pushed or refused, in one sentence."""
+        failed = [f.sentence for f in self.findings if not f.holds]
+        if self.blessed:
+            return f"all {len(self.findings)} rules hold"
+        if failed:
+            return "; ".join(failed)
+        return "the Evaluator refused it although every rule holds"
+
+
+def to_json(report: Report) -> str:
+    """Returns the report for machines.
+
+    Args:
+        report: The report.
+
+    Returns:
+        JSON; what was not measured is null.
+    """
+    return json.dumps(
+        {
+            "name": report.name,
+            "blessed": report.blessed,
+            "reason": report.reason,
+            "rules": [
+                {
+                    "metric": finding.rule.metric,
+                    "floor": finding.rule.floor,
+                    "ceiling": finding.rule.ceiling,
+                    "value": _finite(finding.value),
+                    "holds": finding.holds,
+                }
+                for finding in report.findings
+            ],
+            "scores": {
+                name: _finite(value) for name, value in report.values.items()
+            },
+            "table": [
+                {"name": name, "kind": kind, "iou": _finite(value)}
+                for name, kind, value in table(report)
+            ],
+            "images": report.images,
+            "classes": list(report.classes.names),
+            "confusion": report.confusion.tolist(),
+            "model": report.model,
+            "pushed": report.pushed,
+        },
+        indent=2,
+    )
+
+
+def table(report: Report) -> list[tuple[str, str, float]]:
+    """Returns the IoU of each class and group, most important first.
+
+    Args:
+        report: The report.
+
+    Returns:
+        Rows (group or class, kind, IoU): a `"group"` row, then its classes as
+        `"class"` rows, then a `"mean"` row. NaN where there is nothing.
+    """
+    rows = []
+    for group in range(MOST_IMPORTANT_GROUP, 0, -1):
+        value = report.values.get(f"iou_group/{group}", math.nan)
+        rows.append((f"group {group}", "group", value))
+        rows += [
+            (name, "class", report.values[f"iou/{name}"])
+            for name in report.classes.members(group)
+        ]
+    rows.append(("mean", "mean", report.values["mean_iou"]))
+    return rows
+
+
+def to_markdown(report: Report) -> str:
+    """Returns the report for people.
+
+    Args:
+        report: The report.
+
+    Returns:
+        Markdown.
+    """
+    verdict = "pushed" if report.pushed else "refused"
+    lines = [
+        f"# {report.name}: {verdict}",
+        "",
+        f"{report.reason[0].upper()}{report.reason[1:]}.",
+        "",
+        f"Model: `{report.model}`  ",
+        f"Served from: `{report.pushed or 'nowhere'}`",
+        "",
+        f"## IoU over {report.images} images",
+        "",
+        "| | IoU |",
+        "|---|---|",
+        *(
+            f"| {'' if kind == 'class' else '**'}{name}"
+            f"{'' if kind == 'class' else '**'} | {_figure(value)} |"
+            for name, kind, value in table(report)
+        ),
+        "",
+        f"Expected severity: {_figure(report.values['expected_severity'])}",
+        "",
+        "## Rules",
+        "",
+        "| rule | figure | holds |",
+        "|---|---|---|",
+        *(
+            f"| {_bounds(finding)} | {_figure(finding.value)} "
+            f"| {'yes' if finding.holds else 'no'} |"
+            for finding in report.findings
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _bounds(finding: Finding) -> str:
+    parts = [finding.rule.metric]
+    if finding.rule.floor is not None:
+        parts.append(f">= {finding.rule.floor:g}")
+    if finding.rule.ceiling is not None:
+        parts.append(f"<= {finding.rule.ceiling:g}")
+    return " ".join(parts)
+
+
+def _figure(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else "absent"
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if math.isfinite(value) else None

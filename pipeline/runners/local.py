@@ -1,0 +1,122 @@
+"""Runs the pipeline in this process, step by step, showing progress."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import time
+import warnings
+from collections.abc import Callable, Iterator
+
+import absl.logging
+import tensorflow as tf
+from tfx import v1 as tfx
+
+from pipeline.assemble import create_pipeline
+from pipeline.config import PipelineConfig
+from pipeline.inputs import prepare_manifest, prepare_schema
+from pipeline.lineage import Step, latest_run
+
+LOG = logging.getLogger(__name__)
+
+Show = Callable[[str], None]
+
+# The runner and the launcher say these; nothing else tells of their progress.
+_CACHED = re.compile(r"A cached execution \d+ is used")
+_STEP = re.compile(r"Component (\S+) is (running|finished)\.")
+
+
+class Progress(logging.Handler):
+    """Turns the log into the few lines a person wants to see.
+
+    Args:
+        show: Prints one line.
+        steps: Number of components of the pipeline.
+    """
+
+    def __init__(self, show: Show, steps: int) -> None:
+        super().__init__(logging.INFO)
+        self._show = show
+        self._steps = steps
+        self._done = 0
+        self._cached = False
+        self._started = 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Shows a step that starts or ends, and the training's own lines."""
+        message = record.getMessage()
+        if record.name.startswith("wseg_tf"):
+            self._show(f"      {message}")
+            return
+        if _CACHED.search(message):
+            self._cached = True
+        step = _STEP.search(message)
+        if not step:
+            return
+        if step[2] == "running":
+            self._started, self._cached = time.monotonic(), False
+            self._show(f"[{self._done + 1}/{self._steps}] {step[1]}")
+        else:
+            self._done += 1
+            seconds = time.monotonic() - self._started
+            how = "reused" if self._cached else "done"
+            self._show(f"      {how} in {seconds:.0f} s")
+
+
+@contextlib.contextmanager
+def _logging_to(path: str, progress: Progress) -> Iterator[None]:
+    """Sends every log line to a file, and the progress to the screen."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    to_file = logging.FileHandler(path, encoding="utf-8")
+    to_file.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    )
+    root.handlers = [to_file, progress]
+    root.setLevel(logging.INFO)
+    # TensorFlow silences absl while it saves a model, then restores the
+    # verbosity that was set: by default, one that hides the progress.
+    absl.logging.set_verbosity(absl.logging.INFO)
+    tf.get_logger().handlers.clear()
+    logging.captureWarnings(True)
+    try:
+        with warnings.catch_warnings():
+            yield
+    finally:
+        logging.captureWarnings(False)
+        root.handlers, root.level = handlers, level
+        to_file.close()
+
+
+def run(config: PipelineConfig, show: Show = print) -> dict[str, Step]:
+    """Runs the pipeline on this machine.
+
+    Args:
+        config: The configuration.
+        show: Prints one line of progress; `print` by default.
+
+    Returns:
+        The run's steps by component id, as ML Metadata has them.
+
+    Raises:
+        ConfigurationError: If the configuration and the data do not fit.
+        DataError: If the data are damaged.
+    """
+    os.makedirs(config.folder("logs"), exist_ok=True)
+    manifest, schema = prepare_manifest(config), prepare_schema(config)
+    pipeline = create_pipeline(config, manifest, schema)
+    progress = Progress(show, len(pipeline.components))
+    with _logging_to(log_path(config), progress):
+        try:
+            tfx.orchestration.LocalDagRunner().run(pipeline)
+        except Exception:
+            LOG.exception("The run failed.")
+            raise
+    return latest_run(config.folder("metadata.sqlite"))
+
+
+def log_path(config: PipelineConfig) -> str:
+    """Returns the file the latest run's whole log is written to."""
+    return config.folder("logs", "latest.log")

@@ -1,0 +1,142 @@
+"""Serving: a SavedModel that takes encoded images and returns class ids.
+
+Decoding, resizing and the choice of the class are part of the model, so what
+is served is what was evaluated.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from wseg_tf.classes import ClassSet
+from wseg_tf.data.records import decode, parse
+
+SERVING = "serving_default"
+CONFUSION = "confusion"
+
+
+class SegmentationService(tf.Module):
+    """The two functions a pushed model offers.
+
+    Args:
+        model: Maps images `[B, H, W, 3]`, 0..255, to logits `[B, H, W, N]`.
+        classes: The class set the logits are in the order of.
+        height: Height the network sees.
+        width: Width the network sees.
+    """
+
+    def __init__(
+        self, model: keras.Model, classes: ClassSet, height: int, width: int
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self._classes = classes
+        self._size = (height, width)
+
+    def predict(self, image: tf.Tensor) -> tf.Tensor:
+        """Returns the class ids `[H, W]`, uint8, of one image `[H, W, 3]`."""
+        native = tf.shape(image)[:2]
+        resized = tf.image.resize(image[None], self._size, antialias=True)
+        logits = self.model(resized, training=False)
+        logits = tf.image.resize(tf.cast(logits, tf.float32), native)
+        return tf.cast(tf.argmax(logits[0], axis=-1), tf.uint8)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name="images")]
+    )
+    def segment(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Segments encoded images.
+
+        Args:
+            images: PNG or JPEG files `[B]` of one size.
+
+        Returns:
+            `"classes"`: class ids `[B, H, W]`, uint8, at the images' size.
+        """
+        return {
+            "classes": tf.map_fn(
+                lambda encoded: self.predict(_decode(encoded)),
+                images,
+                fn_output_signature=tf.TensorSpec([None, None], tf.uint8),
+            )
+        }
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name="examples")]
+    )
+    def count_confusion(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Counts the confusion of each serialised tf.Example.
+
+        Args:
+            examples: Serialised records `[B]`, of any sizes.
+
+        Returns:
+            `"confusion"`: exact counts `[B, N, N]`, int64; rows truth, columns
+            predictions; void pixels are not counted.
+        """
+        count = len(self._classes)
+        return {
+            "confusion": tf.map_fn(
+                self._confusion,
+                examples,
+                fn_output_signature=tf.TensorSpec([count, count], tf.int64),
+            )
+        }
+
+    def _confusion(self, example: tf.Tensor) -> tf.Tensor:
+        image, label = decode(parse(example))
+        count = len(self._classes)
+        truth = tf.cast(label, tf.int32)
+        predicted = tf.cast(self.predict(image), tf.int32)
+        valid = tf.logical_and(truth >= 0, truth < count)
+        cells = tf.boolean_mask(truth * count + predicted, valid)
+        cells = tf.math.bincount(
+            cells, minlength=count**2, maxlength=count**2, dtype=tf.int64
+        )
+        return tf.reshape(cells, [count, count])
+
+
+def _decode(encoded: tf.Tensor) -> tf.Tensor:
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def export(
+    model: keras.Model,
+    folder: str,
+    classes: ClassSet,
+    height: int,
+    width: int,
+) -> None:
+    """Writes a SavedModel that needs TensorFlow alone.
+
+    Its signature `"serving_default"` takes encoded images and returns class
+    ids; `"confusion"` takes tf.Examples and returns exact counts.
+
+    Args:
+        model: Maps images `[B, H, W, 3]`, 0..255, to logits `[B, H, W, N]`.
+        folder: Where the SavedModel is written.
+        classes: The class set the logits are in the order of.
+        height: Height the network sees.
+        width: Width the network sees.
+
+    Raises:
+        ValueError: If the model's channels are not the class set's classes.
+    """
+    channels = model.output_shape[-1]
+    if channels != len(classes):
+        raise ValueError(
+            f"Invalid value for argument `model`. Expected {len(classes)} "
+            f"output channels, one for each class of `{classes.name}`. "
+            f"Received: {channels}."
+        )
+    service = SegmentationService(model, classes, height, width)
+    tf.saved_model.save(
+        service,
+        folder,
+        signatures={
+            SERVING: service.segment,
+            CONFUSION: service.count_confusion,
+        },
+    )
