@@ -42,26 +42,27 @@ def count_confusion(
     y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
     predictions = _predictions(y_pred, classes)
     rows = _labels(y_true, y_pred, classes)
-    # Pixels that are not counted share one more row, `classes`.
-    left_out = (rows < 0) | (rows >= classes)
-    if ignore_class is not None:
-        left_out |= rows == ignore_class
     rows = tf.reshape(rows, tf.shape(predictions))
-    left_out = tf.reshape(left_out, tf.shape(predictions))
+    if ignore_class is not None and 0 <= ignore_class < classes:
+        rows = tf.where(rows == ignore_class, classes, rows)
     if sample_weight is not None:
-        left_out |= _aligned(sample_weight, predictions) == 0
-    left_out |= (predictions < 0) | (predictions >= classes)
-    key = tf.where(left_out, classes * classes, rows * classes + predictions)
+        left_out = _aligned(sample_weight, predictions) == 0
+        rows = tf.where(left_out, classes, rows)
+    # What is no class falls into one more column, or past the last bin, which
+    # the count drops: two comparisons do, and each saves a pass over memory.
+    columns = classes + 1
+    key = rows * columns + _at_most(predictions, classes)
+    key = _at_most(key, classes * columns)
     # The raw operation: `tf.math.bincount` first reads the key twice to check
     # what is known here, and int64 weights have no GPU kernel.
     counts = tf.raw_ops.DenseBincount(
         input=tf.reshape(key, [-1]),
-        size=classes * classes + 1,
+        size=classes * columns,
         weights=tf.zeros([0], tf.int32),
         binary_output=False,
     )
-    counts = tf.reshape(counts[:-1], [classes, classes])
-    return tf.cast(counts, tf.int64)
+    counts = tf.reshape(counts, [classes, columns])
+    return tf.cast(counts[:, :classes], tf.int64)
 
 
 def iou_per_class(counts: tf.Tensor) -> tf.Tensor:
@@ -123,6 +124,13 @@ def _labels(y_true: tf.Tensor, y_pred: tf.Tensor, classes: int) -> tf.Tensor:
     empty = tf.reduce_all(y_true == 0, axis=-1)
     largest = tf.argmax(y_true, axis=-1, output_type=tf.int32)
     return tf.where(empty, -1, largest)
+
+
+def _at_most(ids: tf.Tensor, largest: int) -> tf.Tensor:
+    """Caps ids at `largest`, which negative ones, read as unsigned, become."""
+    unsigned = tf.bitcast(ids, tf.uint32)
+    capped = tf.minimum(unsigned, tf.constant(largest, tf.uint32))
+    return tf.bitcast(capped, tf.int32)
 
 
 def _aligned(sample_weight: Any, predictions: tf.Tensor) -> tf.Tensor:
