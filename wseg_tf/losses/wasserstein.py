@@ -1,20 +1,86 @@
-"""The Wasserstein loss over a ground matrix, for one-hot targets."""
+"""The Wasserstein loss: what mistakes cost, by a ground matrix."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from wseg_tf.ground import GroundMatrix
-from wseg_tf.losses.targets import PixelLoss, Pixels, reduction_scale
-from wseg_tf.transport import one_hot
+from wseg_tf.ground import GroundMatrix, Tree
+from wseg_tf.losses import log_link
+from wseg_tf.losses.targets import (
+    PixelLoss,
+    Pixels,
+    pixel_weights,
+    reduction_scale,
+)
+from wseg_tf.transport import Sinkhorn, choose_solver, one_hot, wasserstein
+from wseg_tf.transport.tree import total_tree_cost_from_logits
+
+LINKS = ("linear", "log")
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
 class WassersteinLoss(PixelLoss):
-    """The expected cost of moving predicted masses to the target's."""
+    """The cost of moving the predicted masses to the target's, by D.
+
+    For class ids it is exact in O(N) a pixel, `sum(s * D[j])` (Eq. 2); for
+    distributions, exact in O(N) where D has a structure (`ground.kind` is
+    `"star"`, `"tree"` or `"line"`), and otherwise Sinkhorn's potentials raised
+    to a vertex of the dual: never above the exact distance, mostly equal to it
+    (see `wseg_tf.transport.general`). The mean is over valid pixels; void ones
+    have no loss, no gradient and no count. Arithmetic is float32 whatever the
+    precision policy, and saving keeps the matrix.
+
+    Gradients with respect to logits, `s * (D[j] - L)` for class ids, vanish
+    where the prediction is confident, even if wrong. So fine-tune from
+    cross-entropy, add it to cross-entropy, or use `link="log"`.
+
+    Args:
+        ground: D `[N, N]`, rows truth: a `GroundMatrix`, or an array or nested
+            list that makes one. Apply a map first: `D.power(2)`.
+        from_logits: Whether `y_pred` holds logits. Defaults to False:
+            probabilities.
+        ignore_class: The label of void pixels. Defaults to None: no label is.
+            Distributions without mass are void either way.
+        reduction: `"sum_over_batch_size"` (the default: the mean over valid
+            pixels), `"sum"`, `"none"` or None.
+        name: Name of the loss.
+        link: `"linear"` (the default) is W itself; `"log"` is
+            `-w log(1 - W / w)`, w the largest entry of the row of the truth:
+            cross-entropy if D is the step matrix, importance-weighted
+            cross-entropy if D is a star. A soft target takes the mean of its
+            classes' losses (see `wseg_tf.losses.log_link`).
+        solver: For distributions: `"auto"` (the default) takes the exact
+            solver of D's structure; `"tree"`, `"line"` and `"sinkhorn"` are
+            taken by name.
+        partial: Whether prediction and target may have different masses, as in
+            Eq. 1: only the smaller mass moves. Defaults to False: both must
+            sum to 1.
+        epsilon: Weight of Sinkhorn's entropy, in the units of D. Defaults to
+            None: `max(D) / 40`.
+        iterations: At most so many Sinkhorn iterations. Defaults to 100.
+        tolerance: Sinkhorn stops when no pixel misses more mass than this.
+            Defaults to 1e-3.
+
+    Raises:
+        ValueError: If an argument is out of range, D is no ground matrix, or it
+            has not the structure that `solver` needs.
+
+    Source: Liu et al. (AAAI 2020), Eqs. 1-5.
+
+    Example:
+
+    >>> D = GroundMatrix([[0, 1, 4], [1, 0, 1], [4, 1, 0]])
+    >>> loss = WassersteinLoss(D, ignore_class=255)
+    >>> y_pred = [[[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]]
+    >>> float(loss([[0, 255]], y_pred))
+    1.25
+    >>> float(loss([[[0.5, 0.0, 0.5], [0.0, 0.0, 0.0]]], y_pred))
+    0.25
+    """
 
     def __init__(
         self,
@@ -23,43 +89,150 @@ class WassersteinLoss(PixelLoss):
         ignore_class: int | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "wasserstein",
+        link: str = "linear",
+        solver: str = "auto",
+        partial: bool = False,
+        epsilon: float | None = None,
+        iterations: int = 100,
+        tolerance: float = 1e-3,
     ) -> None:
         super().__init__(from_logits, ignore_class, reduction, name)
+        if link not in LINKS:
+            raise ValueError(
+                f"Invalid value for argument `link`. Expected one of {LINKS}. "
+                f"Received: link={link!r}."
+            )
         if not isinstance(ground, GroundMatrix):
             ground = GroundMatrix(ground)
         self.ground = ground
+        self.link = link
+        self.partial = partial
+        self.sinkhorn = Sinkhorn(epsilon, iterations, tolerance)
+        self.solver = choose_solver(ground, solver)
+        self._asked_solver = solver
+        self._costs = one_hot.label_table(ground.values)
+        shares, largest = log_link.saved_share(ground.values)
+        self._shares = one_hot.label_table(shares)
+        self._weights = np.append(largest, [0.0, np.nan]).astype(np.float32)
+        with np.errstate(divide="ignore"):
+            logarithms = np.maximum(np.log(shares), log_link.LOG_ZERO)
+        self._log_shares = one_hot.label_table(logarithms)
 
     def pixel_losses(self, pixels: Pixels) -> tf.Tensor:
-        """Returns the losses of a batch; see `PixelLoss`."""
-        if pixels.labels is None:
-            raise NotImplementedError("soft targets")
-        table = one_hot.label_table(self.ground.values)
-        costs = tf.gather(table, pixels.labels)
+        """Returns the losses of a batch.
+
+        Args:
+            pixels: What `flatten` returned.
+
+        Returns:
+            float32 `[P]`.
+
+        Raises:
+            ValueError: If predictions have another number of classes than D.
+        """
+        self._check_classes(pixels)
+        if self.link == "log":
+            return self._log_losses(pixels)
+        if pixels.labels is not None:
+            costs = tf.gather(self._costs, pixels.labels)
+            if self.from_logits:
+                return one_hot.expected_cost_from_logits(
+                    pixels.predictions, costs
+                )
+            return one_hot.expected_cost(pixels.predictions, costs)
+        source = pixels.predictions
         if self.from_logits:
-            return one_hot.expected_cost_from_logits(pixels.predictions, costs)
-        return one_hot.expected_cost(pixels.predictions, costs)
+            source = tf.nn.softmax(source)
+        return wasserstein(
+            source,
+            pixels.distributions,
+            self.ground,
+            self._asked_solver,
+            self.partial,
+            self.sinkhorn,
+        )
+
+    def _log_losses(self, pixels: Pixels) -> tf.Tensor:
+        if pixels.labels is None:
+            soft = (
+                log_link.soft_from_logits
+                if self.from_logits
+                else log_link.soft_from_probabilities
+            )
+            return soft(
+                pixels.predictions, pixels.distributions, self.ground.values
+            )
+        weights = tf.gather(self._weights, pixels.labels)
+        if self.from_logits:
+            shares = tf.gather(self._log_shares, pixels.labels)
+            return log_link.from_logits(pixels.predictions, shares, weights)
+        shares = tf.gather(self._shares, pixels.labels)
+        return log_link.from_probabilities(pixels.predictions, shares, weights)
 
     def reduced(self, pixels: Pixels, sample_weight: Any) -> tf.Tensor:
-        """Returns the reduced loss; see `PixelLoss`."""
-        if (
-            pixels.labels is None
-            or not self.from_logits
-            or sample_weight is not None
-            or self.reduction == "none"
-        ):
-            return super().reduced(pixels, sample_weight)
-        table = one_hot.label_table(self.ground.values)
-        table = table * reduction_scale(pixels, self.reduction)
-        costs = tf.gather(table, pixels.labels)
-        return one_hot.total_cost_from_logits(pixels.predictions, costs)
+        """Returns the reduced loss, by a shortcut from logits where one exists.
+
+        Args:
+            pixels: What `flatten` returned.
+            sample_weight: See `targets.reduce`, or None.
+
+        Returns:
+            A float32 scalar, or for `"none"` a map `[...]`.
+        """
+        summed = self.reduction not in ("none", None)
+        if summed and self.from_logits and self.link == "linear":
+            self._check_classes(pixels)
+            if pixels.labels is not None and sample_weight is None:
+                scale = reduction_scale(pixels, self.reduction)
+                costs = tf.gather(self._costs * scale, pixels.labels)
+                return one_hot.total_cost_from_logits(pixels.predictions, costs)
+            tree = self.ground.structure
+            exact = self.solver == "tree" and not self.partial
+            if pixels.labels is None and exact and isinstance(tree, Tree):
+                weights = tf.cast(pixels.valid, tf.float32)
+                weights *= reduction_scale(pixels, self.reduction)
+                if sample_weight is not None:
+                    weights *= pixel_weights(sample_weight, pixels.shape)
+                return total_tree_cost_from_logits(
+                    pixels.predictions, pixels.distributions, weights, tree
+                )
+        return super().reduced(pixels, sample_weight)
+
+    def _check_classes(self, pixels: Pixels) -> None:
+        received = pixels.predictions.shape[-1]
+        if received != len(self.ground):
+            raise ValueError(
+                "Invalid shape for argument `y_pred`. Expected a last axis of "
+                f"{len(self.ground)}, the classes of the ground matrix. "
+                f"Received: {received} classes."
+            )
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, for saving."""
-        config = super().get_config()
-        return {"ground": self.ground.get_config(), **config}
+        """Returns the constructor's arguments, for saving.
+
+        Returns:
+            A dictionary for `from_config`.
+        """
+        return {
+            "ground": self.ground.get_config(),
+            **super().get_config(),
+            "link": self.link,
+            "solver": self._asked_solver,
+            "partial": self.partial,
+            "epsilon": self.sinkhorn.epsilon,
+            "iterations": self.sinkhorn.iterations,
+            "tolerance": self.sinkhorn.tolerance,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> WassersteinLoss:
-        """Rebuilds a loss from `get_config`'s dictionary."""
+        """Rebuilds a loss.
+
+        Args:
+            config: What `get_config` returned.
+
+        Returns:
+            A loss with an equal matrix and the same settings.
+        """
         ground = GroundMatrix.from_config(config["ground"])
         return cls(**{**config, "ground": ground})

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+Array = npt.NDArray[np.float64]
 Gradient = Callable[[tf.Tensor], tf.Tensor]
 
 
-def label_table(rows: npt.NDArray[np.float64]) -> tf.Tensor:
+def label_table(rows: Array) -> npt.NDArray[np.float32]:
     """Returns one row a label: classes, then void, then labels nobody knows.
 
     Args:
@@ -23,7 +24,7 @@ def label_table(rows: npt.NDArray[np.float64]) -> tf.Tensor:
     """
     count = rows.shape[1]
     extra = [np.zeros((1, count)), np.full((1, count), np.nan)]
-    return tf.constant(np.concatenate([rows, *extra]), tf.float32)
+    return np.asarray(np.concatenate([rows, *extra]), np.float32)
 
 
 def expected_cost(probabilities: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
@@ -41,7 +42,7 @@ def expected_cost(probabilities: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
     >>> expected_cost(tf.constant([[0.5, 0.5]]), tf.constant([[0.0, 4.0]]))
     <tf.Tensor: shape=(1,), dtype=float32, numpy=array([2.], dtype=float32)>
     """
-    return _row_sum(probabilities * costs)[:, 0]
+    return row_sum(probabilities * costs)[:, 0]
 
 
 def expected_cost_from_logits(logits: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
@@ -59,7 +60,7 @@ def expected_cost_from_logits(logits: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
     def value_and_gradient(logits: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
         probabilities = tf.nn.softmax(logits)
         weighted = probabilities * costs
-        loss = _row_sum(weighted)
+        loss = row_sum(weighted)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             each = upstream[:, None]
@@ -88,7 +89,7 @@ def total_cost_from_logits(logits: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
     def value_and_gradient(logits: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
         probabilities = tf.nn.softmax(logits)
         weighted = probabilities * costs
-        loss = _row_sum(weighted)
+        loss = row_sum(weighted)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             return (weighted - probabilities * loss) * upstream
@@ -98,6 +99,12 @@ def total_cost_from_logits(logits: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
     return tf.custom_gradient(value_and_gradient)(logits)
 
 
-def _row_sum(values: tf.Tensor) -> tf.Tensor:
-    """A product with ones: over a short axis it beats `tf.reduce_sum`."""
+def row_sum(values: tf.Tensor) -> tf.Tensor:
+    """Returns the sum over classes, `[P, 1]`.
+
+    A product with ones: over so short an axis it beats `tf.reduce_sum`.
+
+    Args:
+        values: float32 `[P, N]`.
+    """
     return tf.linalg.matmul(values, tf.ones([values.shape[-1], 1]))

@@ -1,0 +1,112 @@
+"""Any ground matrix: Sinkhorn's potentials, then an ascent to a vertex."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from wseg_tf.transport import ascent, sinkhorn
+
+Array = npt.NDArray[np.float64]
+
+Gradients = tuple[tf.Tensor, tf.Tensor]
+
+# Numbers in a block of pixels' N x N comparisons: 4 MB, so it stays in cache.
+BLOCK = 2**20
+
+
+def general_cost(
+    source: tf.Tensor,
+    target: tf.Tensor,
+    values: Array,
+    epsilon: float | None = None,
+    iterations: int = 100,
+    tolerance: float = 1e-3,
+    passes: int = 2,
+) -> tf.Tensor:
+    """Returns the Wasserstein distance for each pixel, from below.
+
+    The value is `<f, s> + <g, t>` for feasible potentials f, g of the
+    unregularised dual, so it never exceeds the exact distance. The potentials
+    are its gradients: with the true distance W,
+    `W(s', t') >= value + <f, s' - s> + <g, t' - t>` everywhere.
+
+    Args:
+        source: s, float32 `[P, N]`, masses `>= 0`; zeros are fine.
+        target: t, float32 `[P, N]`, masses `>= 0` of the same sum.
+        values: D `[N, N]`, rows truth.
+        epsilon: Weight of the entropy, in the units of D. Defaults to None:
+            `max(D) / 40`, the least that float32 can scale.
+        iterations: At most so many Sinkhorn iterations. Defaults to 100.
+        tolerance: Sinkhorn stops when no pixel in a block misses more mass than
+            this. Defaults to 1e-3.
+        passes: Ascents to a vertex after it, each O(N^2). Defaults to 2; with 0
+            the entropic potentials are only made feasible.
+
+    Returns:
+        float32 `[P]`, with gradients for both, f centred on 0.
+
+    Example:
+
+    >>> s, t = tf.constant([[0.5, 0.5, 0.0]]), tf.constant([[0.0, 0.5, 0.5]])
+    >>> D = np.array([[0.0, 2.0, 3.0], [1.0, 0.0, 4.0], [5.0, 1.0, 0.0]])
+    >>> general_cost(s, t, D).numpy()
+    array([1.], dtype=float32)
+    """
+    cost = np.ascontiguousarray(values.T)  # From source to target.
+    scale = float(cost.max())
+    if scale == 0.0:
+        return tf.zeros_like(source[:, 0])
+    if epsilon is None:
+        epsilon = scale / sinkhorn.FLOAT32_RATIO
+    count = len(cost)
+    table = tf.constant(cost, tf.float32)
+
+    def solve(masses: tf.Tensor) -> tf.Tensor:
+        """Returns f and g of a block of pixels, side by side."""
+        s, t = masses[:, :count], masses[:, count:]
+        g = sinkhorn.potentials(s, t, cost, epsilon, iterations, tolerance)
+        f = ascent.conjugate(g, tf.transpose(table))
+        pair = tf.concat([f, ascent.conjugate(f, table)], axis=-1)
+        for turn in range(passes):
+            side = (s, t)[turn % 2]
+            root = tf.argmax(side, axis=-1, output_type=tf.int32)
+            root += count * (turn % 2)
+            pair = ascent.to_vertex(pair, masses, cost, root)
+        f = pair[:, :count]
+        f -= tf.reduce_mean(f, axis=-1, keepdims=True)
+        return tf.concat([f, ascent.conjugate(f, table)], axis=-1)
+
+    def value_and_gradient(
+        source: tf.Tensor, target: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Gradients]]:
+        masses = tf.concat([source, target], axis=-1)
+        pair = _in_blocks(solve, masses, max(1, BLOCK // count**2))
+        value = tf.reduce_sum(pair * masses, axis=-1)
+
+        def gradient(upstream: tf.Tensor) -> Gradients:
+            both = pair * upstream[:, None]
+            return both[:, :count], both[:, count:]
+
+        return value, gradient
+
+    result: tf.Tensor = tf.custom_gradient(value_and_gradient)(source, target)
+    return result
+
+
+def _in_blocks(
+    solve: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor, size: int
+) -> tf.Tensor:
+    """Returns `solve(rows)`, a block of rows at a time: memory stays O(P N)."""
+    total, width = tf.shape(rows)[0], rows.shape[-1]
+    if rows.shape[0] is not None and rows.shape[0] <= size:
+        return solve(rows)
+    blocks = (total + size - 1) // size
+    padded = tf.pad(rows, [[0, blocks * size - total], [0, 0]])
+    solved = tf.map_fn(
+        solve, tf.reshape(padded, [-1, size, width]), parallel_iterations=2
+    )
+    return tf.reshape(solved, [-1, width])[:total]

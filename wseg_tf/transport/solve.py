@@ -1,0 +1,155 @@
+"""One door to all solvers: the exact one if D's structure has one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeGuard
+
+import numpy as np
+import tensorflow as tf
+
+from wseg_tf.ground import GroundMatrix, Line, Structure, Tree
+from wseg_tf.transport.general import general_cost
+from wseg_tf.transport.line import line_cost
+from wseg_tf.transport.tree import partial_star_cost, tree_cost
+
+SOLVERS = ("auto", "tree", "line", "sinkhorn")
+
+
+@dataclass(frozen=True)
+class Sinkhorn:
+    """How hard the general solver tries; see `general_cost`.
+
+    Args:
+        epsilon: Weight of the entropy, in the units of D. Defaults to None:
+            `max(D) / 40`.
+        iterations: At most so many iterations. Defaults to 100.
+        tolerance: Mass by which a pixel's plan may miss. Defaults to 1e-3.
+        passes: Ascents to a vertex of the dual. Defaults to 2.
+
+    Raises:
+        ValueError: If one is out of range.
+    """
+
+    epsilon: float | None = None
+    iterations: int = 100
+    tolerance: float = 1e-3
+    passes: int = 2
+
+    def __post_init__(self) -> None:
+        """Refuses what makes no sense."""
+        if self.epsilon is not None and not 0 < self.epsilon < np.inf:
+            raise ValueError(
+                "Invalid value for argument `epsilon`. Expected a finite "
+                f"number > 0. Received: epsilon={self.epsilon}."
+            )
+        for name, least in (("iterations", 1), ("tolerance", 0), ("passes", 0)):
+            value = getattr(self, name)
+            if not value >= least:
+                raise ValueError(
+                    f"Invalid value for argument `{name}`. Expected >= "
+                    f"{least}. Received: {name}={value}."
+                )
+
+
+def choose_solver(ground: GroundMatrix, solver: str = "auto") -> str:
+    """Returns the solver for soft targets.
+
+    Args:
+        ground: The ground matrix.
+        solver: `"auto"`, or one by name: `"tree"` and `"line"` are exact and
+            need that structure, `"sinkhorn"` takes any matrix.
+
+    Returns:
+        `"tree"`, `"line"` or `"sinkhorn"`.
+
+    Raises:
+        ValueError: If there is no such solver, or D lacks the structure.
+
+    Example:
+
+    >>> choose_solver(GroundMatrix([[0, 1, 4], [1, 0, 1], [4, 1, 0]]))
+    'line'
+    """
+    if solver not in SOLVERS:
+        raise ValueError(
+            f"Invalid value for argument `solver`. Expected one of {SOLVERS}. "
+            f"Received: solver={solver!r}."
+        )
+    found = {"star": "tree", "none": "sinkhorn"}.get(ground.kind, ground.kind)
+    if solver == "auto":
+        return found
+    if solver not in (found, "sinkhorn"):
+        raise ValueError(
+            f"Invalid value for argument `solver`. This ground matrix has the "
+            f"structure {ground.kind!r}. Received: solver={solver!r}."
+        )
+    return solver
+
+
+def wasserstein(
+    source: tf.Tensor,
+    target: tf.Tensor,
+    ground: GroundMatrix,
+    solver: str = "auto",
+    partial: bool = False,
+    sinkhorn: Sinkhorn | None = None,
+) -> tf.Tensor:
+    """Returns the Wasserstein distance of each row (Eq. 1).
+
+    Args:
+        source: s, float32 `[P, N]`, the predicted masses, `>= 0`.
+        target: t, float32 `[P, N]`, the masses of the target, `>= 0`.
+        ground: D, rows truth.
+        solver: See `choose_solver`. Defaults to `"auto"`.
+        partial: Whether masses may differ, as in Eq. 1: only the smaller one
+            moves, along the cheapest plan. Exact on a star; other matrices get
+            a class of zero cost that takes the difference, and the general
+            solver. Defaults to False: row sums must be equal.
+        sinkhorn: For the general solver. Defaults to None: `Sinkhorn()`.
+
+    Returns:
+        float32 `[P]`, with gradients for both masses.
+
+    Raises:
+        ValueError: See `choose_solver`.
+
+    Example:
+
+    >>> D = GroundMatrix([[0, 1], [4, 0]])
+    >>> s, t = tf.constant([[0.75, 0.25]]), tf.constant([[0.25, 0.75]])
+    >>> float(wasserstein(s, t, D)[0])
+    2.0
+    >>> float(wasserstein(s, 0.5 * t, D, partial=True)[0])
+    0.5
+    """
+    chosen = choose_solver(ground, solver)
+    structure, values = ground.structure, ground.values
+    if partial:
+        if chosen == "tree" and _splits_costs(structure):
+            return partial_star_cost(source, target, structure)
+        difference = tf.reduce_sum(source - target, axis=-1, keepdims=True)
+        source = tf.concat([source, tf.nn.relu(-difference)], axis=-1)
+        target = tf.concat([target, tf.nn.relu(difference)], axis=-1)
+        chosen, values = "sinkhorn", np.pad(values, [[0, 1], [0, 1]])
+    if chosen == "tree" and isinstance(structure, Tree):
+        return tree_cost(source, target, structure)
+    if chosen == "line" and isinstance(structure, Line):
+        return line_cost(source, target, structure, values)
+    how = sinkhorn or Sinkhorn()
+    return general_cost(
+        source,
+        target,
+        values,
+        how.epsilon,
+        how.iterations,
+        how.tolerance,
+        how.passes,
+    )
+
+
+def _splits_costs(structure: Structure | None) -> TypeGuard[Tree]:
+    """Whether every cost is one of leaving plus one of entering, both >= 0."""
+    if not isinstance(structure, Tree) or structure.kind != "star":
+        return False
+    return bool((structure.up >= 0).all() and (structure.down >= 0).all())
