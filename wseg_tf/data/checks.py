@@ -21,6 +21,7 @@ from wseg_tf.classes import ClassSet, Colour
 IMAGE_FORMATS = ("PNG", "JPEG")
 _LONGEST_LIST = 5
 _PNG_START = b"\x89PNG\r\n\x1a\n"
+_JPEG_START = b"\xff\xd8"
 _JPEG_END = b"\xff\xd9"
 _JPEG_TAIL = 4096  # bytes; some cameras write a little after the end
 
@@ -153,9 +154,10 @@ def _decode(encoded: bytes, name: str) -> Image.Image:
         picture = Image.open(io.BytesIO(encoded))
         picture.load()
     except UnidentifiedImageError:
+        started = encoded.startswith((_PNG_START[:4], _JPEG_START))
         raise DataError(
             f"{name}: expected a PNG or JPEG. Found: {len(encoded)} bytes of "
-            "something else."
+            + ("a damaged one." if started else "something else.")
         ) from None
     except Image.DecompressionBombError:
         raise DataError(

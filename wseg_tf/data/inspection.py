@@ -1,0 +1,117 @@
+"""Checks whole folders: every problem, and what the good frames hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from wseg_tf.data.checks import CheckedPair, DataError, check_pair
+from wseg_tf.data.layouts import Layout
+from wseg_tf.data.pairs import Pair
+from wseg_tf.data.statistics import PixelStatistics
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A pair that cannot be used.
+
+    Args:
+        pair: The pair.
+        reason: One sentence that names the file.
+    """
+
+    pair: Pair
+    reason: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What an inspection found.
+
+    Args:
+        problems: The pairs that cannot be used, in their order.
+        statistics: Pixel statistics of the others by split and drive.
+    """
+
+    problems: tuple[Problem, ...]
+    statistics: dict[tuple[str, str], PixelStatistics]
+
+    def total(self, split: str, classes: int) -> PixelStatistics:
+        """Returns the statistics of a split, over its drives."""
+        own = [v for (name, _), v in self.statistics.items() if name == split]
+        return sum(own, start=PixelStatistics.empty(classes))
+
+
+def read_checked(pair: Pair, layout: Layout) -> CheckedPair:
+    """Reads and checks one pair.
+
+    Args:
+        pair: The pair.
+        layout: The layout it was found by.
+
+    Returns:
+        The `CheckedPair`.
+
+    Raises:
+        DataError: If a file cannot be read, or a check fails.
+    """
+    return check_pair(
+        _read(pair.image),
+        _read(pair.label),
+        layout.classes,
+        layout.id_map,
+        layout.colour_map,
+        image_name=pair.image,
+        label_name=pair.label,
+    )
+
+
+def inspect(
+    pairs: Iterable[Pair], layout: Layout, workers: int | None = None
+) -> Inspection:
+    """Reads and checks all pairs, several at a time.
+
+    Args:
+        pairs: The pairs.
+        layout: The layout they were found by.
+        workers: Pairs checked at a time. Defaults to the number of cores.
+
+    Returns:
+        The `Inspection`; the same whatever the number of workers.
+    """
+
+    def examine(pair: Pair) -> PixelStatistics | Problem:
+        try:
+            checked = read_checked(pair, layout)
+        except DataError as error:
+            return Problem(pair, str(error))
+        size = checked.height, checked.width
+        return PixelStatistics.of_frame(checked.counts, size)
+
+    pairs = list(pairs)
+    problems = []
+    statistics: dict[tuple[str, str], PixelStatistics] = {}
+    nothing = PixelStatistics.empty(len(layout.classes))
+    # Decoding leaves Python's lock, so threads use all cores.
+    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        for pair, found in zip(pairs, pool.map(examine, pairs), strict=True):
+            if isinstance(found, Problem):
+                problems.append(found)
+                continue
+            key = pair.split, pair.drive
+            statistics[key] = statistics.get(key, nothing) + found
+    return Inspection(tuple(problems), statistics)
+
+
+def _read(path: str) -> bytes:
+    import tensorflow as tf
+
+    try:
+        with tf.io.gfile.GFile(path, "rb") as file:
+            contents: bytes = file.read()
+    except tf.errors.OpError as error:
+        reason = " ".join((error.message or "no reason given").split())
+        raise DataError(f"{path}: cannot be read ({reason}).") from None
+    return contents
