@@ -84,11 +84,20 @@ class Report:
         self.cases[name] = case
         self.units[name] = units
 
-    def run(self, rounds: int) -> None:
-        """Times every case once a round, in turn."""
+    def run(self, rounds: int, warm: bool = False) -> None:
+        """Times every case once a round, in turn.
+
+        Args:
+            rounds: How often.
+            warm: Whether each case runs once unmeasured before, so that what
+                it reads is in the caches whatever the case before it was.
+        """
         self.times = {name: [] for name in self.cases}
         for _ in range(rounds):
             for name, case in self.cases.items():
+                time.sleep(0.02)  # The last case's threads may still spin.
+                if warm:
+                    case()
                 self.times[name].append(case() / self.units[name])
 
     def median(self, name: str) -> float:

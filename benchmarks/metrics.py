@@ -110,7 +110,7 @@ def main() -> None:
         confusion_count(labels, predictions, CLASSES, VOID),
         bincount(labels, predictions),
     )
-    report.run(options.rounds)
+    report.run(options.rounds, warm=True)
     bandwidth = harness.copy_bandwidth()
     report.facts |= {
         "tensorflow": tf.__version__,

@@ -1,0 +1,326 @@
+"""Ingest and input: DeepLab2's converter, a bare loop, a step fed from memory.
+
+python -m benchmarks.data [--deeplab2 FOLDER] [--json FILE]
+
+FOLDER holds a checkout of google-research/deeplab2 in a folder of that name,
+whose `build_cityscapes_data.py` is run as it is (semantic labels).
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import io
+import os
+import resource
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from benchmarks import harness
+from wseg_tf import models
+from wseg_tf.classes import CAMVID, CITYSCAPES
+from wseg_tf.data.augmentation import Augmentation
+from wseg_tf.data.checks import check_pair
+from wseg_tf.data.input import read_pairs, read_records, training_batches
+from wseg_tf.data.layouts import find_pairs
+from wseg_tf.data.pairs import Pair
+from wseg_tf.data.records import serialise
+from wseg_tf.data.streets import draw_scene, write_streets
+
+CITY = "madeup"
+AUGMENTATION = Augmentation(
+    flip=0.5, scale=(0.75, 1.5), brightness=0.1, contrast=0.2, saturation=0.2
+)
+
+
+def main() -> None:
+    """Measures, prints and writes."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", metavar="FILE", help="write results here")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=8)
+    parser.add_argument("--deeplab2", metavar="FOLDER")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        reports = [ingest(folder, options), feeding(folder, options.rounds)]
+        reports.append(memory(folder))
+    for report in reports:
+        harness.show(report)
+    harness.write(reports, options.json)
+
+
+def ingest(folder: str, options: argparse.Namespace) -> harness.Report:
+    """Images a second from a Cityscapes tree of real size to records."""
+    root = os.path.join(folder, "cityscapes")
+    draw_tree(root, options.images)
+    pairs = find_pairs("cityscapes_train_ids", root, "train")
+    size = sum(os.path.getsize(pair.image) for pair in pairs) / len(pairs)
+    report = harness.Report(
+        f"Ingest of {len(pairs)} pairs of 2048x1024 (train ids), each"
+    )
+    report.facts["megabytes per image"] = size / 1e6
+    out = os.path.join(folder, "records")
+    tf.io.gfile.makedirs(out)
+    count = len(pairs)
+    report.add("ours, one core", lambda: write_checked(pairs, out), count)
+    report.add("bare loop, same checks", lambda: write_bare(pairs, out), count)
+    through_beam(report, pairs, folder)
+    if options.deeplab2:
+        convert = deeplab2(options.deeplab2, root, out, count)
+        report.add("DeepLab2, build_cityscapes_data", convert, count)
+    else:
+        name = "DeepLab2, build_cityscapes_data"
+        report.absent[name] = "give its folder with --deeplab2"
+    for text, case, against, limit in (
+        ("DeepLab2's time by ours, one core", "DeepLab2, build_cityscapes_data",
+         "ours, one core", 1.5),
+        ("DeepLab2's time by ours, Beam", "DeepLab2, build_cityscapes_data",
+         "ours, Beam, records as they are", 1.5),
+        ("bare loop's time by ours, one core", "bare loop, same checks",
+         "ours, one core", 0.9),
+    ):  # fmt: skip
+        goal = harness.Goal(text, case, against, limit, at_least=True)
+        report.goals.append(goal)
+    report.run(options.rounds)
+    return report
+
+
+def draw_tree(root: str, count: int) -> None:
+    """Draws streets in Cityscapes' layout, size and train ids."""
+    table = np.full(256, CITYSCAPES.void, np.uint8)
+    names = {"tree": "vegetation", "sign": "traffic sign"}
+    names.update({"pedestrian": "person", "bicyclist": "rider"})
+    for index, name in enumerate(CAMVID.names):
+        table[index] = CITYSCAPES.index(names.get(name, name))
+    for index in range(count):
+        image, labels = draw_scene(index, 1024, 2048)
+        for top, pixels, suffix in (
+            ("leftImg8bit", image, "leftImg8bit"),
+            ("gtFine", table[labels], "gtFine_labelTrainIds"),
+        ):
+            folder = os.path.join(root, top, "train", CITY)
+            os.makedirs(folder, exist_ok=True)
+            name = f"{CITY}_{index:06d}_000019_{suffix}.png"
+            Image.fromarray(pixels).save(os.path.join(folder, name))
+
+
+def read(path: str) -> bytes:
+    """Reads a file as the others do."""
+    with tf.io.gfile.GFile(path, "rb") as file:
+        contents: bytes = file.read()
+    return contents
+
+
+def write_checked(pairs: Iterable[Pair], out: str) -> None:
+    """Ours in one process: read, check, write."""
+    with tf.io.TFRecordWriter(os.path.join(out, "ours")) as writer:
+        for pair in pairs:
+            checked = check_pair(read(pair.image), read(pair.label), CITYSCAPES)
+            writer.write(serialise(pair, checked))
+
+
+def write_bare(pairs: Iterable[Pair], out: str) -> None:
+    """The least that can be done: the same checks, with nothing around."""
+    allowed = {*range(len(CITYSCAPES)), CITYSCAPES.void}
+    with tf.io.TFRecordWriter(os.path.join(out, "bare")) as writer:
+        for pair in pairs:
+            image, label = read(pair.image), read(pair.label)
+            pictures = [Image.open(io.BytesIO(each)) for each in (image, label)]
+            for picture in pictures:
+                picture.load()
+            assert pictures[0].size == pictures[1].size
+            histogram = pictures[1].histogram()
+            assert all(k in allowed for k in range(256) if histogram[k])
+            digest = hashlib.sha256(image)
+            digest.update(label)
+            values = (image, label, digest.digest())
+            features = {
+                str(key): tf.train.Feature(
+                    bytes_list=tf.train.BytesList(value=[value])
+                )
+                for key, value in enumerate(values)
+            }
+            record = tf.train.Example(
+                features=tf.train.Features(feature=features)
+            )
+            writer.write(record.SerializeToString())
+
+
+def through_beam(
+    report: harness.Report, pairs: Sequence[Pair], folder: str
+) -> None:
+    """Adds ours on Beam's local runner, a thread for each core."""
+    try:
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+    except ImportError as error:
+        report.absent["ours, Beam"] = str(error)
+        return
+    lines = [dataclasses.asdict(pair) for pair in pairs]
+
+    def run(compression: str) -> None:
+        options = PipelineOptions(
+            direct_running_mode="multi_threading",
+            direct_num_workers=len(os.sched_getaffinity(0)),
+        )
+        with beam.Pipeline(options=options) as pipeline:
+            (
+                pipeline
+                | beam.Create(lines)
+                | beam.Reshuffle()
+                | beam.Map(checked_record)
+                | beam.io.WriteToTFRecord(
+                    os.path.join(folder, "beam"), compression_type=compression
+                )
+            )
+
+    kinds = beam.io.filesystem.CompressionTypes
+    for name, kind in (
+        ("records as they are", kinds.UNCOMPRESSED),
+        ("gzip, as TFX writes", kinds.GZIP),
+    ):
+        report.add(f"ours, Beam, {name}", lambda k=kind: run(k), len(pairs))
+
+
+def checked_record(row: dict[str, str]) -> bytes:
+    """Reads, checks and serialises one pair."""
+    pair = Pair(**row)
+    checked = check_pair(read(pair.image), read(pair.label), CITYSCAPES)
+    return serialise(pair, checked)
+
+
+def deeplab2(
+    folder: str, root: str, out: str, count: int
+) -> Callable[[], None]:
+    """Returns DeepLab2's own converter over the tree."""
+    sys.path.insert(0, folder)
+    from absl import flags
+    from deeplab2.data import build_cityscapes_data as converter
+
+    flags.FLAGS(["converter", "--nocreate_panoptic_data"])
+    converter._SPLITS_TO_SIZES = {"train_fine": count}
+
+    def convert() -> None:
+        converter._convert_dataset(root, "train", out)
+
+    return convert
+
+
+def feeding(folder: str, rounds: int) -> harness.Report:
+    """A training step of ENet on 360x480: fed from records, from memory."""
+    size, batch, frames = (360, 480), 4, 32
+    root = os.path.join(folder, "streets")
+    write_streets(root, {"train": frames}, size)
+    pairs = find_pairs("streets", root)
+    path = os.path.join(folder, "streets.gz")
+    with tf.io.TFRecordWriter(path, "GZIP") as writer:
+        for pair in pairs:
+            checked = check_pair(read(pair.image), read(pair.label), CAMVID)
+            writer.write(serialise(pair, checked))
+    model = models.build("enet", len(CAMVID))
+    optimizer = keras.optimizers.SGD(1e-3)
+
+    @tf.function(reduce_retracing=True)
+    def step(images: Any, labels: Any) -> Any:
+        with tf.GradientTape() as tape:
+            logits = model(images, training=True)
+            loss = tf.reduce_mean(
+                tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            )
+        variables = model.trainable_variables
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, variables), variables, strict=True)
+        )
+        return loss
+
+    def fed(cache: bool) -> Iterable[Any]:
+        return training_batches(
+            read_records(path),
+            size,
+            batch,
+            CAMVID.void,
+            augmentation=AUGMENTATION,
+            cache=cache,
+            count=frames,
+        )
+
+    in_memory = [
+        (images, tf.minimum(labels, len(CAMVID) - 1))
+        for images, labels in fed(cache=False)
+    ]
+    sources: dict[str, Iterable[Any]] = {
+        "a step fed from memory": in_memory,
+        "a step fed from records, cached": fed(cache=True),
+        "a step fed from records, decoded again": fed(cache=False),
+    }
+    report = harness.Report(
+        f"A training step of ENet, batches of {batch} at 360x480, augmented"
+    )
+    for name, source in sources.items():
+
+        def epoch(source: Iterable[Any] = source) -> None:
+            for images, labels in source:
+                step(images, tf.minimum(labels, len(CAMVID) - 1))
+
+        report.add(name, epoch, len(in_memory))
+    for name in list(sources)[1:]:
+        report.goals.append(
+            harness.Goal(
+                f"time from memory by {name[7:]}",
+                "a step fed from memory",
+                name,
+                0.95,
+                at_least=True,
+            )
+        )
+    report.run(rounds)
+    return report
+
+
+def memory(folder: str, images: int = 10_000) -> harness.Report:
+    """Peak memory after a tenth of the images, and after all of them."""
+    root = os.path.join(folder, "small")
+    write_streets(root, {"train": 64}, (96, 128))
+    pairs = find_pairs("streets", root)
+    report = harness.Report(f"Memory over {images} images")
+
+    def peak() -> float:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    def repeated(count: int) -> list[Pair]:
+        return [pairs[k % len(pairs)] for k in range(count)]
+
+    for count in (images // 10, images):
+        with tf.io.TFRecordWriter(os.path.join(folder, "many")) as writer:
+            for pair in repeated(count):
+                checked = check_pair(read(pair.image), read(pair.label), CAMVID)
+                writer.write(serialise(pair, checked))
+        report.facts[f"ingest, MB after {count}"] = peak()
+    for count in (images // 10, images):
+        batches = training_batches(
+            read_pairs(repeated(count), CAMVID.void),
+            (96, 128),
+            16,
+            CAMVID.void,
+            augmentation=AUGMENTATION,
+            cache=False,
+            shuffle_buffer=256,
+        )
+        for _ in batches:
+            pass
+        report.facts[f"input, MB after {count}"] = peak()
+    return report
+
+
+if __name__ == "__main__":
+    main()
