@@ -1,0 +1,244 @@
+import numpy as np
+import pytest
+
+from wseg_tf.classes import CAMVID, CITYSCAPES
+from wseg_tf.ground import GroundMatrix
+
+NAMES = ["sky", "car", "person"]
+VALUES = [[0, 1, 1], [4, 0, 2], [5, 3, 0]]
+
+
+@pytest.fixture
+def matrix():
+    return GroundMatrix(VALUES, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "message"),
+    [
+        (1, 2, -1.0, r"costs >= 0.*D\[1, 2\].*true car, predicted person"),
+        (0, 1, np.nan, r"finite costs.*D\[0, 1\].*= nan"),
+        (2, 0, np.inf, r"finite costs.*D\[2, 0\].*= inf"),
+        (1, 1, 0.5, r"zero diagonal.*D\[1, 1\]"),
+    ],
+)
+def test_a_wrong_entry_is_named(row, column, value, message):
+    values = np.array(VALUES, float)
+    values[row, column] = value
+    with pytest.raises(ValueError, match=message):
+        GroundMatrix(values, NAMES)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (3,), (1, 1), (2, 2, 2)])
+def test_a_wrong_shape_is_refused(shape):
+    with pytest.raises(ValueError, match="Received: shape="):
+        GroundMatrix(np.zeros(shape))
+
+
+@pytest.mark.parametrize("values", ["abc", [[0, 1], [1]], [[0, "x"], [1, 0]]])
+def test_what_is_no_numbers_is_refused(values):
+    with pytest.raises(ValueError, match="Expected"):
+        GroundMatrix(values)
+
+
+def test_names_that_do_not_match_are_refused():
+    with pytest.raises(ValueError, match="Received 2: "):
+        GroundMatrix(VALUES, ["sky", "car"])
+    with pytest.raises(ValueError, match=r"Received twice: \['car'\]"):
+        GroundMatrix(VALUES, ["car", "car", "person"])
+    with pytest.raises(ValueError, match="Received 11: "):
+        GroundMatrix(VALUES, CAMVID)
+
+
+def test_it_cannot_be_changed(matrix):
+    with pytest.raises(ValueError, match="read-only"):
+        matrix.values[0, 1] = 7
+    with pytest.raises(AttributeError):
+        matrix.values = np.zeros((3, 3))
+    mine = np.array(VALUES, float)
+    copy = GroundMatrix(mine)
+    mine[0, 1] = 7
+    assert copy.values[0, 1] == 1
+
+
+def test_equality_covers_values_names_and_order(matrix):
+    assert matrix == GroundMatrix(np.array(VALUES), tuple(NAMES))
+    assert hash(matrix) == hash(GroundMatrix(VALUES, NAMES))
+    assert matrix != GroundMatrix(VALUES)
+    assert matrix != matrix.subset(["car", "sky", "person"])
+    assert matrix != VALUES
+    assert eval(repr(matrix)) == matrix
+
+
+def test_a_negative_zero_is_a_zero():
+    negative = GroundMatrix([[-0.0, 1], [1, 0]])
+    positive = GroundMatrix([[0.0, 1], [1, 0]])
+    assert negative == positive
+    assert hash(negative) == hash(positive)
+
+
+def test_subset_reorders_rows_and_columns_alike(matrix):
+    swapped = matrix.subset(["person", "sky"])
+    assert swapped.values.tolist() == [[0, 5], [1, 0]]
+    assert swapped.classes == ("person", "sky")
+    with pytest.raises(ValueError, match="Received: 'bus'"):
+        matrix.subset(["bus", "sky"])
+    with pytest.raises(ValueError, match="without class names"):
+        GroundMatrix(VALUES).subset(["sky", "car"])
+
+
+def test_maps_by_hand(matrix):
+    assert matrix.linear() is matrix
+    assert matrix.power(2).values[2].tolist() == [25, 9, 0]
+    assert matrix.power(1.5).values[1, 0] == pytest.approx(8)
+    # d <= 2: d^2; beyond: 2 (2 d - 2).
+    assert matrix.huber(2).values.tolist() == [
+        [0, 1, 1],
+        [12, 0, 4],
+        [16, 8, 0],
+    ]
+    assert matrix.step().values.tolist() == [[0, 1, 1], [1, 0, 1], [1, 1, 0]]
+    assert matrix.power(2).classes == tuple(NAMES)
+
+
+def test_huber_is_continuous_and_smooth_at_tau():
+    around = GroundMatrix.from_line([0, 2 - 1e-6, 2 + 1e-6, 5]).huber(2)
+    rise = around.values[0, 2] - around.values[0, 1]
+    assert rise / 2e-6 == pytest.approx(4, rel=1e-5)
+
+
+def test_huber_warns_when_tau_changes_nothing(matrix):
+    with pytest.warns(UserWarning, match="changes nothing"):
+        assert matrix.huber(5) == matrix.power(2)
+
+
+@pytest.mark.parametrize("tau", [0, -1, np.nan, np.inf])
+def test_huber_refuses_a_senseless_tau(matrix, tau):
+    with pytest.raises(ValueError, match="`tau`"):
+        matrix.huber(tau)
+
+
+@pytest.mark.parametrize("exponent", [0.5, np.nan, np.inf])
+def test_power_refuses_what_is_not_convex(matrix, exponent):
+    with pytest.raises(ValueError, match="`exponent`"):
+        matrix.power(exponent)
+
+
+def test_importance_weighs_the_row_of_the_truth():
+    by_name = GroundMatrix.from_importance({"sky": 1, "car": 4})
+    assert by_name == GroundMatrix.from_importance([1, 4], ["sky", "car"])
+    assert by_name.values.tolist() == [[0, 1], [4, 0]]
+    with pytest.raises(ValueError, match="an entry for each"):
+        GroundMatrix.from_importance({"sky": 1}, ["sky", "car"])
+
+
+def test_groups_cost_by_the_group_of_the_truth():
+    made = GroundMatrix.from_groups("aab", {"a": 1, "b": 0}, {"a": 3, "b": 7})
+    assert made.values.tolist() == [[0, 1, 3], [1, 0, 3], [7, 7, 0]]
+    with pytest.raises(ValueError, match="a cost for group 'b'"):
+        GroundMatrix.from_groups("aab", {"a": 1}, 2)
+
+
+def test_tree_paths_go_up_from_the_prediction_and_down_to_the_truth():
+    edges = {
+        "vehicle": ("any", 10, 20),
+        "car": ("vehicle", 1, 2),
+        "bus": ("vehicle", 3, 4),
+        "sky": ("any", 100, 200),
+    }
+    made = GroundMatrix.from_tree(edges)
+    assert made.classes == ("car", "bus", "sky")
+    assert made.cost("car", "bus") == 3 + 2
+    assert made.cost("sky", "bus") == 3 + 10 + 200
+    assert made.cost("bus", "sky") == 100 + 20 + 4
+    ordered = GroundMatrix.from_tree(edges, ["sky", "car", "bus"])
+    assert ordered == made.subset(["sky", "car", "bus"])
+
+
+@pytest.mark.parametrize(
+    ("edges", "message"),
+    [
+        ({"a": ("r", 1, 1), "b": ("s", 1, 1)}, r"roots=\['r', 's'\]"),
+        ({"a": ("b", 1, 1), "b": ("a", 1, 1)}, "Expected one root"),
+        (
+            {
+                "x": ("r", 1, 1),
+                "c": ("d", 1, 1),
+                "d": ("e", 1, 1),
+                "e": ("d", 1, 1),
+            },
+            "a cycle",
+        ),
+    ],
+)
+def test_what_is_no_tree_is_refused(edges, message):
+    with pytest.raises(ValueError, match=message):
+        GroundMatrix.from_tree(edges)
+
+
+def test_tree_refuses_classes_that_are_not_its_leaves():
+    edges = {"a": ("r", 1, 1), "b": ("r", 1, 1)}
+    with pytest.raises(ValueError, match="the leaves"):
+        GroundMatrix.from_tree(edges, ["a", "c"])
+
+
+@pytest.mark.parametrize("class_set", [CAMVID, CITYSCAPES])
+def test_presets_follow_the_groups(class_set):
+    severity = GroundMatrix.severity_aware(class_set)
+    importance = GroundMatrix.importance_aware(class_set)
+    assert severity.classes == importance.classes == class_set.names
+    for j, true in enumerate(class_set.groups):
+        for i, predicted in enumerate(class_set.groups):
+            same = 0.5 if true == predicted else 1.0
+            assert severity.values[j, i] == (j != i) * same * true
+            assert importance.values[j, i] == (j != i) * true
+
+
+@pytest.mark.parametrize("names", [None, NAMES, ["a,b", 'say "x"', "é: - #"]])
+def test_files_read_back_equal(tmp_path, names):
+    made = GroundMatrix(np.array(VALUES) / 3, names)
+    made.to_yaml(tmp_path / "d.yaml")
+    made.to_csv(tmp_path / "d.csv")
+    assert GroundMatrix.from_yaml(tmp_path / "d.yaml") == made
+    assert GroundMatrix.from_csv(tmp_path / "d.csv") == made
+    assert GroundMatrix.from_config(made.get_config()) == made
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (",a,b\na,0,1\nb,x,0\n", "line 3: 'x'"),
+        (",a,b\nb,0,1\na,1,0\n", "the same names, in the same order"),
+        ("0,1\n-1,0\n", r"D\[1, 0\]"),
+        ("", "empty"),
+    ],
+)
+def test_a_bad_csv_is_refused_by_name(tmp_path, text, message):
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as refusal:
+        GroundMatrix.from_csv(path)
+    assert "bad.csv" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("classes: [a, b]", "Expected the keys"),
+        ("values: [[0, 1], [1, 0]]\nnames: [a, b]", r"also: \['names'\]"),
+        ("values: [[0, 1], [1", "Expected YAML"),
+        ("classes: [a]\nvalues: [[0, 1], [1, 0]]", "Expected 2 names"),
+    ],
+)
+def test_a_bad_yaml_is_refused_by_name(tmp_path, text, message):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as refusal:
+        GroundMatrix.from_yaml(path)
+    assert "bad.yaml" in str(refusal.value)
+
+
+def test_numpy_takes_it_for_an_array(matrix):
+    assert np.asarray(matrix).tolist() == VALUES
+    assert np.asarray(matrix, np.float32).dtype == np.float32
+    assert len(matrix) == 3
