@@ -49,13 +49,14 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="write results here")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=8)
+    parser.add_argument("--many", type=int, default=10_000)
     parser.add_argument("--deeplab2", metavar="FOLDER")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        reports = [ingest(folder, options), feeding(folder, options.rounds)]
-        reports.append(memory(folder))
-    for report in reports:
-        harness.show(report)
+        reports = []
+        for measure in (ingest, feeding, memory):
+            reports.append(measure(folder, options))
+            harness.show(reports[-1])
     harness.write(reports, options.json)
 
 
@@ -216,7 +217,7 @@ def deeplab2(
     return convert
 
 
-def feeding(folder: str, rounds: int) -> harness.Report:
+def feeding(folder: str, options: argparse.Namespace) -> harness.Report:
     """A training step of ENet on 360x480: fed from records, from memory."""
     size, batch, frames = (360, 480), 4, 32
     root = os.path.join(folder, "streets")
@@ -283,12 +284,13 @@ def feeding(folder: str, rounds: int) -> harness.Report:
                 at_least=True,
             )
         )
-    report.run(rounds)
+    report.run(options.rounds)
     return report
 
 
-def memory(folder: str, images: int = 10_000) -> harness.Report:
+def memory(folder: str, options: argparse.Namespace) -> harness.Report:
     """Peak memory after a tenth of the images, and after all of them."""
+    images = options.many
     root = os.path.join(folder, "small")
     write_streets(root, {"train": 64}, (96, 128))
     pairs = find_pairs("streets", root)

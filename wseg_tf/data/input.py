@@ -15,6 +15,9 @@ from wseg_tf.data.warp import augment
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 
+CACHE_BYTES = 2 * 2**30  # what frames may take of the memory by default
+SHUFFLE_CACHED, SHUFFLE_ENCODED = 4096, 512  # frames
+
 
 def read_records(
     patterns: str | Sequence[str], compression: str = "GZIP"
@@ -119,9 +122,9 @@ def training_batches(
     seed: int = 0,
     first_epoch: int = 0,
     count: int | None = None,
-    cache: bool | str = True,
+    cache: bool | str | None = None,
     shuffle: bool = True,
-    shuffle_buffer: int = 4096,
+    shuffle_buffer: int | None = None,
     drop_remainder: bool = False,
 ) -> tf.data.Dataset:
     """Returns batches whose every pass is the next epoch.
@@ -145,9 +148,11 @@ def training_batches(
         count: Number of examples, where it is known: gives the dataset a
             cardinality without a pass. Defaults to unknown.
         cache: Keep decoded, resized frames in memory (True), in files whose
-            names start with a path (str), or not (False).
+            names start with a path (str), or not (False). Defaults to memory
+            where `count` says that they take at most 2 GiB.
         shuffle: Whether each epoch has an order of its own.
-        shuffle_buffer: Frames that order is drawn from at a time.
+        shuffle_buffer: Frames that order is drawn from at a time. Defaults to
+            4096 where they are cached, otherwise 512.
         drop_remainder: Whether a last, smaller batch is left out.
 
     Returns:
@@ -156,6 +161,10 @@ def training_batches(
     """
     options = augmentation or Augmentation()
     window = crop or size
+    if cache is None:
+        cache = count is not None and _bytes(count, size) <= CACHE_BYTES
+    if shuffle_buffer is None:
+        shuffle_buffer = SHUFFLE_CACHED if cache else SHUFFLE_ENCODED
     frames = examples.enumerate()
     resize = _sized(size)
 
@@ -239,6 +248,11 @@ def resize(image: tf.Tensor, label: tf.Tensor, size: tuple[int, int]) -> Batch:
     image.set_shape([*size, 3])
     label.set_shape(size)
     return image, label
+
+
+def _bytes(count: int, size: tuple[int, int]) -> int:
+    """Returns the bytes that decoded frames take: RGB and a label."""
+    return count * size[0] * size[1] * 4
 
 
 def _seed(seed: int, epoch: tf.Tensor, index: tf.Tensor) -> tf.Tensor:

@@ -161,7 +161,7 @@ def test_the_cache_holds_whole_epochs(files, frames, tmp_path):
     """Later passes do not open the files again."""
     path = tmp_path / "copy.gz"
     path.write_bytes((files[0] / "data-0.gz").read_bytes())
-    batches = training_batches(read_records(str(path)), SIZE, 2, VOID)
+    batches = training_batches(read_records(str(path)), SIZE, 2, VOID, count=4)
     assert sorted(order(arrays(batches))) == [0, 1, 2, 3]
     path.unlink()
     assert sorted(order(arrays(batches))) == [0, 1, 2, 3]
@@ -175,6 +175,19 @@ def test_the_cache_holds_whole_epochs(files, frames, tmp_path):
     assert sorted(order(arrays(stored))) == list(range(COUNT))
     assert list(tmp_path.glob("cache*"))
     assert sorted(order(arrays(stored))) == list(range(COUNT))
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"cache": False, "count": 4}, {"count": 2**40}]
+)
+def test_nothing_is_kept_where_it_may_not_fit(files, tmp_path, how):
+    path = tmp_path / "copy.gz"
+    path.write_bytes((files[0] / "data-0.gz").read_bytes())
+    batches = training_batches(read_records(str(path)), SIZE, 2, VOID, **how)
+    next(iter(batches))
+    path.unlink()
+    with pytest.raises(tf.errors.NotFoundError):
+        next(iter(batches))
 
 
 def test_cardinality_is_known_where_the_count_is(examples):
