@@ -113,10 +113,11 @@ def check_pair(
     else:
         ids = _map_colours(picture, classes, colour_map, label_name)
         grey, unchanged = Image.fromarray(ids), False
-    pixels = grey.histogram()
-    counts = pixels[: len(classes)]
-    counts.append(size[0] * size[1] - sum(counts))
-    if counts[-1] == size[0] * size[1]:
+        present, table = grey.histogram(), list(range(256))
+    counts = [0] * (len(classes) + 1)
+    for value, target in zip(present, table, strict=True):
+        counts[min(target, len(classes))] += value
+    if counts[-1] == sum(counts):
         raise DataError(
             f"{label_name}: expected at least one labelled pixel. Found: void "
             f"({classes.void}) everywhere."

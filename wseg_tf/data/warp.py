@@ -41,6 +41,8 @@ def augment(
     """
     image = tf.cast(image, tf.float32)
     label = tf.cast(label, tf.int32)
+    if options == Augmentation() and crop == tuple(label.shape):
+        return image, label
     # One number each; unused ones cost nothing worth saving.
     draws = tf.random.stateless_uniform([10], seed)
     matrix = _affine(tf.shape(label), label, crop, options, draws)
@@ -48,7 +50,9 @@ def augment(
     label = _resample(
         label[..., None], matrix, crop, "NEAREST", "CONSTANT", float(void)
     )
-    return _recolour(image, options, draws[7:]), label[..., 0]
+    if options.brightness or options.contrast or options.saturation:
+        image = _recolour(image, options, draws[7:])
+    return image, label[..., 0]
 
 
 def _affine(
