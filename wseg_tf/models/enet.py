@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from wseg_tf.models.convolution import DilatedConv2D, PReLU
+from wseg_tf.models.convolution import ChannelDropout, DilatedConv2D, PReLU
 from wseg_tf.models.pooling import MaxPoolingWithMask2D, MaxUnpooling2D
 from wseg_tf.models.preprocessing import (
     CropToImage,
@@ -165,7 +165,7 @@ def expand(
 ) -> tf.Tensor:
     """Widens a branch again and drops whole channels at random."""
     x = convolution(x, channels, 1, f"{prefix}_expand", activation)
-    return keras.layers.SpatialDropout2D(dropout, name=f"{prefix}_dropout")(x)
+    return ChannelDropout(dropout, name=f"{prefix}_dropout")(x)
 
 
 def add(
@@ -200,7 +200,7 @@ def convolution(
 
 
 def normalized(x: tf.Tensor, prefix: str, activation: str | None) -> tf.Tensor:
-    """Normalises the batch (momentum 0.9, as the authors train) and activates."""
+    """Normalises the batch, with the authors' momentum, and activates."""
     x = keras.layers.BatchNormalization(
         momentum=0.9, epsilon=1e-5, name=f"{prefix}_norm"
     )(x)

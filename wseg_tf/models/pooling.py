@@ -16,6 +16,79 @@ import tensorflow as tf
 from wseg_tf.models.preprocessing import size_of
 
 
+def cells(tensor: tf.Tensor) -> tf.Tensor:
+    """Views `[B, 2h, 2w, C]` as windows `[B, h, 2, w, 2, C]`."""
+    height, width = size_of(tensor)
+    channels = tensor.shape[-1]
+    return tf.reshape(tensor, [-1, height // 2, 2, width // 2, 2, channels])
+
+
+@tf.custom_gradient
+def max_pool_with_mask(inputs: tf.Tensor) -> Any:
+    """Pools 2x2 windows to their maxima and marks where those stood.
+
+    Args:
+        inputs: `[B, 2h, 2w, C]`.
+
+    Returns:
+        The maxima `[B, h, w, C]` and a mask `[B, 2h, 2w, C]`, which is 1 at
+        the first maximum of each window in reading order, else 0. No gradient
+        flows through the mask.
+
+    Example:
+
+    >>> image = tf.reshape(tf.constant([1.0, 3.0, 3.0, 2.0]), [1, 2, 2, 1])
+    >>> [each.numpy().ravel().tolist() for each in max_pool_with_mask(image)]
+    [[3.0], [0.0, 1.0, 0.0, 0.0]]
+    """
+    windows = cells(inputs)
+    first, second, third, fourth = (
+        windows[:, :, row, :, column] for row in (0, 1) for column in (0, 1)
+    )
+    upper, lower = tf.maximum(first, second), tf.maximum(third, fourth)
+    is_upper = upper >= lower
+    positions = [
+        is_upper & (first >= second),
+        is_upper & (first < second),
+        ~is_upper & (third >= fourth),
+        ~is_upper & (third < fourth),
+    ]
+    mask = tf.nn.depth_to_space(
+        tf.cast(tf.concat(positions, axis=-1), inputs.dtype), 2
+    )
+
+    def gradient(upstream: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+        return max_unpool(upstream, mask)
+
+    return (tf.maximum(upper, lower), mask), gradient
+
+
+@tf.custom_gradient
+def max_unpool(values: tf.Tensor, mask: tf.Tensor) -> Any:
+    """Puts each value back where the maximum stood, zeros elsewhere.
+
+    Args:
+        values: `[B, h, w, C]`.
+        mask: `[B, 2h, 2w, C]` from `max_pool_with_mask`.
+
+    Returns:
+        A tensor of the mask's shape.
+
+    Example:
+
+    >>> mask = tf.reshape(tf.constant([0.0, 1.0, 0.0, 0.0]), [1, 2, 2, 1])
+    >>> max_unpool(tf.fill([1, 1, 1, 1], 5.0), mask).numpy().ravel().tolist()
+    [0.0, 5.0, 0.0, 0.0]
+    """
+    spread = cells(mask) * values[:, :, tf.newaxis, :, tf.newaxis, :]
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+        # One of the four is not zero, so four times the mean is exact.
+        return 4 * tf.nn.avg_pool2d(upstream * mask, 2, 2, "VALID"), None
+
+    return tf.reshape(spread, tf.shape(mask)), gradient
+
+
 @keras.saving.register_keras_serializable(package="wseg_tf")
 class MaxPoolingWithMask2D(keras.layers.Layer):
     """2x2 max pooling that also returns where the maxima stood.
@@ -25,35 +98,14 @@ class MaxPoolingWithMask2D(keras.layers.Layer):
 
     Example:
 
-    >>> image = tf.reshape(tf.constant([1.0, 3.0, 3.0, 2.0]), [1, 2, 2, 1])
-    >>> pooled, mask = MaxPoolingWithMask2D()(image)
-    >>> pooled.numpy().ravel(), mask.numpy().ravel()
-    (array([3.], dtype=float32), array([0., 1., 0., 0.], dtype=float32))
+    >>> pooled, mask = MaxPoolingWithMask2D()(tf.zeros([1, 4, 6, 8]))
+    >>> pooled.shape, mask.shape
+    (TensorShape([1, 2, 3, 8]), TensorShape([1, 4, 6, 8]))
     """
 
     def call(self, inputs: tf.Tensor) -> list[tf.Tensor]:
-        """Pools `[B, 2h, 2w, C]`.
-
-        Returns:
-            The maxima `[B, h, w, C]` and their mask `[B, 2h, 2w, C]`, which is
-            1 at the first maximum of each window in reading order, else 0.
-        """
-        first, second, third, fourth = (
-            inputs[:, row::2, column::2] for row in (0, 1) for column in (0, 1)
-        )
-        upper, lower = tf.maximum(first, second), tf.maximum(third, fourth)
-        is_upper = upper >= lower
-        is_left = tf.where(is_upper, first >= second, third >= fourth)
-        positions = [
-            is_upper & is_left,
-            is_upper & ~is_left,
-            ~is_upper & is_left,
-            ~is_upper & ~is_left,
-        ]
-        mask = tf.nn.depth_to_space(
-            tf.cast(tf.concat(positions, axis=-1), inputs.dtype), 2
-        )
-        return [tf.maximum(upper, lower), tf.stop_gradient(mask)]
+        """Pools `[B, 2h, 2w, C]` as `max_pool_with_mask` does."""
+        return list(max_pool_with_mask(inputs))
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
@@ -65,24 +117,14 @@ class MaxUnpooling2D(keras.layers.Layer):
 
     Example:
 
-    >>> mask = tf.reshape(tf.constant([0.0, 1.0, 0.0, 0.0]), [1, 2, 2, 1])
-    >>> MaxUnpooling2D()([tf.fill([1, 1, 1, 1], 5.0), mask]).numpy().ravel()
-    array([0., 5., 0., 0.], dtype=float32)
+    >>> inputs = [tf.zeros([1, 2, 3, 8]), tf.zeros([1, 4, 6, 8])]
+    >>> MaxUnpooling2D()(inputs).shape
+    TensorShape([1, 4, 6, 8])
     """
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Unpools `[values [B, h, w, C], mask [B, 2h, 2w, C]]`.
-
-        Returns:
-            A tensor of the mask's shape.
-        """
+        """Unpools `[values [B, h, w, C], mask [B, 2h, 2w, C]]`."""
         values, mask = inputs
-        height, width = size_of(values)
-        channels = values.shape[-1]
-        windows = tf.reshape(mask, [-1, height, 2, width, 2, channels])
-        spread = windows * values[:, :, tf.newaxis, :, tf.newaxis, :]
-        return tf.reshape(spread, [-1, 2 * height, 2 * width, channels])
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        """Returns the mask's shape."""
-        return input_shape[1]
+        spread = max_unpool(values, mask)
+        spread.set_shape(mask.shape)
+        return spread

@@ -98,6 +98,7 @@ class PadToMultiple(keras.layers.Layer):
 
     Args:
         multiple: What height and width become a multiple of, 1 or more.
+        extra: Added to the multiple: 1 makes 9, 17, 25 of a multiple of 8.
         **kwargs: Those of every Keras layer.
 
     Example:
@@ -106,13 +107,16 @@ class PadToMultiple(keras.layers.Layer):
     [1, 16, 16, 3]
     """
 
-    def __init__(self, multiple: int, **kwargs: Any) -> None:
+    def __init__(self, multiple: int, extra: int = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.multiple = multiple
+        self.extra = extra
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Pads images `[B, H, W, C]`."""
-        height, width = (-size % self.multiple for size in size_of(inputs))
+        height, width = (
+            (self.extra - size) % self.multiple for size in size_of(inputs)
+        )
         size = inputs.shape[1:3]
         if size.is_fully_defined() and height == width == 0:
             return inputs
@@ -120,7 +124,8 @@ class PadToMultiple(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
-        return {**super().get_config(), "multiple": self.multiple}
+        own = {"multiple": self.multiple, "extra": self.extra}
+        return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
@@ -153,25 +158,56 @@ class CropToImage(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
-class ResizeToImage(keras.layers.Layer):
-    """Resizes logits bilinearly to the size of the image.
+class Upsample(keras.layers.Layer):
+    """Enlarges a feature map bilinearly by an integer factor.
 
     Args:
-        **kwargs: Those of every Keras layer. Logits leave in float32 whatever
+        factor: How many times larger, 2 or more.
+        align_corners: Whether the corners of the first and last cells meet
+            those of the result, `[B, (h-1) factor + 1, ...]`, as they should
+            after strided convolutions padded on both sides; otherwise the
+            result is `[B, h factor, ...]`, as after pooling 2x2 windows.
+        **kwargs: Those of every Keras layer. The result is float32 whatever
             the policy, unless `dtype` says otherwise.
 
     Example:
 
-    >>> ResizeToImage()([tf.zeros([1, 2, 2, 5]), tf.zeros([1, 9, 16, 3])]).shape
-    TensorShape([1, 9, 16, 5])
+    >>> row = tf.reshape(tf.constant([0.0, 2.0]), [1, 1, 2, 1])
+    >>> Upsample(2)(row)[0, 0, :, 0].numpy()
+    array([0. , 0.5, 1.5, 2. ], dtype=float32)
+    >>> Upsample(2, align_corners=True)(row)[0, 0, :, 0].numpy()
+    array([0., 1., 2.], dtype=float32)
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(
+        self, factor: int, align_corners: bool = False, **kwargs: Any
+    ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
+        self.factor = factor
+        self.align_corners = align_corners
 
-    def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Resizes `[tensor, image]`; both `[B, H, W, channels]`."""
-        tensor, image = inputs
-        resized = tf.image.resize(tensor, size_of(image), method="bilinear")
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Enlarges `[B, h, w, C]`."""
+        last = int(self.align_corners)
+        size = [(side - last) * self.factor + last for side in size_of(inputs)]
+        resized = tf.raw_ops.ResizeBilinear(
+            images=inputs,
+            size=tf.stack(size),
+            align_corners=self.align_corners,
+            half_pixel_centers=not self.align_corners,
+        )
+        resized = tf.ensure_shape(
+            resized, [None, *(static(side) for side in size), inputs.shape[-1]]
+        )
         return tf.cast(resized, self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor."""
+        own = {"factor": self.factor, "align_corners": self.align_corners}
+        return {**super().get_config(), **own}
+
+
+def static(size: Any) -> int | None:
+    """Returns a size if it is known while the graph is traced, else None."""
+    return size if isinstance(size, int) else None

@@ -37,15 +37,24 @@ class Architecture:
         return builder
 
 
+def _architecture(
+    name: str, module: str, output_stride: int, summary: str
+) -> Architecture:
+    path = f"wseg_tf.models.{module}"
+    return Architecture(name, path, name, output_stride, summary)
+
+
 ARCHITECTURES = {
     each.name: each
     for each in (
-        Architecture(
-            "enet",
-            "wseg_tf.models.enet",
-            "enet",
-            8,
-            "small and fast; bottlenecks, dilation, unpooling",
+        _architecture("enet", "enet", 8, "small and fast"),
+        _architecture("segnet", "segnet", 32, "VGG16 and its mirror image"),
+        _architecture("fcn8s", "fcn", 32, "VGG16, skips from pools 3 and 4"),
+        _architecture("fcn16s", "fcn", 32, "VGG16, a skip from pool 4"),
+        _architecture("fcn32s", "fcn", 32, "VGG16, no skips"),
+        _architecture("deeplab_v2", "deeplab_v2", 8, "dilated ResNet-101"),
+        _architecture(
+            "deeplab_v3plus", "deeplab_v3plus", 16, "KerasCV's ResNet-v2"
         ),
     )
 }
