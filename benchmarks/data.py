@@ -32,7 +32,7 @@ from wseg_tf.classes import CAMVID, CITYSCAPES
 from wseg_tf.data.augmentation import Augmentation
 from wseg_tf.data.checks import check_pair
 from wseg_tf.data.input import read_pairs, read_records, training_batches
-from wseg_tf.data.layouts import find_pairs
+from wseg_tf.data.layouts import find_pairs, layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.data.streets import draw_scene, write_streets
@@ -319,7 +319,7 @@ def memory(folder: str, options: argparse.Namespace) -> harness.Report:
         report.facts[f"ingest, MB after {count}"] = peak()
     for count in (images // 10, images):
         batches = training_batches(
-            read_pairs(repeated(count), CAMVID.void),
+            read_pairs(repeated(count), layout("streets")),
             (96, 128),
             16,
             CAMVID.void,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from wseg_tf.classes import Colour
 from wseg_tf.data.augmentation import Augmentation
 from wseg_tf.data.checks import DataError
+from wseg_tf.data.inspection import read_checked
+from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import decode, parse
 from wseg_tf.data.warp import augment
@@ -45,44 +46,39 @@ def read_records(
     return dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def read_pairs(
-    pairs: Sequence[Pair],
-    void: int,
-    id_map: Mapping[int, int] | None = None,
-    colour_map: Mapping[Colour, int] | None = None,
-) -> tf.data.Dataset:
-    """Reads pairs of files directly, in their order, without records.
-
-    Nothing is checked beyond decoding: see `checks.check_pair`.
+def read_pairs(pairs: Sequence[Pair], layout: Layout) -> tf.data.Dataset:
+    """Reads and checks pairs of files directly, in their order.
 
     Args:
         pairs: The pairs; at least one.
-        void: Label of ids or colours that the map does not know.
-        id_map: Class id or void for each id in the files. Defaults to the
-            ids as they are.
-        colour_map: Class id or void for each colour in the files.
+        layout: The layout they were found by.
 
     Returns:
-        A dataset of tuples of the image, uint8 `[H, W, 3]`, and the class
-        ids, uint8 `[H, W]`.
+        A dataset of dicts of the encoded image and label, named as in
+        records. A pair that fails its checks stops it with an error of
+        TensorFlow that holds the sentence.
 
     Raises:
         DataError: If there are no pairs.
     """
     if not pairs:
         raise DataError("Expected at least one pair of image and label.")
-    paths = ([pair.image for pair in pairs], [pair.label for pair in pairs])
-    read_label = _label_reader(void, id_map, colour_map)
+    pairs = list(pairs)
 
-    def read(image_path: tf.Tensor, label_path: tf.Tensor) -> Batch:
-        image = tf.io.decode_image(
-            tf.io.read_file(image_path), channels=3, expand_animations=False
-        )
-        image.set_shape([None, None, 3])
-        return image, read_label(tf.io.read_file(label_path))
+    # TensorFlow's own decoder would turn the palette of a label into grey.
+    def read(index: int) -> tuple[bytes, bytes]:
+        checked = read_checked(pairs[index], layout)
+        return checked.image, checked.label
 
-    dataset = tf.data.Dataset.from_tensor_slices(paths)
-    return dataset.map(read, num_parallel_calls=tf.data.AUTOTUNE)
+    def encoded(index: tf.Tensor) -> dict[str, tf.Tensor]:
+        image, label = tf.numpy_function(read, [index], [tf.string, tf.string])
+        return {
+            "image/encoded": tf.ensure_shape(image, []),
+            "label/encoded": tf.ensure_shape(label, []),
+        }
+
+    dataset = tf.data.Dataset.range(len(pairs))
+    return dataset.map(encoded, num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def evaluation_batches(
@@ -280,39 +276,3 @@ def _sized(size: tuple[int, int]) -> Callable[..., Batch]:
         return resize(image, label, size)
 
     return sized
-
-
-def _label_reader(
-    void: int,
-    id_map: Mapping[int, int] | None,
-    colour_map: Mapping[Colour, int] | None,
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns a function from an encoded label to class ids `[H, W]`."""
-    if colour_map is not None:
-        keys = [(r << 16) | (g << 8) | b for r, g, b in colour_map]
-        table = tf.lookup.StaticHashTable(
-            tf.lookup.KeyValueTensorInitializer(
-                tf.constant(keys, tf.int64),
-                tf.constant(list(colour_map.values()), tf.int64),
-            ),
-            default_value=void,
-        )
-
-        def from_colours(encoded: tf.Tensor) -> tf.Tensor:
-            colours = tf.cast(tf.io.decode_png(encoded, 3), tf.int64)
-            packed = tf.tensordot(
-                colours, tf.constant([1 << 16, 1 << 8, 1], tf.int64), 1
-            )
-            return tf.cast(table.lookup(packed), tf.uint8)
-
-        return from_colours
-    ids = list(range(256)) if id_map is None else [void] * 256
-    for source, target in (id_map or {}).items():
-        if 0 <= source < 256:
-            ids[source] = target
-
-    def from_ids(encoded: tf.Tensor) -> tf.Tensor:
-        found = tf.io.decode_png(encoded, channels=1)[..., 0]
-        return tf.gather(tf.constant(ids, tf.uint8), tf.cast(found, tf.int32))
-
-    return from_ids

@@ -17,6 +17,7 @@ from wseg_tf.data.input import (
     steps,
     training_batches,
 )
+from wseg_tf.data.layouts import layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 
@@ -94,7 +95,7 @@ def test_evaluation_sees_each_frame_once_in_order(examples, frames):
 
 
 def test_pairs_give_what_records_give(examples, files):
-    pairs = read_pairs(files[1], VOID)
+    pairs = read_pairs(files[1], layout("camvid"))
     assert_same(
         arrays(evaluation_batches(pairs, SIZE, 2)),
         arrays(evaluation_batches(examples, SIZE, 2)),
@@ -236,34 +237,32 @@ def test_shrinking_an_image_averages_areas():
     assert np.all(np.abs(small.numpy().astype(int) - 100) < 15)
 
 
-def test_pairs_map_ids_and_colours(tmp_path):
-    ids = np.array([[7, 8], [33, 5]], np.uint8)
+def test_pairs_are_mapped_as_their_layout_says(tmp_path):
+    palette = Image.fromarray(np.array([[7, 8], [33, 34]], np.uint8), "P")
+    palette.putpalette([value for k in range(256) for value in (9, k, 1)])
+    palette.save(tmp_path / "palette.png")
     colours = np.zeros((2, 2, 3), np.uint8)
-    colours[0, 0], colours[1, 1] = (128, 64, 128), (9, 9, 9)
-    for name, pixels in (("i", colours), ("ids", ids), ("colours", colours)):
-        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
-    image = str(tmp_path / "i.png")
+    colours[0, 0] = 128, 64, 128
+    Image.fromarray(colours).save(tmp_path / "colours.png")
+    image = str(tmp_path / "colours.png")
 
-    def labels(name, **maps):
-        pair = Pair("n", image, str(tmp_path / f"{name}.png"), "train", "", "")
-        ((_, found),) = read_pairs([pair], 255, **maps)
-        return found.numpy()
+    def labels(label, name):
+        pair = Pair("n", image, str(tmp_path / label), "train", "", "")
+        pairs = read_pairs([pair], layout(name))
+        ((_, found),) = evaluation_batches(pairs, (2, 2), 1)
+        return found[0].numpy().tolist()
 
-    np.testing.assert_array_equal(
-        labels("ids", id_map={-1: 255, 7: 0, 8: 1, 33: 18}),
-        [[0, 1], [18, 255]],
-    )
-    np.testing.assert_array_equal(
-        labels("colours", colour_map={(128, 64, 128): 0, (0, 0, 0): 4}),
-        [[0, 4], [4, 255]],
-    )
+    assert labels("palette.png", "gta5") == [[0, 1], [18, 255]]
+    assert labels("colours.png", "camvid_colours") == [[3, 11], [11, 11]]
+    with pytest.raises(tf.errors.OpError, match="expected one channel"):
+        labels("colours.png", "camvid")
 
 
 def test_refuses_what_is_not_there(tmp_path):
     with pytest.raises(DataError, match=r"none-\*: no such record files"):
         read_records([f"{tmp_path}/none-*"])
     with pytest.raises(DataError, match="at least one pair"):
-        read_pairs([], VOID)
+        read_pairs([], layout("camvid"))
 
 
 def test_keras_fits_on_it(examples):
