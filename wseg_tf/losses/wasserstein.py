@@ -60,7 +60,7 @@ class WassersteinLoss(PixelLoss):
             Eq. 1: only the smaller mass moves. Defaults to False: both must
             sum to 1.
         epsilon: Weight of Sinkhorn's entropy, in the units of D. Defaults to
-            None: `max(D) / 40`.
+            None: a tenth of the median cost, at most `max(D) / 40`.
         iterations: At most so many Sinkhorn iterations. Defaults to 100.
         tolerance: Sinkhorn stops when no pixel misses more mass than this.
             Defaults to 1e-3.

@@ -38,8 +38,8 @@ def general_cost(
         source: s, float32 `[P, N]`, masses `>= 0`; zeros are fine.
         target: t, float32 `[P, N]`, masses `>= 0` of the same sum.
         values: D `[N, N]`, rows truth.
-        epsilon: Weight of the entropy, in the units of D. Defaults to None:
-            `max(D) / 40`, the least that float32 can scale.
+        epsilon: Weight of the entropy, in the units of D. Defaults to None: see
+            `default_epsilon`.
         iterations: At most so many Sinkhorn iterations. Defaults to 100.
         tolerance: Sinkhorn stops when no pixel in a block misses more mass than
             this. Defaults to 1e-3.
@@ -61,7 +61,7 @@ def general_cost(
     if scale == 0.0:
         return tf.zeros_like(source[:, 0])
     if epsilon is None:
-        epsilon = scale / sinkhorn.FLOAT32_RATIO
+        epsilon = default_epsilon(values)
     count = len(cost)
     table = tf.constant(cost, tf.float32)
 
@@ -78,7 +78,9 @@ def general_cost(
             pair = ascent.to_vertex(pair, masses, cost, root)
         f = pair[:, :count]
         f -= tf.reduce_mean(f, axis=-1, keepdims=True)
-        return tf.concat([f, ascent.conjugate(f, table)], axis=-1)
+        pair = tf.concat([f, ascent.conjugate(f, table)], axis=-1)
+        value = tf.reduce_sum(pair * masses, axis=-1, keepdims=True)
+        return tf.where(value > 0.0, pair, 0.0)  # Zeros are feasible too.
 
     def value_and_gradient(
         source: tf.Tensor, target: tf.Tensor
@@ -95,6 +97,27 @@ def general_cost(
 
     result: tf.Tensor = tf.custom_gradient(value_and_gradient)(source, target)
     return result
+
+
+def default_epsilon(values: Array) -> float:
+    """Returns a tenth of the median cost, in the range that scaling can hold.
+
+    Args:
+        values: D `[N, N]`, not all zeros.
+
+    Returns:
+        At most `max(D) / 40`, the least that float32 holds; where most costs
+        are far below the largest, down to `max(D) / 340`, in float64.
+
+    Example:
+
+    >>> default_epsilon(np.array([[0.0, 4.0], [4.0, 0.0]]))
+    0.1
+    """
+    largest = float(values.max())
+    typical = float(np.median(values[~np.eye(len(values), dtype=bool)]))
+    most = largest / sinkhorn.FLOAT32_RATIO
+    return max(min(most, typical / 10), largest / sinkhorn.FLOAT64_RATIO)
 
 
 def _in_blocks(

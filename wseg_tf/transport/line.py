@@ -47,11 +47,11 @@ def line_cost(
     order = np.asarray(line.order)
     cost = values[np.ix_(order, order)].T  # [source, target] along the line
     # Both masses end at their total, so the last class leaves linear terms.
-    slope = -np.diff(cost, axis=0)[:, -1], -np.diff(cost, axis=1)[-1, :]
+    last_source, last_target = -np.diff(cost[:, -1]), -np.diff(cost[-1, :])
     mixed = np.diff(np.diff(cost, axis=0), axis=1)
     # Sums over the j with T_j >= S_i, and over the i with S_i > T_j.
-    after_source = slope[0][:, None] + _suffix_sums(mixed)
-    after_target = slope[1][:, None] + _suffix_sums(mixed.T)
+    after_source = last_source[:, None] + _suffix_sums(mixed)
+    after_target = last_target[:, None] + _suffix_sums(mixed.T)
     upto = np.zeros((classes, classes - 1))
     upto[order] = np.triu(np.ones((classes, classes)))[:, :-1]
     cumulate = tf.constant(upto, tf.float32)

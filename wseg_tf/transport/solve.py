@@ -21,8 +21,8 @@ class Sinkhorn:
     """How hard the general solver tries; see `general_cost`.
 
     Args:
-        epsilon: Weight of the entropy, in the units of D. Defaults to None:
-            `max(D) / 40`.
+        epsilon: Weight of the entropy, in the units of D. Defaults to
+            None: a tenth of the median cost, at most `max(D) / 40`.
         iterations: At most so many iterations. Defaults to 100.
         tolerance: Mass by which a pixel's plan may miss. Defaults to 1e-3.
         passes: Ascents to a vertex of the dual. Defaults to 2.

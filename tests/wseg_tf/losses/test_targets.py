@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from wseg_tf.losses.targets import PixelLoss, flatten, reduce
+
+LOGITS = np.zeros((1, 2, 2, 3), np.float32)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "float32"])
+@pytest.mark.parametrize("axis", [False, True])
+def test_class_ids_are_read_from_the_shape_whatever_the_dtype(dtype, axis):
+    labels = np.array([[[0, 2], [255, 1]]]).astype(dtype)
+    labels = labels[..., None] if axis else labels
+    pixels = flatten(labels, LOGITS, 255)
+    assert pixels.labels.numpy().tolist() == [0, 2, 3, 1]
+    assert pixels.valid.numpy().tolist() == [True, True, False, True]
+    assert pixels.distributions is None
+    assert pixels.shape.numpy().tolist() == [1, 2, 2]
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float16", "float32"])
+def test_distributions_are_read_from_the_shape_whatever_the_dtype(dtype):
+    target = np.zeros((1, 2, 2, 3))
+    target[0, 0, 0, 1] = target[0, 1, 1, 0] = 1
+    pixels = flatten(target.astype(dtype), LOGITS, 255)
+    assert pixels.labels is None
+    assert pixels.distributions.dtype == tf.float32
+    assert pixels.valid.numpy().tolist() == [True, False, False, True]
+
+
+def test_a_distribution_on_the_ignored_class_alone_is_void():
+    target = np.eye(3, dtype=np.float32)[[0, 1, 2]]
+    target[1] = [0.5, 0.5, 0.0]
+    pixels = flatten(target, np.zeros((3, 3)), ignore_class=0)
+    assert pixels.valid.numpy().tolist() == [False, True, True]
+
+
+def test_a_distribution_that_is_nan_is_not_void():
+    target = np.full((1, 3), np.nan, np.float32)
+    assert flatten(target, np.zeros((1, 3))).valid.numpy().tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("labels", "predictions"),
+    [
+        ((1, 2, 3), (1, 2, 2, 3)),
+        ((1, 2, 2, 4), (1, 2, 2, 3)),
+        ((2, 2), (1, 2, 2, 3)),
+        ((4,), (4,)),
+        ((4, 1), (4, 1)),
+    ],
+)
+def test_shapes_that_do_not_fit_are_refused(labels, predictions):
+    with pytest.raises(ValueError, match="Invalid shape for argument"):
+        flatten(np.zeros(labels), np.zeros(predictions))
+
+
+@pytest.mark.parametrize("bad", [3, -1, 254])
+def test_a_label_nobody_knows_is_loud_everywhere(bad):
+    labels = np.array([[[0, 2], [255, bad]]], np.int32)
+
+    def run(labels, logits):
+        pixels = flatten(labels, logits, 255)
+        table = tf.constant([[0.0]] * 4 + [[np.nan]])
+        return reduce(tf.gather(table, pixels.labels)[:, 0], pixels)
+
+    with pytest.raises(ValueError, match=rf"Received: \[{bad}\]"):
+        run(labels, LOGITS)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Invalid label"):
+        tf.function(run)(tf.constant(labels), tf.constant(LOGITS))
+    compiled = tf.function(run, jit_compile=True)
+    assert np.isnan(compiled(tf.constant(labels), tf.constant(LOGITS)))
+
+
+def test_void_without_an_ignored_class_is_a_bad_label():
+    with pytest.raises(ValueError, match=r"ignore_class=None.*\[255\]"):
+        flatten([[[0, 2], [255, 1]]], LOGITS)
+
+
+@pytest.fixture
+def pixels():
+    return flatten([[[0, 2], [9, 1]]], LOGITS, 9)
+
+
+LOSSES = tf.constant([1.0, 2.0, 100.0, 6.0])
+
+
+def test_reductions_leave_void_out(pixels):
+    assert float(reduce(LOSSES, pixels)) == 3.0
+    assert float(reduce(LOSSES, pixels, reduction="sum")) == 9.0
+    for none in ("none", None):
+        losses = reduce(LOSSES, pixels, reduction=none)
+        assert losses.numpy().tolist() == [[[1.0, 2.0], [0.0, 6.0]]]
+
+
+@pytest.mark.parametrize(
+    ("weight", "expected"),
+    [
+        (2.0, 6.0),
+        ([2.0], 6.0),
+        ([[[1.0, 0.0], [5.0, 0.5]]], 4 / 3),
+        ([[[[1.0], [0.0]], [[5.0], [0.5]]]], 4 / 3),
+    ],
+)
+def test_weights_are_by_pixel_image_or_batch(pixels, weight, expected):
+    loss = reduce(LOSSES, pixels, np.array(weight, np.float32))
+    assert float(loss) == pytest.approx(expected)
+
+
+def test_weights_by_image_align_on_the_batch():
+    pixels = flatten(np.zeros((2, 2), int), np.zeros((2, 2, 3)))
+    losses = tf.constant([1.0, 1.0, 3.0, 3.0])
+    weighted = reduce(losses, pixels, [1.0, 10.0], "none")
+    assert weighted.numpy().tolist() == [[1.0, 1.0], [30.0, 30.0]]
+
+
+def test_weights_of_too_many_axes_are_refused(pixels):
+    with pytest.raises(ValueError, match="`sample_weight`"):
+        reduce(LOSSES, pixels, np.ones((1, 2, 2, 3), np.float32))
+
+
+def test_nan_in_void_does_not_spread(pixels):
+    losses = tf.constant([1.0, 2.0, np.nan, 6.0])
+    assert float(reduce(losses, pixels)) == 3.0
+
+
+def test_a_batch_all_void_is_zero():
+    pixels = flatten([[[9, 9], [9, 9]]], LOGITS, 9)
+    assert float(reduce(LOSSES, pixels)) == 0.0
+
+
+def test_an_unknown_reduction_is_refused(pixels):
+    with pytest.raises(ValueError, match="`reduction`"):
+        reduce(LOSSES, pixels, reduction="mean_of_means")
+    with pytest.raises(ValueError, match="`reduction`"):
+        PixelLoss(reduction="auto")
