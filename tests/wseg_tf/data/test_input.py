@@ -133,6 +133,20 @@ def test_resuming_gives_the_same_epochs(examples, cache):
     assert order(arrays(other)) != order(epochs[0])
 
 
+@pytest.mark.parametrize("program_seed", [0, 7])
+def test_the_programs_own_seed_changes_nothing(examples, program_seed):
+    def epoch():
+        return arrays(
+            training_batches(
+                examples, SIZE, 2, VOID, augmentation=OPTIONS, seed=4
+            )
+        )
+
+    expected = epoch()
+    keras.utils.set_random_seed(program_seed)
+    assert_same(epoch(), expected)
+
+
 def test_frames_vary_from_epoch_to_epoch_and_from_each_other(frames):
     one = np.repeat(
         frames[0][3:4] + np.arange(16, dtype=np.uint8)[:, None], 4, 0
