@@ -57,14 +57,36 @@ def negative_log_likelihood(pixels: Pixels, from_logits: bool) -> tf.Tensor:
     Returns:
         float32 `[P]`; of no meaning where the label is no class.
     """
-    last = pixels.predictions.shape[-1] - 1
-    labels = tf.minimum(pixels.labels, last)
     if from_logits:
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels, pixels.predictions
-        )
-    chosen = tf.gather(pixels.predictions, labels, batch_dims=1)
+        return _from_logits(pixels.predictions, pixels.labels)
+    chosen = _chosen(pixels.predictions, pixels.labels)
     return -tf.math.log(tf.maximum(chosen, SMALLEST_PROBABILITY))
+
+
+def _chosen(values: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """Returns each row's entry at its label, at the last if it is no class."""
+    last = values.shape[-1] - 1
+    return tf.gather(values, tf.minimum(labels, last), batch_dims=1)
+
+
+def _from_logits(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """The value by `log_softmax`; its gradient is `softmax - one_hot`.
+
+    TensorFlow's own fused operation gives the same and takes twice as long on
+    a CPU.
+    """
+
+    def value_and_gradient(logits: tf.Tensor) -> Any:
+        logarithms = tf.nn.log_softmax(logits)
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            each = upstream[:, None]
+            one_hot = tf.one_hot(labels, logits.shape[-1])
+            return (tf.exp(logarithms) - one_hot) * each
+
+        return -_chosen(logarithms, labels), gradient
+
+    return tf.custom_gradient(value_and_gradient)(logits)
 
 
 def cross_entropy(

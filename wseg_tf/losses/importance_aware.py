@@ -13,7 +13,6 @@ from wseg_tf.losses.cross_entropy import (
     by_truth,
     check_length,
     checked_weights,
-    cross_entropy,
     log_probabilities,
     negative_log_likelihood,
 )
@@ -22,10 +21,10 @@ from wseg_tf.losses.targets import PixelLoss, Pixels
 
 def importance_weights(
     pixels: Pixels,
+    true: tf.Tensor,
     groups: Sequence[int],
     offset: float = 2.0,
     margin: float = 0.5,
-    from_logits: bool = False,
 ) -> tf.Tensor:
     """Computes the weight IAL gives each class in this batch.
 
@@ -42,19 +41,14 @@ def importance_weights(
 
     Args:
         pixels: What `flatten` returned.
+        true: s_true, the probability of each pixel's truth, float32 `[P]`.
         groups: Importance group of each class, 1 (least) upwards.
         offset: a, added to each f_k.
         margin: l, the weight of the pixels that are not in the level.
-        from_logits: Whether the predictions are logits.
 
     Returns:
         float32 `[N]`; gradients flow through it, as the formula says.
     """
-    if pixels.labels is not None:
-        true = tf.exp(-negative_log_likelihood(pixels, from_logits))
-    else:
-        probabilities = tf.exp(log_probabilities(pixels, from_logits))
-        true = tf.reduce_sum(pixels.distributions * probabilities, axis=-1)
     valid = tf.cast(pixels.valid, tf.float32)
     within = valid
     product, total = tf.constant(1.0), tf.constant(1.0)
@@ -143,13 +137,25 @@ class ImportanceAwareLoss(PixelLoss):
         """Returns the importance-aware loss of each pixel."""
         classes = pixels.predictions.shape[-1]
         check_length(self.groups, classes, "groups")
+        if pixels.labels is not None:
+            surprise = negative_log_likelihood(pixels, self.from_logits)
+            weights = self._weights(pixels, tf.exp(-surprise))
+            return by_truth(pixels, weights) * surprise
+        logarithms = log_probabilities(pixels, self.from_logits)
+        true = pixels.distributions * tf.exp(logarithms)
+        weights = self._weights(pixels, tf.reduce_sum(true, axis=-1))
+        weighted = pixels.distributions * weights
+        return -tf.reduce_sum(weighted * logarithms, axis=-1)
+
+    def _weights(self, pixels: Pixels, true: tf.Tensor) -> tf.Tensor:
         weights = importance_weights(
-            pixels, self.groups, self.offset, self.margin, self.from_logits
+            pixels, true, self.groups, self.offset, self.margin
         )
         if self.class_weights is not None:
+            classes = pixels.predictions.shape[-1]
             check_length(self.class_weights, classes, "class_weights")
             weights *= tf.constant(self.class_weights)
-        return cross_entropy(pixels, weights, self.from_logits)
+        return weights
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, for saving."""
