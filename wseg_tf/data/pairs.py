@@ -19,7 +19,8 @@ class Pair:
         label: Path of the label.
         split: Name of the split, e.g. `"train"`.
         drive: The drive or the city that the frame was taken on.
-        dataset: Name of the dataset.
+        dataset: Name of the dataset: of the layout it was found by, or the
+            one that a description gives.
     """
 
     name: str

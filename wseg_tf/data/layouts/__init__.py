@@ -48,7 +48,12 @@ LAYOUTS: Mapping[str, Layout] = {
     ),
     "cityscapes": Layout(cityscapes.find, CITYSCAPES, id_map=TRAIN_IDS),
     "cityscapes_train_ids": Layout(
-        partial(cityscapes.find, kind="labelTrainIds"), CITYSCAPES
+        partial(
+            cityscapes.find,
+            kind="labelTrainIds",
+            dataset="cityscapes_train_ids",
+        ),
+        CITYSCAPES,
     ),
     "gta5": Layout(gta5.find, CITYSCAPES, id_map=gta5.ID_MAP),
     "streets": Layout(partial(camvid.find, dataset="streets"), CAMVID),

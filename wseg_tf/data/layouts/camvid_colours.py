@@ -56,7 +56,9 @@ COLOUR_MAP: dict[Colour, int] = {
 
 
 def find(
-    folder: str, splits: Sequence[str] | None = None, dataset: str = "camvid"
+    folder: str,
+    splits: Sequence[str] | None = None,
+    dataset: str = "camvid_colours",
 ) -> list[Pair]:
     """Finds the pairs of the stills, in the splits that SegNet published.
 

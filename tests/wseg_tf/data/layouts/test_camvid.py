@@ -116,6 +116,7 @@ def test_colour_labels_become_ids(tmp_path, make_png):
         (names[1], "test"),
         (names[3], "test"),
     ]
+    assert {pair.dataset for pair in pairs} == {"camvid_colours"}
     chosen = layout("camvid_colours")
     with (
         open(pairs[0].image, "rb") as image,

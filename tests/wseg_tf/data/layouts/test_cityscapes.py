@@ -31,6 +31,7 @@ def test_finds_cities(tmp_path, make_png):
     assert find_pairs("cityscapes", str(tmp_path), "test")[0].drive == "bonn"
     train_ids = find_pairs("cityscapes_train_ids", str(tmp_path))
     assert [p.name for p in train_ids] == [p.name for p in pairs]
+    assert train_ids[0].dataset == "cityscapes_train_ids"
     assert train_ids[0].label.endswith("_gtFine_labelTrainIds.png")
 
 
