@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 
@@ -8,7 +9,7 @@ from PIL import Image
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import find_pairs
 from wseg_tf.data.streets import folder as streets_folder
-from wseg_tf.data.streets import write_streets
+from wseg_tf.data.streets import draw_scene, write_streets
 
 COUNTS = {"train": 5, "val": 3}
 SIZE = (40, 56)
@@ -126,3 +127,16 @@ def test_takes_an_empty_folder(tmp_path):
 def test_refuses_an_empty_split(tmp_path):
     with pytest.raises(ValueError, match="val=0"):
         write_streets(str(tmp_path / "x"), {"train": 1, "val": 0}, SIZE)
+
+
+def test_another_drawing_has_another_number():
+    """A folder drawn before must not pass for one drawn now.
+
+    Where this fails, raise `DRAWING` and note the new digest.
+    """
+    digest = hashlib.sha256()
+    for look in ("day", "dusk"):
+        for pixels in draw_scene(5, 96, 128, look):
+            digest.update(pixels.tobytes())
+    known = {1: "b7af00e1992b6265"}
+    assert digest.hexdigest()[:16] == known[streets_folder.DRAWING]
