@@ -8,8 +8,8 @@ from PIL import Image
 
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import find_pairs
-from wseg_tf.data.streets import folder as streets_folder
 from wseg_tf.data.streets import draw_scene, write_streets
+from wseg_tf.data.streets import folder as streets_folder
 
 COUNTS = {"train": 5, "val": 3}
 SIZE = (40, 56)
