@@ -59,33 +59,45 @@ def to_vertex(
     sign = tf.constant(np.repeat([1.0, -1.0], count), tf.float32)
     signed = masses * sign
 
-    def slack(node: tf.Tensor, pair: tf.Tensor) -> tf.Tensor:
-        own = tf.gather(pair, node, batch_dims=1)
-        return tf.gather(edges, node) - pair - own[:, None]
+    # All that is outside has moved by one number: sources up by `shift`,
+    # targets down. So `start` keeps what they came with, FAR below for those
+    # inside, and `nearest` their slack to the inside, before the shift.
+    def take_in(
+        node: tf.Tensor, shift: tf.Tensor, start: tf.Tensor, nearest: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        own = tf.gather(start, node, batch_dims=1)
+        own += tf.gather(sign, node) * shift
+        mark = tf.one_hot(node, 2 * count)
+        start = start - FAR * mark
+        slack = tf.gather(edges, node) - start - own[:, None]
+        # Slack from an inside class is FAR more than it was; one FAR is enough.
+        nearest = tf.minimum(nearest, slack) + FAR * mark
+        return start, nearest, mark * own[:, None]
 
     def step(
-        pair: tf.Tensor, outside: tf.Tensor, nearest: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        gain = tf.reduce_sum(outside * signed, axis=-1)
-        room_up = tf.reduce_min(nearest[:, :count], axis=-1)
-        room_down = tf.reduce_min(nearest[:, count:], axis=-1)
-        up = ((gain >= 0.0) & (room_up < FAR / 2)) | (room_down >= FAR / 2)
-        move = tf.where(up, room_up, -room_down)[:, None] * sign
-        pair = pair + outside * move
-        nearest = nearest - move
-        on_side = tf.where(up[:, None], sign, -sign) > 0.0
-        reachable = on_side & (outside > 0.0)
-        node = tf.argmin(
-            tf.where(reachable, nearest, FAR), axis=-1, output_type=tf.int32
-        )
-        outside = outside * (1.0 - tf.one_hot(node, 2 * count))
-        nearest = tf.minimum(nearest, slack(node, pair))
-        return pair, outside, tf.where(outside > 0.0, nearest, FAR)
+        gain: tf.Tensor,
+        shift: tf.Tensor,
+        start: tf.Tensor,
+        nearest: tf.Tensor,
+        result: tf.Tensor,
+    ) -> tuple[tf.Tensor, ...]:
+        sources, targets = nearest[:, :count], nearest[:, count:]
+        source = tf.argmin(sources, axis=-1, output_type=tf.int32)
+        target = tf.argmin(targets, axis=-1, output_type=tf.int32)
+        room_up = tf.gather(sources, source, batch_dims=1)
+        room_down = tf.gather(targets, target, batch_dims=1)
+        up = (gain >= 0.0) & (room_up < FAR / 2) | (room_down >= FAR / 2)
+        shift = tf.where(up, room_up, -room_down)
+        node = tf.where(up, source, target + count)
+        gain -= tf.gather(signed, node, batch_dims=1)
+        start, nearest, settled = take_in(node, shift, start, nearest)
+        return gain, shift, start, nearest, result + settled
 
-    outside = 1.0 - tf.one_hot(root, 2 * count)
-    nearest = tf.where(outside > 0.0, slack(root, pair), FAR)
-    state = (pair, outside, nearest)
+    gain = -tf.gather(signed, root, batch_dims=1)
+    nearest = tf.fill(tf.shape(pair), tf.constant(FAR))
+    first = take_in(root, tf.zeros_like(gain), pair, nearest)
+    state = (gain, tf.zeros_like(gain), *first)
     result: tf.Tensor = tf.while_loop(
         lambda *_: True, step, state, maximum_iterations=2 * count - 1
-    )[0]
+    )[-1]
     return result
