@@ -12,26 +12,33 @@ from pipeline.components.validation import StopOnAnomalies
 from pipeline.config import PipelineConfig
 from pipeline.gate import eval_config
 from wseg_tf import configuration
+from wseg_tf.configuration import ConfigurationError
+from wseg_tf.models.registry import architecture
 from wseg_tf.training.objectives import build_ground
 
 
-def create_pipeline(
-    config: PipelineConfig, manifest: str, schema: str
-) -> tfx.dsl.Pipeline:
+def create_pipeline(config: PipelineConfig, schema: str) -> tfx.dsl.Pipeline:
     """Returns the graph of components a run executes.
 
     Args:
         config: The configuration.
-        manifest: Folder with the manifest of the images and labels.
         schema: The curated schema of the records, a text proto.
 
     Returns:
         A TFX pipeline for any runner.
+
+    Raises:
+        ConfigurationError: If the network is unknown or the ground matrix
+            does not fit the classes.
     """
     classes = config.data.classes
-    ground = build_ground(config.training.ground, classes)
+    try:
+        architecture(config.training.model)
+        ground = build_ground(config.training.ground, classes)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
 
-    ingest = segmentation_example_gen(manifest)
+    ingest = segmentation_example_gen(config.folder("manifest"))
     examples = ingest.outputs["examples"]
     statistics = tfx.components.StatisticsGen(examples=examples)
     imported = tfx.components.ImportSchemaGen(schema_file=schema)

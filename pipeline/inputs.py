@@ -15,14 +15,11 @@ from wseg_tf.data.pairs import Pair
 from wseg_tf.data.streets import write_streets
 
 
-def prepare_manifest(config: PipelineConfig) -> str:
-    """Finds the images and labels and lists them for ingest.
+def prepare_manifest(config: PipelineConfig) -> None:
+    """Finds the images and labels and lists them in the manifest's folder.
 
     Args:
         config: The configuration.
-
-    Returns:
-        The folder of the manifest.
 
     Raises:
         ConfigurationError: If there is no data path.
@@ -39,9 +36,7 @@ def prepare_manifest(config: PipelineConfig) -> str:
             "Received: data.path=None."
         )
     pairs = {split: _pairs(data, path, split) for split in SPLITS}
-    folder = config.folder("manifest")
-    write_manifest(folder, pairs)
-    return folder
+    write_manifest(config.folder("manifest"), pairs)
 
 
 def _draw_streets(config: PipelineConfig) -> str:

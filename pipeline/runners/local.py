@@ -105,8 +105,9 @@ def run(config: PipelineConfig, show: Show = print) -> dict[str, Step]:
         DataError: If the data are damaged.
     """
     os.makedirs(config.folder("logs"), exist_ok=True)
-    manifest, schema = prepare_manifest(config), prepare_schema(config)
-    pipeline = create_pipeline(config, manifest, schema)
+    # First the graph: it refuses what cannot run before anything is drawn.
+    pipeline = create_pipeline(config, prepare_schema(config))
+    prepare_manifest(config)
     progress = Progress(show, len(pipeline.components))
     with _logging_to(log_path(config), progress):
         try:

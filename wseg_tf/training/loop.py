@@ -14,8 +14,10 @@ import tensorflow as tf
 from wseg_tf import metrics, models
 from wseg_tf.classes import ClassSet
 from wseg_tf.data import input
+from wseg_tf.data.records import decode
+from wseg_tf.data.statistics import PixelStatistics
 from wseg_tf.training.evaluation import count_confusion
-from wseg_tf.training.objectives import build_ground, build_loss
+from wseg_tf.training.objectives import balance, build_ground, build_loss
 from wseg_tf.training.recipe import Recipe, Stage
 
 LOG = logging.getLogger(__name__)
@@ -48,7 +50,8 @@ def train(
     keras.utils.set_random_seed(recipe.seed)
     model = _build_model(recipe, classes)
     size = (recipe.height, recipe.width)
-    count = _count(training)
+    statistics = count_labels(training, classes)
+    count = statistics.images
     steps = input.steps(count, recipe.batch)
     judge = None
     if validation is not None:
@@ -57,10 +60,13 @@ def train(
     for position, stage in enumerate(recipe.stages, start=1):
         title = f"{stage.name} ({position}/{len(recipe.stages)})"
         LOG.info("%s: %s for %d epochs", title, stage.loss, stage.epochs)
-        model.compile(
-            optimizer=build_optimizer(stage, steps),
-            loss=build_loss(stage, ground, classes),
-        )
+        optimizer = build_optimizer(stage, steps)
+        # Built now, or Keras would trace the whole step twice.
+        optimizer.build(model.trainable_variables)
+        weights = None
+        if stage.balance != "none":
+            weights = balance(statistics, stage.balance)
+        model.compile(optimizer, build_loss(stage, ground, classes, weights))
         model.fit(
             input.training_batches(
                 training,
@@ -88,14 +94,40 @@ def _build_model(recipe: Recipe, classes: ClassSet) -> keras.Model:
         keras.mixed_precision.set_global_policy("float32")
 
 
-def _count(examples: tf.data.Dataset) -> int:
-    count = int(examples.reduce(0, lambda count, *_: count + 1))
-    if count == 0:
+def count_labels(
+    examples: tf.data.Dataset, classes: ClassSet
+) -> PixelStatistics:
+    """Counts the examples and the pixels of their classes.
+
+    Args:
+        examples: Examples of `wseg_tf.data.input`, a finite data set.
+        classes: The class set of the labels.
+
+    Returns:
+        Exact statistics.
+
+    Raises:
+        ValueError: If there is no example.
+    """
+    bins = len(classes) + 1
+
+    def count(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        _, label = decode(example)
+        # Whatever is no class is void.
+        label = tf.minimum(tf.cast(label, tf.int32), len(classes))
+        counts = tf.math.bincount(label, minlength=bins, dtype=tf.int64)
+        return counts, tf.shape(label)
+
+    statistics = PixelStatistics.empty(len(classes))
+    for counts, size in examples.map(count, tf.data.AUTOTUNE):
+        height, width = size.numpy().tolist()
+        statistics += PixelStatistics.of_frame(counts.numpy(), (height, width))
+    if statistics.images == 0:
         raise ValueError(
             "Invalid value for argument `training`. Expected at least one "
             "example. Received: none."
         )
-    return count
+    return statistics
 
 
 def build_optimizer(stage: Stage, steps: int) -> keras.optimizers.Optimizer:

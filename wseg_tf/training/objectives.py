@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from wseg_tf import losses
 from wseg_tf.classes import ClassSet
+from wseg_tf.data.statistics import PixelStatistics, Weights, class_weights
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.training.recipe import GroundOptions, Stage
 
@@ -75,8 +77,36 @@ def _mapped(ground: GroundMatrix, options: GroundOptions) -> GroundMatrix:
     return ground.step() if options.map == "step" else ground.linear()
 
 
+def balance(statistics: PixelStatistics, weighting: str) -> Weights:
+    """Returns class weights whose mean over the labelled pixels is 1.
+
+    So a balanced loss has the size of an unbalanced one, and learning rates
+    carry over.
+
+    Args:
+        statistics: Of the training labels.
+        weighting: One of `wseg_tf.data.statistics.WEIGHTINGS`.
+
+    Returns:
+        Weights `[N]`; 0 for a class without a pixel.
+
+    Example:
+
+    >>> frame = PixelStatistics.of_frame([60, 30, 10, 5], size=(7, 15))
+    >>> balance(frame, "median_frequency").round(3).tolist()
+    [0.556, 1.111, 3.333]
+    """
+    weights = class_weights(statistics, weighting)
+    pixels = statistics.pixels[:-1]
+    balanced: Weights = weights * (pixels.sum() / (weights @ pixels))
+    return balanced
+
+
 def build_loss(
-    stage: Stage, ground: GroundMatrix, classes: ClassSet
+    stage: Stage,
+    ground: GroundMatrix,
+    classes: ClassSet,
+    weights: Weights | None = None,
 ) -> keras.losses.Loss:
     """Returns the loss of a stage, over logits, blind to void.
 
@@ -84,35 +114,41 @@ def build_loss(
         stage: The stage.
         ground: The mapped ground matrix of the recipe.
         classes: The class set.
+        weights: What `balance` returned; every class weighs 1 by default.
 
     Returns:
         A Keras loss.
     """
+    if weights is None:
+        weights = np.ones(len(classes))
+    # D[true, predicted]: a row is what its class costs, so it takes the weight.
+    ground = GroundMatrix(ground.values * weights[:, None], ground.classes)
+    # What losing a pixel of a class costs at most.
+    importance = ground.values.max(axis=1).tolist()
+    by_class = weights.tolist()
     options: dict[str, Any] = {
         "from_logits": True,
         "ignore_class": classes.void,
     }
-    # What losing a class costs at most weighs its cross-entropy.
-    weights = ground.values.max(axis=1).tolist()
+
+    def cross_entropy() -> keras.losses.Loss:
+        return losses.CrossEntropyLoss(by_class, **options)
 
     def wasserstein() -> keras.losses.Loss:
         return losses.WassersteinLoss(ground, link=stage.link, **options)
 
     def mixture() -> keras.losses.Loss:
-        terms = (
-            (1.0, losses.CrossEntropyLoss(**options)),
-            (stage.weight, wasserstein()),
-        )
+        terms = ((1.0, cross_entropy()), (stage.weight, wasserstein()))
         return losses.MixtureLoss(terms)
 
     builders: Mapping[str, Callable[[], keras.losses.Loss]] = {
-        "cross_entropy": lambda: losses.CrossEntropyLoss(**options),
+        "cross_entropy": cross_entropy,
         "weighted_cross_entropy": lambda: losses.CrossEntropyLoss(
-            weights, **options
+            importance, **options
         ),
-        "focal": lambda: losses.FocalLoss(**options),
+        "focal": lambda: losses.FocalLoss(class_weights=by_class, **options),
         "importance_aware": lambda: losses.ImportanceAwareLoss(
-            classes, **options
+            classes, by_class, **options
         ),
         "wasserstein_dice": lambda: losses.WassersteinDiceLoss(
             ground, **options

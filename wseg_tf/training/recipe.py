@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from wseg_tf.data.augmentation import Augmentation
+from wseg_tf.data.statistics import WEIGHTINGS
 
 LOSSES = (
     "cross_entropy",
@@ -19,6 +20,7 @@ LOSSES = (
 MAPS = ("linear", "power", "huber", "step")
 PRESETS = ("severity_aware", "importance_aware")
 LINKS = ("linear", "log")
+BALANCES = ("none", *WEIGHTINGS)
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("constant", "poly", "cosine")
 
@@ -87,6 +89,10 @@ class Stage:
             Wasserstein.
         link: `"linear"` or `"log"`, for the Wasserstein loss.
         weight: Weight of the Wasserstein term, for `loss="mixture"`.
+        balance: `"none"`, `"logarithmic"` (ENet's) or `"median_frequency"`
+            (SegNet's): weighs the pixels of rare classes more, by the
+            frequencies of the training labels. Cross-entropies are weighed by
+            class; of D, the rows are, so that its structure stays.
         epochs: Passes over the training images.
         learning_rate: Peak learning rate of AdamW.
         weight_decay: Decoupled weight decay of AdamW.
@@ -97,6 +103,7 @@ class Stage:
     loss: str = "cross_entropy"
     link: str = "linear"
     weight: float = 0.2
+    balance: str = "none"
     epochs: int = 1
     learning_rate: float = 5e-4
     weight_decay: float = 2e-4
@@ -106,6 +113,7 @@ class Stage:
         """Refuses an unknown loss or a stage that trains nothing."""
         _one_of("loss", self.loss, LOSSES)
         _one_of("link", self.link, LINKS)
+        _one_of("balance", self.balance, BALANCES)
         _one_of("schedule", self.schedule, SCHEDULES)
         _at_least("epochs", self.epochs, 1)
         _at_least("learning_rate", self.learning_rate, 0)

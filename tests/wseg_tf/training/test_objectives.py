@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wseg_tf import GroundMatrix, WassersteinLoss
+from wseg_tf.classes import CAMVID
+from wseg_tf.data.statistics import PixelStatistics
+from wseg_tf.training.objectives import balance, build_ground, build_loss
+from wseg_tf.training.recipe import LOSSES, GroundOptions, Stage
+
+LOGITS = np.random.default_rng(0).normal(size=[2, 3, 4, 11]).astype("float32")
+LABELS = np.random.default_rng(1).integers(0, 12, [2, 3, 4])
+GROUND = build_ground(GroundOptions(), CAMVID)
+
+
+def test_the_severity_aware_preset_by_hand() -> None:
+    assert GROUND.cost("pedestrian", "pole") == 4
+    assert GROUND.cost("pedestrian", "car") == 2
+    # Asymmetric: losing a pole is less severe than losing a pedestrian.
+    assert GROUND.cost("pole", "pedestrian") == 2
+    assert GROUND.cost("sky", "tree") == 1
+
+
+def test_maps_are_applied_to_the_preset() -> None:
+    square = build_ground(GroundOptions(map="power", exponent=2), CAMVID)
+    assert square.cost("pedestrian", "pole") == 16
+    huber = build_ground(GroundOptions(map="huber", tau=2), CAMVID)
+    assert huber.cost("pedestrian", "pole") == 2 * (2 * 4 - 2)
+    step = build_ground(GroundOptions(map="step"), CAMVID)
+    assert set(step.values.ravel()) == {0, 1}
+
+
+def test_a_file_is_reordered_to_the_class_set(tmp_path: Path) -> None:
+    path = tmp_path / "ground.csv"
+    GROUND.subset(CAMVID.names[::-1]).to_csv(path)
+    assert build_ground(GroundOptions(file=str(path)), CAMVID) == GROUND
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (CAMVID.names[:5], "Expected 11 classes.*Received: 5"),
+        ((*CAMVID.names[:10], "dog"), r"\['bicyclist', 'dog'\]"),
+    ],
+)
+def test_a_file_of_other_classes_is_refused(
+    tmp_path: Path, names: tuple[str, ...], said: str
+) -> None:
+    path = tmp_path / "ground.yaml"
+    size = len(names)
+    GroundMatrix(np.ones([size, size]) - np.eye(size), names).to_yaml(path)
+    with pytest.raises(ValueError, match=said):
+        build_ground(GroundOptions(file=str(path)), CAMVID)
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(ValueError, match=r"nowhere.csv \(No such file"):
+        build_ground(GroundOptions(file="nowhere.csv"), CAMVID)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_of_the_recipe_is_blind_to_void(name: str) -> None:
+    loss = build_loss(Stage(loss=name), GROUND, CAMVID)
+    changed = LOGITS.copy()
+    changed[CAMVID.void == LABELS] = 100.0
+    before, after = float(loss(LABELS, LOGITS)), float(loss(LABELS, changed))
+    assert np.isfinite(before)
+    assert before > 0
+    assert after == pytest.approx(before, rel=1e-5)
+
+
+def test_a_mixture_is_the_sum_of_its_terms() -> None:
+    def value(**stage: object) -> float:
+        loss = build_loss(Stage(**stage), GROUND, CAMVID)  # type: ignore[arg-type]
+        return float(loss(LABELS, LOGITS))
+
+    mixed = value(loss="mixture", weight=0.3)
+    apart = value(loss="cross_entropy") + 0.3 * value(loss="wasserstein")
+    assert mixed == pytest.approx(apart, rel=1e-5)
+
+
+def test_balance_weighs_rows_of_the_ground_matrix() -> None:
+    weights = np.linspace(0.5, 2.0, 11)
+    loss = build_loss(Stage(loss="wasserstein"), GROUND, CAMVID, weights)
+    direct = WassersteinLoss(
+        GROUND.values * weights[:, None], from_logits=True, ignore_class=11
+    )
+    assert float(loss(LABELS, LOGITS)) == pytest.approx(
+        float(direct(LABELS, LOGITS)), rel=1e-6
+    )
+
+
+def test_balance_has_mean_one_over_pixels() -> None:
+    counts = [50, 30, 15, 4, 1, 7]
+    frame = PixelStatistics.of_frame(counts, (1, 107))
+    for weighting in ("logarithmic", "median_frequency"):
+        weights = balance(frame, weighting)
+        assert weights @ counts[:-1] == pytest.approx(100)
+        assert (np.diff(weights) > 0).all()
