@@ -101,12 +101,11 @@ def cases(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     for iterations in (50, 200):
         n = iterations
         work |= {
-            f"POT, solve_batch, {n}": pot(arrays, n, "auto", 256),
-            f"POT, kernel mode, {n}": pot(arrays, n, "sinkhorn", 1024),
-            f"geomloss, solve_batch, {n}": of_geomloss(arrays, n, 256),
+            f"POT, solve_batch, {n}": pot(arrays, n, "auto", 128),
+            f"POT, kernel mode, {n}": pot(arrays, n, "sinkhorn", 512),
+            f"geomloss, solve_batch, {n}": of_geomloss(arrays, n, 32),
             f"OTT, kernel mode, {n}": of_ott(arrays, n),
         }
-    work["POT, kernel mode, 1000"] = pot(arrays, 1000, "sinkhorn", 1024)
     work["OTT, kernel mode, 1000"] = of_ott(arrays, 1000)
     facts: dict[str, Any] = {
         "POT": ot.__version__,
@@ -123,7 +122,7 @@ def cases(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
             absent[name] = f"{type(error).__name__}: {error}"[:120]
             continue
         kept[name] = run
-        error = np.abs(found - exact) / exact
+        error = np.abs(found / exact[: len(found)] - 1)
         facts[f"worst relative error, {name}"] = float(error.max())
     kept["OTT, kernel mode, 200, and gradient"] = of_ott(arrays, 200, True)
     return {"cases": kept, "facts": facts, "absent": absent}

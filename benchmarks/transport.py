@@ -26,8 +26,8 @@ from wseg_tf.ground import GroundMatrix
 from wseg_tf.transport import Sinkhorn, wasserstein
 
 CLASSES = 19
-CHECKED = 256  # Pixels whose exact distance the linear programme gives.
-PIXELS = 65536
+CHECKED = 128  # Pixels whose exact distance the linear programme gives.
+PIXELS = 16384
 MEGAPIXEL = 2**20
 
 
@@ -128,10 +128,14 @@ def add_floor(report: harness.Report, source: np.ndarray) -> None:
 
 
 SETTINGS = {
-    "Sinkhorn alone": Sinkhorn(passes=0),
-    "Sinkhorn, one ascent": Sinkhorn(passes=1),
-    "Sinkhorn, two ascents (default)": Sinkhorn(),
+    "Sinkhorn, 10": Sinkhorn(iterations=10, passes=0),
+    "Sinkhorn, 100": Sinkhorn(passes=0),
+    "Sinkhorn, 10, one ascent": Sinkhorn(iterations=10, passes=1),
+    "Sinkhorn, 30, one ascent": Sinkhorn(iterations=30, passes=1),
+    "Sinkhorn, 100, one ascent": Sinkhorn(passes=1),
+    "Sinkhorn, 100, two ascents (default)": Sinkhorn(),
 }
+CLOSED = "closed form"
 
 
 def compare(ground: GroundMatrix, title: str, rounds: int) -> Any:
@@ -143,7 +147,7 @@ def compare(ground: GroundMatrix, title: str, rounds: int) -> Any:
     for name, how in SETTINGS.items():
         add_ours(report, name, *setup, solver="sinkhorn", sinkhorn=how)
     if ground.kind != "none":
-        add_ours(report, f"closed form ({ground.kind})", *setup)
+        add_ours(report, CLOSED, *setup)
     add_linear_programme(report, source, target, ground.values)
     add_floor(report, source)
     arrays = {
@@ -152,16 +156,15 @@ def compare(ground: GroundMatrix, title: str, rounds: int) -> Any:
         "ground": ground.values,
         "exact": truth,
     }
-    counts = {"log": 256.0, "kernel": 1024.0, "OTT": 4096.0}
+    pixels = {"geomloss": 32, "POT, solve": 128, "POT, kernel": 512}
     client = None
     if peers.Peers.are_installed():
         client = peers.Peers("benchmarks.peer_transport", arrays)
         report.facts |= client.facts
         report.absent |= client.absent
         for name in client.names:
-            units = counts["OTT" if name.startswith("OTT") else "log"]
-            units = counts["kernel"] if "POT, kernel" in name else units
-            report.add_case(name, client.case(name), units)
+            units = [n for key, n in pixels.items() if name.startswith(key)]
+            report.add_case(name, client.case(name), (units or [4096])[0])
     else:
         print(peers.HOW)
     report.run(rounds)
@@ -169,6 +172,7 @@ def compare(ground: GroundMatrix, title: str, rounds: int) -> Any:
     add_bounds(report)
     if client:
         client.close()
+    harness.show(report, "us", 1e6)
     return report
 
 
@@ -176,7 +180,7 @@ def goals(report: harness.Report) -> list[harness.Goal]:
     """Faster than each peer at no larger worst error, with our gradient.
 
     Against each peer stands the fastest of our settings whose worst error is
-    no larger than the peer's.
+    no larger than the peer's; where D has a structure, its closed form is one.
     """
     asked = []
     for name in report.cases:
@@ -185,8 +189,9 @@ def goals(report: harness.Report) -> list[harness.Goal]:
             continue
         ours = [
             f"ours, {setting}"
-            for setting in SETTINGS
-            if report.facts[f"worst relative error, ours, {setting}"] <= error
+            for setting in (*SETTINGS, CLOSED)
+            if report.facts.get(f"worst relative error, ours, {setting}", 1)
+            <= error
         ]
         if not ours:
             print(f"None of our settings is as exact as {name}.")
@@ -270,10 +275,8 @@ def main() -> None:
             options.rounds,
         ),
     ]
-    name = "a megapixel with gradient, general solver, adds at its peak, MB"
+    name = "a megapixel with gradient adds at its peak, MB"
     reports[0].facts[name] = memory / 2**20
-    for report in reports:
-        harness.show(report, "us", 1e6)
     verdict = "met" if memory <= 2**30 else "MISSED"
     print(f"\nmegapixel within 1024 MB: {memory / 2**20:.0f} MB {verdict}")
     harness.write(reports, options.json)
