@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -242,3 +245,10 @@ def test_numpy_takes_it_for_an_array(matrix):
     assert np.asarray(matrix).tolist() == VALUES
     assert np.asarray(matrix, np.float32).dtype == np.float32
     assert len(matrix) == 3
+
+
+def test_it_needs_no_tensorflow():
+    """TensorFlow takes 13 s to import; a matrix must not."""
+    code = "import sys, wseg_tf.ground; assert 'tensorflow' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert done.returncode == 0, done.stderr
