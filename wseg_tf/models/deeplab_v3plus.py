@@ -49,7 +49,7 @@ def deeplab_v3plus(
         input_shape: Height, width and channels of the images; `None` for any.
         backbone: One of `BACKBONES`.
         width: Factor on the channels inside the network, the stem's 64
-            excepted.
+            excepted; 1 for the backbones of 18 and 34 layers.
         name: Name of the model.
 
     Returns:
@@ -58,12 +58,13 @@ def deeplab_v3plus(
         and scaled to 0..1, as KerasCV's weights expect.
 
     Raises:
-        ValueError: If there is no such backbone; lists those there are.
+        ValueError: If there is no such backbone, with those there are, or if
+            `width` does not suit it.
         ImportError: If KerasCV is not installed; says how to install it.
 
     Example:
 
-    >>> deeplab_v3plus(11, backbone="resnet18_v2", width=0.125).output_shape
+    >>> deeplab_v3plus(11, width=0.125).output_shape
     (None, None, None, 11)
     """
     encoder = keras_cv_backbone(backbone, width)
@@ -91,25 +92,33 @@ def keras_cv_backbone(backbone: str, width: float = 1.0) -> keras.Model:
 
     Args:
         backbone: One of `BACKBONES`.
-        width: Factor on the channels, the stem's 64 excepted.
+        width: Factor on the channels, the stem's 64 excepted; 1 for the
+            backbones of 18 and 34 layers.
 
     Returns:
         A model from images to the features of both strides.
 
     Raises:
-        ValueError: If there is no such backbone.
+        ValueError: If there is no such backbone or `width` does not suit it.
         ImportError: If KerasCV is not installed.
 
     Example:
 
-    >>> encoder = keras_cv_backbone("resnet18_v2", width=0.125)
+    >>> encoder = keras_cv_backbone("resnet18_v2")
     >>> [features.shape[-1] for features in encoder.outputs]
-    [8, 64]
+    [64, 512]
     """
     if backbone not in BACKBONES:
         raise ValueError(
             "Invalid value for argument `backbone`. Expected one of "
             f"{sorted(BACKBONES)}. Received: backbone={backbone!r}."
+        )
+    blocks, kind = BACKBONES[backbone]
+    if kind == "basic_block" and width != 1:
+        raise ValueError(
+            f"Invalid value for argument `width`. Expected 1 with {backbone!r},"
+            f" whose first sums need the stem's channels. Received: "
+            f"width={width}."
         )
     try:
         from keras_cv.models import ResNetV2Backbone
@@ -117,7 +126,6 @@ def keras_cv_backbone(backbone: str, width: float = 1.0) -> keras.Model:
         raise ImportError(
             "deeplab_v3plus needs KerasCV: install `wseg_tf[models]`."
         ) from error
-    blocks, kind = BACKBONES[backbone]
     network = ResNetV2Backbone(
         stackwise_filters=[
             scaled_channels(c, width) for c in (64, 128, 256, 512)

@@ -98,8 +98,8 @@ def build(
         name: Name of the network; `ARCHITECTURES` lists them.
         classes: Number of classes, 1 or more; void is none.
         input_shape: Height, width and channels of the images; `None` for any.
-        weights: Path of weights saved by `model.save_weights` for the same
-            network; by default they are random.
+        weights: Path of the same network's weights, or of the whole model in
+            a `.keras` file; by default the weights are random.
         **options: What the network's builder takes besides, e.g. `width`.
 
     Returns:
@@ -138,5 +138,24 @@ def build(
         )
     model = builder(classes, input_shape=input_shape, **options)
     if weights is not None:
-        model.load_weights(weights)
+        load_weights(model, weights)
     return model
+
+
+def load_weights(model: keras.Model, path: str) -> None:
+    """Loads weights that this library saved.
+
+    Args:
+        model: The same network with the same options.
+        path: A file of `model.save_weights`, or one of `model.save` that ends
+            in `.keras`.
+
+    Example:
+
+    >>> load_weights(model, "enet.weights.h5")  # doctest: +SKIP
+    """
+    if str(path).endswith(".keras"):
+        saved = keras.saving.load_model(path, compile=False)
+        model.set_weights(saved.get_weights())
+    else:
+        model.load_weights(path)

@@ -1,0 +1,140 @@
+"""What fine-tuning holds still, and what it moves faster.
+
+Layers are named by their part: `encoder...`, `decoder...`, `head...`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+ENCODER = "encoder"
+HEAD_TEN_TIMES = {"head": 10.0}
+
+
+def freeze_encoder(model: keras.Model) -> list[str]:
+    """Makes the encoder's layers untrainable.
+
+    Their batch normalisation then keeps its statistics, too.
+
+    Args:
+        model: A model from `build`. Compile it after this, not before.
+
+    Returns:
+        Names of the frozen layers that have weights.
+
+    Example:
+
+    >>> from wseg_tf.models import build
+    >>> freeze_encoder(build("fcn32s", 2, width=0.05))[:2]
+    ['encoder_block1_conv1', 'encoder_block1_conv2']
+    """
+    frozen = [layer for layer in model.layers if layer.name.startswith(ENCODER)]
+    for layer in frozen:
+        layer.trainable = False
+    return [layer.name for layer in frozen if layer.weights]
+
+
+def freeze_batch_norm(model: keras.Model) -> list[str]:
+    """Makes batch normalisation use and keep the statistics it has.
+
+    Args:
+        model: A model from `build`. Compile it after this, not before.
+
+    Returns:
+        Names of the frozen layers.
+
+    Example:
+
+    >>> from wseg_tf.models import build
+    >>> len(freeze_batch_norm(build("segnet", 2, width=0.125)))
+    25
+    """
+    frozen = [
+        layer
+        for layer in _all_layers(model)
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    for layer in frozen:
+        layer.trainable = False
+    return [layer.name for layer in frozen]
+
+
+def _all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    for layer in model.layers:
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from _all_layers(layer)
+
+
+class LayerwiseRates:
+    """Makes an optimizer's steps larger or smaller by part of the network.
+
+    The optimizer's own step of a weight is multiplied, and not its gradient,
+    which Adam would undo. Decoupled weight decay stays as it is. Mix it in
+    before an optimizer of Keras and register the result to save it:
+    `LayerwiseSGD`, `LayerwiseAdam` and `LayerwiseAdamW` are.
+
+    Args:
+        *args: Those of the optimizer.
+        multipliers: Factor by the beginning of a layer's name; the longest
+            that fits counts; 1 where none does. Defaults to 10 for the
+            classifier, `{"head": 10}`, as DeepLab-v2 is trained.
+        **kwargs: Those of the optimizer.
+
+    Example:
+
+    >>> optimizer = LayerwiseSGD(0.1, multipliers={"head": 10.0, "encoder": 0})
+    >>> optimizer.get_config()["multipliers"]
+    {'head': 10.0, 'encoder': 0}
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        multipliers: Mapping[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        given = HEAD_TEN_TIMES if multipliers is None else multipliers
+        self.multipliers = dict(given)
+
+    def multiplier(self, variable: Any) -> float:
+        """Returns the factor of a weight's steps."""
+        path = getattr(variable, "path", variable.name)
+        fitting = [
+            start for start in self.multipliers if path.startswith(start)
+        ]
+        return self.multipliers[max(fitting, key=len)] if fitting else 1.0
+
+    def update_step(self, gradient: Any, variable: Any, *args: Any) -> None:
+        """Moves a weight by the optimizer's step times its factor."""
+        factor = self.multiplier(variable)
+        before = tf.identity(tf.convert_to_tensor(variable))
+        super().update_step(gradient, variable, *args)  # type: ignore[misc]
+        if factor != 1:
+            after = tf.convert_to_tensor(variable)
+            variable.assign(before + factor * (after - before))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of the constructor."""
+        config: dict[str, Any] = super().get_config()  # type: ignore[misc]
+        return {**config, "multipliers": self.multipliers}
+
+
+@keras.saving.register_keras_serializable(package="wseg_tf")
+class LayerwiseSGD(LayerwiseRates, keras.optimizers.SGD):
+    """`keras.optimizers.SGD` with a multiplier by part of the network."""
+
+
+@keras.saving.register_keras_serializable(package="wseg_tf")
+class LayerwiseAdam(LayerwiseRates, keras.optimizers.Adam):
+    """`keras.optimizers.Adam` with a multiplier by part of the network."""
+
+
+@keras.saving.register_keras_serializable(package="wseg_tf")
+class LayerwiseAdamW(LayerwiseRates, keras.optimizers.AdamW):
+    """`keras.optimizers.AdamW` with a multiplier by part of the network."""
