@@ -246,6 +246,6 @@ def street_batch(
     other = random.integers(0, classes, labels.shape)
     predictions = np.where(wrong, other, labels).astype(np.uint8)
     logits = random.normal(size=(*labels.shape, classes)).astype(np.float32)
-    np.put_along_axis(logits, predictions[..., None].astype(int), 4.0, axis=-1)
+    np.put_along_axis(logits, predictions[..., None].astype(int), 8.0, axis=-1)
     labels[random.random(labels.shape) < 0.05] = void
     return {"labels": labels, "logits": logits, "predictions": predictions}

@@ -6,8 +6,7 @@ from wseg_tf.losses import WassersteinDiceLoss
 
 # Asymmetric; every class is as far from class 0 as can be.
 GROUND = np.array([[0, 5, 5, 5], [5, 0, 2, 3], [5, 2.5, 0, 1], [5, 4, 1.5, 0]])
-# MONAI 1.6.1, from `.venv-peers/bin/python
-# tests/wseg_tf/losses/monai_constants.py`.
+# MONAI 1.6.1, from `.venv-peers/bin/python -m benchmarks.monai_constants`.
 MONAI = [0.3860771, 0.4254818, 0.436434]
 
 

@@ -1,4 +1,7 @@
-"""Prints the constants of test_dice.py; run with `.venv-peers/bin/python`."""
+"""Prints MONAI's values for tests/wseg_tf/losses/test_dice.py.
+
+.venv-peers/bin/python -m benchmarks.monai_constants
+"""
 
 import monai
 import numpy as np
