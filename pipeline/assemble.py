@@ -6,22 +6,46 @@ from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
 import wseg_tf
-from pipeline.components.ingest import segmentation_example_gen
+from pipeline.components.ingest import Ingest
 from pipeline.components.reporter import Reporter
 from pipeline.components.validation import StopOnAnomalies
 from pipeline.config import PipelineConfig
 from pipeline.gate import eval_config
 from wseg_tf import configuration
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.ground import GroundMatrix
 from wseg_tf.models.registry import architecture
 from wseg_tf.training.objectives import build_ground
 
 
-def create_pipeline(config: PipelineConfig, schema: str) -> tfx.dsl.Pipeline:
+def check_training(config: PipelineConfig) -> GroundMatrix:
+    """Refuses a training that could not start.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        The ground matrix of the training.
+
+    Raises:
+        ConfigurationError: If the network is unknown or the ground matrix
+            does not fit the classes.
+    """
+    try:
+        architecture(config.training.model)
+        return build_ground(config.training.ground, config.data.classes)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def create_pipeline(
+    config: PipelineConfig, manifest: str, schema: str
+) -> tfx.dsl.Pipeline:
     """Returns the graph of components a run executes.
 
     Args:
         config: The configuration.
+        manifest: What `prepare_manifest` returned.
         schema: The curated schema of the records, a text proto.
 
     Returns:
@@ -32,13 +56,11 @@ def create_pipeline(config: PipelineConfig, schema: str) -> tfx.dsl.Pipeline:
             does not fit the classes.
     """
     classes = config.data.classes
-    try:
-        architecture(config.training.model)
-        ground = build_ground(config.training.ground, classes)
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from error
+    ground = check_training(config)
 
-    ingest = segmentation_example_gen(config.folder("manifest"))
+    ingest = Ingest(
+        manifest=manifest, allowed_failures=config.data.allowed_failures
+    )
     examples = ingest.outputs["examples"]
     statistics = tfx.components.StatisticsGen(examples=examples)
     imported = tfx.components.ImportSchemaGen(schema_file=schema)
@@ -81,6 +103,7 @@ def create_pipeline(config: PipelineConfig, schema: str) -> tfx.dsl.Pipeline:
         blessing=evaluator.outputs["blessing"],
         pushed_model=pusher.outputs["pushed_model"],
         model=model,
+        examples=examples,
         config=configuration.dump(config),
     )
     components: list[BaseNode] = [

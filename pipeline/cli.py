@@ -67,6 +67,48 @@ def run(
     _report_run(settings, _run(settings))
 
 
+@app.command()
+def models(
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(help="One network; all of them by default."),
+    ] = None,
+    classes: Annotated[int, typer.Option(help="Number of classes.")] = 11,
+    height: Annotated[int, typer.Option(help="Of the image, pixels.")] = 360,
+    width: Annotated[int, typer.Option(help="Of the image, pixels.")] = 480,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="List the layers.")
+    ] = False,
+) -> None:
+    """Lists the networks: parameters, arithmetic, output stride."""
+    _quiet_imports()
+    from wseg_tf.models import ARCHITECTURES
+    from wseg_tf.models.description import describe, summary_text
+    from wseg_tf.models.registry import architecture
+
+    try:
+        names = [architecture(name).name] if name else list(ARCHITECTURES)
+        if summary:
+            for each in names:
+                _screen.print(summary_text(each, classes))
+            return
+        table = Table(title=f"{classes} classes, images of {height}x{width}")
+        for heading in ("", "parameters", "GFLOP", "stride", ""):
+            table.add_column(heading, justify="right" if heading else "left")
+        for each in names:
+            found = describe(each, classes, (height, width))
+            table.add_row(
+                found.name,
+                f"{found.parameters:,}",
+                f"{found.flops / 1e9:.1f}",
+                str(found.output_stride),
+                found.summary,
+            )
+    except ValueError as error:
+        _refuse(error)
+    _screen.print(table)
+
+
 def _run(settings: PipelineConfig) -> dict[str, Step]:
     from pipeline.components.validation import InvalidDataError
     from pipeline.runners import local

@@ -15,7 +15,7 @@ from pipeline.scores import score_names
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
-from wseg_tf.data.layouts import LAYOUTS
+from wseg_tf.data.layouts import layout
 from wseg_tf.training.recipe import Recipe
 
 
@@ -45,10 +45,13 @@ class DataOptions:
     """Where images and labels come from.
 
     Args:
-        dataset: A layout of `wseg_tf.data.layouts`, e.g. `"camvid"`.
+        dataset: A layout of `wseg_tf.data.layouts`, e.g. `"camvid"`, or the
+            path of a YAML description of a folder.
         path: Folder of the data set; not used for `"streets"`.
         train: The data set's split to train on.
         eval: The data set's split the gate judges on.
+        allowed_failures: Share of pairs that may fail their checks, 0..1;
+            they are listed in the run's quarantine. None by default.
         limit: Read at most this many images of each split; all by default.
         streets: How the embedded streets are drawn.
     """
@@ -57,21 +60,24 @@ class DataOptions:
     path: Optional[str] = None  # noqa: UP045
     train: str = "train"
     eval: str = "val"
+    allowed_failures: float = 0.0
     limit: Optional[int] = None  # noqa: UP045
     streets: StreetsOptions = field(default_factory=StreetsOptions)
 
     def __post_init__(self) -> None:
         """Refuses an unknown data set."""
-        if self.dataset not in LAYOUTS:
+        layout(self.dataset)
+        if not 0 <= self.allowed_failures <= 1:
             raise ValueError(
-                "Invalid value for argument `dataset`. Expected one of "
-                f"{sorted(LAYOUTS)}. Received: dataset={self.dataset!r}."
+                "Invalid value for argument `allowed_failures`. Expected a "
+                "share, 0..1. Received: "
+                f"allowed_failures={self.allowed_failures}."
             )
 
     @property
     def classes(self) -> ClassSet:
         """The class set the labels are written in."""
-        return LAYOUTS[self.dataset].classes
+        return layout(self.dataset).classes
 
 
 @dataclass

@@ -7,19 +7,22 @@ import os
 
 import tensorflow as tf
 
-from pipeline.components.ingest import SPLITS, write_manifest
 from pipeline.config import DataOptions, PipelineConfig
+from pipeline.manifest import SPLITS, write_manifest
 from wseg_tf.configuration import ConfigurationError
-from wseg_tf.data.layouts import layout
+from wseg_tf.data.layouts import find_pairs
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.streets import write_streets
 
 
-def prepare_manifest(config: PipelineConfig) -> None:
-    """Finds the images and labels and lists them in the manifest's folder.
+def prepare_manifest(config: PipelineConfig) -> str:
+    """Finds the images and labels and lists them for ingest.
 
     Args:
         config: The configuration.
+
+    Returns:
+        The manifest's folder.
 
     Raises:
         ConfigurationError: If there is no data path.
@@ -36,7 +39,7 @@ def prepare_manifest(config: PipelineConfig) -> None:
             "Received: data.path=None."
         )
     pairs = {split: _pairs(data, path, split) for split in SPLITS}
-    write_manifest(config.folder("manifest"), pairs)
+    return write_manifest(config.folder("manifest"), pairs, data.dataset)
 
 
 def _draw_streets(config: PipelineConfig) -> str:
@@ -57,7 +60,7 @@ def _draw_streets(config: PipelineConfig) -> str:
 
 def _pairs(data: DataOptions, path: str, split: str) -> list[Pair]:
     source = data.train if split == "train" else data.eval
-    return layout(data.dataset).find(path, [source])[: data.limit]
+    return find_pairs(data.dataset, path, source)[: data.limit]
 
 
 def prepare_schema(config: PipelineConfig) -> str:
@@ -84,7 +87,7 @@ def prepare_schema(config: PipelineConfig) -> str:
             f"Received: {config.schema} (no such file)."
         ) from error
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    path = os.path.join(config.folder("manifest"), f"schema-{digest}.pbtxt")
+    path = os.path.join(config.folder("schema"), f"{digest}.pbtxt")
     if not tf.io.gfile.exists(path):
         tf.io.gfile.makedirs(os.path.dirname(path))
         with tf.io.gfile.GFile(path, "w") as file:

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from pipeline.gate import Finding
 from wseg_tf.classes import MOST_IMPORTANT_GROUP, ClassSet
 
+PICTURE = "prediction.png"
+
 
 @dataclass(frozen=True)
 class Report:
@@ -143,6 +145,8 @@ def to_markdown(report: Report) -> str:
         ),
         "",
         f"Expected severity: {_figure(report.values['expected_severity'])}",
+        "",
+        f"![image, truth and prediction]({PICTURE})",
         "",
         "## Rules",
         "",

@@ -30,7 +30,10 @@ class SegmentationService(tf.Module):
         self, model: keras.Model, classes: ClassSet, height: int, width: int
     ) -> None:
         super().__init__()
-        self.model = model
+        # Saved are the variables; as a Keras object the model would be traced
+        # again, layer by layer, for minutes.
+        self.weights = list(model.variables)
+        self._predict = lambda images: model(images, training=False)
         self._classes = classes
         self._size = (height, width)
 
@@ -38,7 +41,7 @@ class SegmentationService(tf.Module):
         """Returns the class ids `[H, W]`, uint8, of one image `[H, W, 3]`."""
         native = tf.shape(image)[:2]
         resized = tf.image.resize(image[None], self._size, antialias=True)
-        logits = self.model(resized, training=False)
+        logits = self._predict(resized)
         logits = tf.image.resize(tf.cast(logits, tf.float32), native)
         return tf.cast(tf.argmax(logits[0], axis=-1), tf.uint8)
 

@@ -7,16 +7,19 @@ import os
 import tensorflow as tf
 from tfx import v1 as tfx
 from tfx.types import standard_artifacts
+from tfx.utils import path_utils
 
 from pipeline.config import PipelineConfig
 from pipeline.evaluation import read_evaluation
 from pipeline.gate import findings
-from pipeline.report import Report, to_json, to_markdown
+from pipeline.pictures import plot_prediction
+from pipeline.report import PICTURE, Report, to_json, to_markdown
 from wseg_tf import configuration
+from wseg_tf.data.input import read_records
 
 
 class RunReport(tfx.dsl.Artifact):
-    """A folder with `report.md` and `report.json`."""
+    """A folder with `report.md`, `report.json` and a picture."""
 
     TYPE_NAME = "RunReport"
 
@@ -33,6 +36,7 @@ def Reporter(  # noqa: N802
         standard_artifacts.PushedModel
     ],
     model: tfx.dsl.components.InputArtifact[standard_artifacts.Model],
+    examples: tfx.dsl.components.InputArtifact[standard_artifacts.Examples],
     report: tfx.dsl.components.OutputArtifact[RunReport],
     config: tfx.dsl.components.Parameter[str],
 ) -> None:
@@ -43,6 +47,7 @@ def Reporter(  # noqa: N802
         blessing: Its verdict.
         pushed_model: What the Pusher did.
         model: The trained model.
+        examples: The records, for the pictures.
         report: Where the report is written.
         config: The pipeline's configuration as YAML.
     """
@@ -57,7 +62,7 @@ def Reporter(  # noqa: N802
         confusion=measured.confusion,
         images=measured.images,
         classes=settings.data.classes,
-        model=os.path.join(model.uri, "Format-Serving"),
+        model=path_utils.serving_model_path(model.uri),
         pushed=pushed or None,
     )
     tf.io.gfile.makedirs(report.uri)
@@ -67,3 +72,11 @@ def Reporter(  # noqa: N802
     ):
         with tf.io.gfile.GFile(os.path.join(report.uri, name), "w") as file:
             file.write(text)
+    figure = plot_prediction(
+        content.model,
+        read_records(os.path.join(examples.uri, "Split-eval", "*"), ""),
+        content.classes,
+    )
+    picture = os.path.join(report.uri, PICTURE)
+    with tf.io.gfile.GFile(picture, "wb") as file:
+        figure.savefig(file, format="png", dpi=150)

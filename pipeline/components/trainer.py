@@ -25,8 +25,8 @@ def run_fn(arguments: Any) -> None:
     model = train(
         recipe,
         classes,
-        read_records(arguments.train_files),
-        read_records(arguments.eval_files),
+        read_records(arguments.train_files, compression=""),
+        read_records(arguments.eval_files, compression=""),
     )
     export(
         model,

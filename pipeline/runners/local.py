@@ -14,7 +14,7 @@ import absl.logging
 import tensorflow as tf
 from tfx import v1 as tfx
 
-from pipeline.assemble import create_pipeline
+from pipeline.assemble import check_training, create_pipeline
 from pipeline.config import PipelineConfig
 from pipeline.inputs import prepare_manifest, prepare_schema
 from pipeline.lineage import Step, latest_run
@@ -105,9 +105,10 @@ def run(config: PipelineConfig, show: Show = print) -> dict[str, Step]:
         DataError: If the data are damaged.
     """
     os.makedirs(config.folder("logs"), exist_ok=True)
-    # First the graph: it refuses what cannot run before anything is drawn.
-    pipeline = create_pipeline(config, prepare_schema(config))
-    prepare_manifest(config)
+    # First what needs no data, so that nothing is drawn in vain.
+    check_training(config)
+    schema = prepare_schema(config)
+    pipeline = create_pipeline(config, prepare_manifest(config), schema)
     progress = Progress(show, len(pipeline.components))
     with _logging_to(log_path(config), progress):
         try:

@@ -50,7 +50,7 @@ def test_folders_are_absolute_but_for_remote_roots(tmp_path: Path) -> None:
         ),
         (
             f"name: a\ndata: {{dataset: kitti}}\n{GATE}",
-            r"argument `dataset`.*'kitti'",
+            r"Invalid layout.*'kitti'",
         ),
         (
             f"name: a\ntraining: {{stages: [{{loss: mse}}]}}\n{GATE}",

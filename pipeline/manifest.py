@@ -1,0 +1,82 @@
+"""The manifest: every pair a run ingests, listed before it starts.
+
+One JSON line per pair, with the size and date of both files. The folder's
+name is a digest of what it holds, so that a label that changes, or is added,
+makes another manifest, and TFX ingests anew. Each line names the record file
+it goes to: records are the same bytes however many workers write them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from wseg_tf.data.pairs import Pair
+
+SPLITS = ("train", "eval")
+# TensorFlow's own advice for record files: large enough to read in one go.
+SHARD_BYTES = 128 * 2**20
+
+
+def write_manifest(
+    folder: str, pairs: Mapping[str, Sequence[Pair]], layout: str
+) -> str:
+    """Lists the pairs of each split.
+
+    Args:
+        folder: The manifest becomes a folder in it.
+        pairs: The pairs of each split in `SPLITS`.
+        layout: Name of the layout they were found by.
+
+    Returns:
+        The manifest's folder; it holds `train.jsonl` and `eval.jsonl`.
+    """
+    texts = {
+        split: "".join(
+            json.dumps({**row, "layout": layout}, sort_keys=True) + "\n"
+            for row in _rows(pairs[split])
+        )
+        for split in SPLITS
+    }
+    digest = hashlib.sha256("\0".join(texts.values()).encode()).hexdigest()[:16]
+    manifest = os.path.join(folder, digest)
+    if not tf.io.gfile.isdir(manifest):
+        # Under another name first: a manifest is whole or it is not there.
+        partial = f"{manifest}.partial"
+        tf.io.gfile.makedirs(partial)
+        for split, text in texts.items():
+            path = os.path.join(partial, f"{split}.jsonl")
+            with tf.io.gfile.GFile(path, "w") as file:
+                file.write(text)
+        tf.io.gfile.rename(partial, manifest)
+    return manifest
+
+
+def _rows(pairs: Sequence[Pair]) -> Iterator[dict[str, Any]]:
+    stats = [
+        [tf.io.gfile.stat(path) for path in (pair.image, pair.label)]
+        for pair in pairs
+    ]
+    ends = []
+    total = 0
+    for files in stats:
+        total += sum(file.length for file in files)
+        ends.append(total)
+    # A pair goes where its last byte falls.
+    shards = [(end - 1) // SHARD_BYTES for end in ends]
+    numbers = {shard: number for number, shard in enumerate(sorted({*shards}))}
+    for index, (pair, files) in enumerate(zip(pairs, stats, strict=True)):
+        yield {
+            "pair": dataclasses.asdict(pair),
+            "index": index,
+            "shard": numbers[shards[index]],
+            "shards": len(numbers),
+            "bytes": [file.length for file in files],
+            "modified": [file.mtime_nsec for file in files],
+        }
