@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -41,7 +42,7 @@ def describe(
     name: str,
     classes: int = 11,
     size: tuple[int, int] = (360, 480),
-    **options: object,
+    **options: Any,
 ) -> Description:
     """Builds a network and counts.
 
@@ -136,7 +137,7 @@ def _operations(operation: tf.Operation) -> int:
     return int(2 * math.prod(cells.shape[:3]) * each_cell)
 
 
-def summary_text(name: str, classes: int = 11, **options: object) -> str:
+def summary_text(name: str, classes: int = 11, **options: Any) -> str:
     """Lists the layers of a network with shapes and parameters.
 
     Args:

@@ -14,8 +14,9 @@ from wseg_tf.models.preprocessing import (
 )
 from wseg_tf.models.scaling import scaled_channels
 
+Kernel = int | tuple[int, int]
 # Stages 2 and 3, block by block: (name, kernel sizes in turn, dilation).
-CONTEXT_BLOCKS = (
+CONTEXT_BLOCKS: tuple[tuple[str, tuple[Kernel, ...], int], ...] = (
     ("regular", (3,), 1),
     ("dilated", (3,), 2),
     ("asymmetric", ((5, 1), (1, 5)), 1),
@@ -26,7 +27,6 @@ CONTEXT_BLOCKS = (
     ("dilated", (3,), 16),
 )
 PROJECTION = 4  # A bottleneck works on a quarter of its input's channels.
-Kernel = int | tuple[int, int]
 
 
 def enet(

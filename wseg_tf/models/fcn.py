@@ -155,5 +155,11 @@ def convolution(
 
 
 def score(x: tf.Tensor, classes: int, name: str) -> tf.Tensor:
-    """Scores each cell for each class."""
-    return keras.layers.Conv2D(classes, 1, name=name)(x)
+    """Scores each cell for each class, near zero at first.
+
+    The authors begin at zero; features of centred images are in the hundreds.
+    """
+    near_zero = keras.initializers.RandomNormal(stddev=1e-4)
+    return keras.layers.Conv2D(
+        classes, 1, kernel_initializer=near_zero, name=name
+    )(x)

@@ -13,15 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import h5py
+import h5py  # type: ignore[import-untyped]
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 PREFIX = "encoder_"
 # The dense layers of VGG16 are FCN's convolutions.
 DENSE_LAYERS = {"encoder_fc6": "fc1", "encoder_fc7": "fc2"}
-Weights = Mapping[str, np.ndarray]
+Weights = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def import_imagenet(model: keras.Model, path: str) -> ImportReport:
     return report
 
 
-def read_layers(path: str) -> dict[str, dict[str, np.ndarray]]:
+def read_layers(path: str) -> dict[str, dict[str, NDArray[Any]]]:
     """Reads a weights file of `keras.applications`.
 
     Args:
@@ -162,7 +163,7 @@ def _texts(names: Any) -> list[str]:
 
 def _values(
     layer: keras.layers.Layer, source: str, file: Mapping[str, Weights]
-) -> list[np.ndarray]:
+) -> list[NDArray[Any]]:
     """Returns the file's arrays in the order of the layer's weights."""
     arrays = dict(file[source])
     if layer.name in DENSE_LAYERS:

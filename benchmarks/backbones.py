@@ -1,0 +1,116 @@
+"""Training steps and inference of ENet and SegNet against PyTorch.
+
+python -m benchmarks.backbones [--json FILE]
+
+The peers are PyTorch-ENet (github.com/davidtvs/PyTorch-ENet; clone it beside
+this repository, or name its folder in PYTORCH_ENET) and SegNet written with
+PyTorch's own indexed pooling, each in the faster of PyTorch's two layouts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import harness, peers
+from wseg_tf.models import build
+
+CLASSES = 11
+# (network, batch, height, width)
+SETTINGS = (
+    ("enet", 8, 96, 128),
+    ("enet", 4, 360, 480),
+    ("segnet", 1, 360, 480),
+)
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+def arrays(batch: int, height: int, width: int) -> dict[str, np.ndarray]:
+    """Makes a batch of noise and labels."""
+    random = np.random.default_rng(0)
+    shape = (batch, height, width)
+    return {
+        "images": random.integers(0, 256, (*shape, 3)).astype(np.float32),
+        "labels": random.integers(0, CLASSES, shape).astype(np.int32),
+    }
+
+
+def work(
+    name: str, policy: str, batch: dict[str, np.ndarray]
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """Returns a training step and a prediction of ours."""
+    keras.mixed_precision.set_global_policy(policy)
+    model = build(name, CLASSES)
+    model.compile(
+        keras.optimizers.Adam(5e-4),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    keras.mixed_precision.set_global_policy("float32")
+    images = tf.constant(batch["images"])
+    labels = tf.constant(batch["labels"])
+    predict = tf.function(lambda images: model(images, training=False))
+    return (
+        lambda: model.train_on_batch(images, labels),
+        lambda: predict(images).numpy(),
+    )
+
+
+def measure(
+    name: str, batch: int, height: int, width: int, rounds: int
+) -> harness.Report:
+    """Measures one network at one size."""
+    report = harness.Report(f"{name}, {batch} images of {height}x{width}")
+    data = arrays(batch, height, width)
+    for precision, policy in PRECISIONS.items():
+        train, predict = work(name, policy, data)
+        report.add(f"ours, train, {precision}", train)
+        report.add(f"ours, predict, {precision}", predict)
+    data["network"] = np.array(name)
+    client = peers.add_peers(report, "benchmarks.peer_backbones", data)
+    for task in ("train", "predict"):
+        for precision, limit in (("float32", 1.0), ("bfloat16", 1.5)):
+            report.goals.append(
+                harness.Goal(
+                    f"{task}: ours in {precision}, times as fast as "
+                    f"PyTorch in float32, >= {limit}",
+                    f"PyTorch, {task}, float32",
+                    f"ours, {task}, {precision}",
+                    limit,
+                    at_least=True,
+                )
+            )
+        report.goals.append(
+            harness.Goal(
+                f"{task}: both in bfloat16, >= 1",
+                f"PyTorch, {task}, bfloat16",
+                f"ours, {task}, bfloat16",
+                1.0,
+                at_least=True,
+            )
+        )
+    report.run(rounds)
+    if client:
+        client.close()
+    return report
+
+
+def main() -> None:
+    """Measures, prints and writes."""
+    options = harness.arguments(__doc__, rounds=5)
+    reports = []
+    for name, batch, height, width in SETTINGS:
+        reports.append(measure(name, batch, height, width, options.rounds))
+        harness.show(reports[-1])
+        keras.backend.clear_session()
+    harness.write(reports, options.json)
+
+
+if __name__ == "__main__":
+    main()
