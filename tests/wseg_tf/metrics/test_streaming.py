@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +175,37 @@ def test_in_compile_each_score_is_logged_by_its_name(
         [metrics.expected_severity(counts, ground)] * 2
     )
     assert {"critical_iou", "val_critical_iou"} <= set(history)
+
+
+REPLICAS = """
+import keras, numpy as np, tensorflow as tf
+from wseg_tf import metrics
+
+device = tf.config.list_physical_devices("CPU")[0]
+halves = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(device, halves)
+random = np.random.default_rng(0)
+images = random.normal(size=(6, 4, 4, 3)).astype(np.float32)
+labels = random.integers(0, 4, (6, 4, 4))
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    inputs = keras.Input((4, 4, 3))
+    model = keras.Model(inputs, keras.layers.Conv2D(3, 1)(inputs))
+    metric = metrics.Confusion(3, ignore_class=3)
+    model.compile("sgd", "mse", metrics=[metric])
+targets = np.where(labels[..., None] == 3, 0, np.eye(4)[labels][..., :3])
+model.evaluate(images, targets, batch_size=4, verbose=0)
+predicted = model.predict(images, verbose=0).argmax(-1)
+expected = metrics.confusion_count(labels, predicted, 3, void=3)
+np.testing.assert_array_equal(metric.counts, expected)
+"""
+
+
+def test_two_replicas_count_each_pixel_once() -> None:
+    """Logical devices must exist before TensorFlow starts: a new process."""
+    done = subprocess.run(
+        [sys.executable, "-c", REPLICAS], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_saved_with_the_model_and_loaded(tmp_path: Path) -> None:
