@@ -206,7 +206,7 @@ def main() -> None:
     }  # fmt: skip
     client = peers.add_peers(report, "benchmarks.peer_losses", arrays)
     report.goals += goals()
-    report.run(options.rounds)
+    report.run(options.rounds, warm=True)
     bandwidth = harness.copy_bandwidth()
     least = 2 * BYTES * pixels * CLASSES / bandwidth
     report.facts |= {
