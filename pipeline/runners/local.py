@@ -116,7 +116,7 @@ def run(config: PipelineConfig, show: Show = print) -> dict[str, Step]:
         except Exception:
             LOG.exception("The run failed.")
             raise
-    return latest_run(config.folder("metadata.sqlite"))
+        return latest_run(config.folder("metadata.sqlite"))
 
 
 def log_path(config: PipelineConfig) -> str:
