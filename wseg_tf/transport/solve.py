@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeGuard
 
 import numpy as np
 import tensorflow as tf
 
-from wseg_tf.ground import GroundMatrix, Line, Structure, Tree
+from wseg_tf.ground import GroundMatrix, Line, Tree
 from wseg_tf.transport.general import general_cost
 from wseg_tf.transport.line import line_cost
-from wseg_tf.transport.tree import partial_star_cost, tree_cost
+from wseg_tf.transport.partial import partial_tree_cost
+from wseg_tf.transport.tree import tree_cost
 
 SOLVERS = ("auto", "tree", "line", "sinkhorn")
 
@@ -103,9 +103,11 @@ def wasserstein(
         ground: D, rows truth.
         solver: See `choose_solver`. Defaults to `"auto"`.
         partial: Whether masses may differ, as in Eq. 1: only the smaller one
-            moves, along the cheapest plan. Exact on a star; other matrices get
-            a class of zero cost that takes the difference, and the general
-            solver. Defaults to False: row sums must be equal.
+            moves, along the cheapest plan. Exact on trees (a star is one)
+            unless they are deep and all their costs differ; other matrices,
+            lines too, get a class of zero cost that takes the difference, which
+            spoils their structure, and the general solver. Defaults to False:
+            row sums must be equal.
         sinkhorn: For the general solver. Defaults to None: `Sinkhorn()`.
 
     Returns:
@@ -126,8 +128,10 @@ def wasserstein(
     chosen = choose_solver(ground, solver)
     structure, values = ground.structure, ground.values
     if partial:
-        if chosen == "tree" and _splits_costs(structure):
-            return partial_star_cost(source, target, structure)
+        if chosen == "tree" and isinstance(structure, Tree):
+            exact = partial_tree_cost(source, target, structure)
+            if exact is not None:
+                return exact
         difference = tf.reduce_sum(source - target, axis=-1, keepdims=True)
         source = tf.concat([source, tf.nn.relu(-difference)], axis=-1)
         target = tf.concat([target, tf.nn.relu(difference)], axis=-1)
@@ -146,10 +150,3 @@ def wasserstein(
         how.tolerance,
         how.passes,
     )
-
-
-def _splits_costs(structure: Structure | None) -> TypeGuard[Tree]:
-    """Whether every cost is one of leaving plus one of entering, both >= 0."""
-    if not isinstance(structure, Tree) or structure.kind != "star":
-        return False
-    return bool((structure.up >= 0).all() and (structure.down >= 0).all())
