@@ -1,9 +1,10 @@
 """The manifest: every pair a run ingests, listed before it starts.
 
 One JSON line per pair, with the size and date of both files. The folder's
-name is a digest of what it holds, so that a label that changes, or is added,
-makes another manifest, and TFX ingests anew. Each line names the record file
-it goes to: records are the same bytes however many workers write them.
+name is a digest of what it holds and of what its ids mean, so that a label
+that changes, or is added, or is mapped to another class makes another
+manifest, and TFX ingests anew. Each line names the record file it goes to:
+records are the same bytes however many workers write them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from wseg_tf.data.layouts import layout as find_layout
 from wseg_tf.data.pairs import Pair
 
 SPLITS = ("train", "eval")
@@ -25,26 +27,40 @@ SHARD_BYTES = 128 * 2**20
 
 
 def write_manifest(
-    folder: str, pairs: Mapping[str, Sequence[Pair]], layout: str
+    folder: str,
+    pairs: Mapping[str, Sequence[Pair]],
+    layout: str,
+    shard_bytes: int = SHARD_BYTES,
 ) -> str:
     """Lists the pairs of each split.
 
     Args:
         folder: The manifest becomes a folder in it.
-        pairs: The pairs of each split in `SPLITS`.
+        pairs: The pairs of each split.
         layout: Name of the layout they were found by.
+        shard_bytes: Bytes of images and labels for each record file.
 
     Returns:
-        The manifest's folder; it holds `train.jsonl` and `eval.jsonl`.
+        The manifest's folder; it holds `SPLIT.jsonl` for each split.
     """
     texts = {
         split: "".join(
             json.dumps({**row, "layout": layout}, sort_keys=True) + "\n"
-            for row in _rows(pairs[split])
+            for row in _rows(own, shard_bytes)
         )
-        for split in SPLITS
+        for split, own in pairs.items()
     }
-    digest = hashlib.sha256("\0".join(texts.values()).encode()).hexdigest()[:16]
+    meaning = find_layout(layout)
+    classes = meaning.classes
+    content = repr(
+        (
+            texts,
+            meaning.id_map and sorted(meaning.id_map.items()),
+            meaning.colour_map and sorted(meaning.colour_map.items()),
+            (classes.name, classes.names, classes.void),
+        )
+    )
+    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     manifest = os.path.join(folder, digest)
     if not tf.io.gfile.isdir(manifest):
         # Under another name first: a manifest is whole or it is not there.
@@ -58,7 +74,7 @@ def write_manifest(
     return manifest
 
 
-def _rows(pairs: Sequence[Pair]) -> Iterator[dict[str, Any]]:
+def _rows(pairs: Sequence[Pair], shard_bytes: int) -> Iterator[dict[str, Any]]:
     stats = [
         [tf.io.gfile.stat(path) for path in (pair.image, pair.label)]
         for pair in pairs
@@ -69,7 +85,7 @@ def _rows(pairs: Sequence[Pair]) -> Iterator[dict[str, Any]]:
         total += sum(file.length for file in files)
         ends.append(total)
     # A pair goes where its last byte falls.
-    shards = [(end - 1) // SHARD_BYTES for end in ends]
+    shards = [(end - 1) // shard_bytes for end in ends]
     numbers = {shard: number for number, shard in enumerate(sorted({*shards}))}
     for index, (pair, files) in enumerate(zip(pairs, stats, strict=True)):
         yield {

@@ -104,11 +104,84 @@ def plot_labels(
         axes.imshow(picture, interpolation="nearest")
         axes.set_title(caption, fontsize=10, color=style.INK, loc="left")
         axes.set_axis_off()
-    handles = _legend(maps, class_set, opacity)
+    _draw_legend(figure, _legend(maps, class_set, opacity))
+    return figure
+
+
+def plot_frames(
+    frames: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]],
+    class_set: ClassSet,
+    opacity: float = 0.6,
+    columns: int = 2,
+) -> Figure:
+    """Shows several frames, each as its image beside its labels over it.
+
+    Args:
+        frames: Image, RGB `[H, W, 3]`, and class ids `[H, W]` by caption.
+        class_set: Names, colours, groups and void.
+        opacity: Of the paint, 0..1.
+        columns: Frames in a row.
+
+    Returns:
+        The figure, with the classes that occur in any frame.
+
+    Raises:
+        ValueError: If there is no frame, or the sizes of one differ.
+
+    Example:
+
+    >>> from wseg_tf.classes import CAMVID
+    >>> import numpy as np
+    >>> image, labels = np.zeros((4, 6, 3)), np.zeros((4, 6), int)
+    >>> figure = plot_frames({"0001TP_006690": (image, labels)}, CAMVID)
+    """
+    if not frames:
+        raise ValueError(
+            "Invalid value for argument `frames`. Expected at least one. "
+            "Received: none."
+        )
+    columns = min(columns, len(frames))
+    rows = -(-len(frames) // columns)
+    width, gap, title, legend = 3.0, 0.12, 0.26, 0.85
+    height = width * max(
+        np.shape(labels)[0] / np.shape(labels)[1]
+        for _, labels in frames.values()
+    )
+    total_width = columns * (2 * width + gap) - gap
+    total_height = rows * (height + title) + legend
+    figure = style.new_figure(total_width, total_height)
+    for index, (caption, (image, labels)) in enumerate(frames.items()):
+        row, column = divmod(index, columns)
+        left = column * (2 * width + gap)
+        bottom = total_height - (row + 1) * (height + title)
+        pixels = np.asarray(image).astype(np.uint8)
+        painted = overlay(pixels, labels, class_set, opacity)
+        for place, picture in enumerate((pixels, painted)):
+            axes = figure.add_axes(
+                (
+                    (left + place * width) / total_width,
+                    bottom / total_height,
+                    width / total_width,
+                    height / total_height,
+                )
+            )
+            axes.imshow(picture)
+            axes.set_axis_off()
+            if place == 0:
+                axes.set_title(
+                    caption, fontsize=9, color=style.INK, loc="left", pad=3
+                )
+    maps = {caption: labels for caption, (_, labels) in frames.items()}
+    _draw_legend(figure, _legend(maps, class_set, opacity))
+    return figure
+
+
+def _draw_legend(figure: Figure, handles: list[Patch]) -> None:
+    """Draws the legend of classes along the bottom."""
     figure.legend(
         handles=handles,
         loc="lower left",
-        ncols=min(len(handles), max(2, int(total_width / 1.25))),
+        ncols=min(len(handles), max(2, int(figure.get_figwidth() / 1.25))),
         fontsize=8,
         frameon=False,
         title="class (importance group)",
@@ -118,7 +191,6 @@ def plot_labels(
         handleheight=1.2,
         borderaxespad=0.1,
     )
-    return figure
 
 
 def _legend(

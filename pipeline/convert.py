@@ -1,0 +1,110 @@
+"""A folder of images and labels becomes a folder of TFRecords, or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shlex
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+import tensorflow as tf
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from pipeline.manifest import write_manifest
+from pipeline.pixel_counts import PixelCounts
+from pipeline.records import refuse_unfit, write_records
+from wseg_tf.data.checks import DataError
+from wseg_tf.data.pairs import Pair
+
+
+def convert(
+    pairs: Mapping[str, Sequence[Pair]],
+    layout: str,
+    out: str,
+    allowed_failures: float = 0.0,
+    beam_options: str = "",
+) -> PixelCounts:
+    """Checks pairs and writes those that pass as TFRecords.
+
+    Everything is written to a folder beside `out` that is renamed at the end,
+    so that what is killed, or fails, never looks whole. `out` holds
+    `Split-NAME/data_tfrecord-*`, as TFX lays examples out, `quarantine.jsonl`
+    and `statistics.json`.
+
+    Args:
+        pairs: The pairs of each split; at least one split.
+        layout: Name of the layout they were found by.
+        out: The folder to make; must not exist, or be empty.
+        allowed_failures: Share of pairs that may fail their checks, 0..1.
+        beam_options: Beam's command line, e.g. `"--direct_num_workers=2"`.
+
+    Returns:
+        The pixel counts of what was written.
+
+    Raises:
+        DataError: If `out` holds something, cannot be written, or more pairs
+            fail.
+        ValueError: If Beam refuses its options.
+    """
+    options = parse_options(beam_options)
+    gfile = tf.io.gfile
+    out = out.rstrip("/")
+    if gfile.exists(out) and not (gfile.isdir(out) and not gfile.listdir(out)):
+        raise DataError(
+            f"{out}: expected a new or an empty folder. Found: something in "
+            "it; choose another, or delete this one."
+        )
+    # A name of its own: two writers never meet in one unfinished folder.
+    unfinished = f"{out}.unfinished-{uuid.uuid4().hex[:8]}"
+    records = os.path.join(unfinished, "records")
+    try:
+        manifest = write_manifest(unfinished, pairs, layout)
+        root = beam.Pipeline(options=options)
+        write_records(root, manifest, list(pairs), records, records, records)
+        counts = refuse_unfit(records, records, allowed_failures)
+        if gfile.exists(out):
+            gfile.rmtree(out)
+        gfile.rename(records, out)
+    except tf.errors.OpError as error:
+        reason = " ".join((error.message or type(error).__name__).split())
+        raise DataError(f"{out}: cannot be written ({reason}).") from None
+    finally:
+        if gfile.exists(unfinished):
+            gfile.rmtree(unfinished)
+    return counts
+
+
+def parse_options(text: str) -> Any:
+    """Returns Beam's options from its command line.
+
+    Args:
+        text: As in a shell, e.g. `"--runner=FlinkRunner --parallelism=4"`.
+
+    Returns:
+        `PipelineOptions`; an option Beam does not know is left to the runner.
+
+    Raises:
+        ValueError: If Beam refuses a value.
+
+    Example:
+
+    >>> options = parse_options("--direct_num_workers=2")
+    >>> options.get_all_options()["direct_num_workers"]
+    2
+    """
+    said = io.StringIO()
+    try:
+        # Beam's parser prints its usage and leaves the program.
+        with contextlib.redirect_stderr(said):
+            options = PipelineOptions(shlex.split(text))
+            options.get_all_options()
+    except SystemExit:
+        reason = said.getvalue().strip().splitlines()[-1].partition("error: ")
+        raise ValueError(
+            f"Invalid Beam options {text!r}: {reason[2]}."
+        ) from None
+    return options

@@ -1,0 +1,225 @@
+"""The pairs of a manifest become record files, by Beam; TFX is not needed.
+
+Only the lines of the manifest are shuffled, never images: each record file is
+read, checked and written by one worker, so memory is flat and the bytes do
+not depend on the number of workers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+import tensorflow as tf
+
+from pipeline import pixel_counts
+from pipeline.pixel_counts import STATISTICS, PixelCounts
+from wseg_tf.data.checks import DataError
+from wseg_tf.data.inspection import read_checked
+from wseg_tf.data.layouts import layout
+from wseg_tf.data.pairs import Pair
+from wseg_tf.data.records import serialise
+from wseg_tf.data.statistics import PixelStatistics
+
+LOG = logging.getLogger(__name__)
+
+QUARANTINE = "quarantine.jsonl"
+_SHOWN = 3
+
+ShardKey = tuple[str, int, int]
+
+
+def write_records(
+    root: Any,
+    manifest: str,
+    splits: Sequence[str],
+    records: str,
+    quarantine: str,
+    counts: str,
+) -> None:
+    """Checks every pair of a manifest and writes those that pass.
+
+    Args:
+        root: A Beam pipeline; it is run, and waited for.
+        manifest: The folder `write_manifest` returned.
+        splits: The manifest's splits.
+        records: Folder to write `Split-NAME/data_tfrecord-*` to.
+        quarantine: Folder for `quarantine.jsonl`: what failed its checks.
+        counts: Folder for `statistics.json`: pixels by split and drive.
+    """
+    with root:
+        shards = (
+            [_lines(root, manifest, split) for split in splits]
+            | beam.Flatten()
+            | "BringShardsTogether" >> beam.GroupByKey()
+            | "WriteShards" >> beam.ParDo(WriteShard(records))
+        )
+        _ = (
+            shards
+            | "GatherFindings" >> beam.combiners.ToList()
+            | "WriteFindings"
+            >> beam.Map(_write_findings, list(splits), quarantine, counts)
+        )
+    scratch = _scratch(records)
+    if tf.io.gfile.exists(scratch):
+        tf.io.gfile.rmtree(scratch)
+
+
+def refuse_unfit(
+    quarantine: str, counts: str, allowed_failures: float
+) -> PixelCounts:
+    """Refuses records that hold less than was asked for.
+
+    Args:
+        quarantine: The folder of `quarantine.jsonl`.
+        counts: The folder of `statistics.json`.
+        allowed_failures: Share of all pairs that may fail, 0..1.
+
+    Returns:
+        The pixel counts.
+
+    Raises:
+        DataError: If more pairs failed, or no pair of a split passed; names
+            the first ones. All are in the log.
+    """
+    with tf.io.gfile.GFile(os.path.join(quarantine, QUARANTINE)) as file:
+        problems = [json.loads(line) for line in file]
+    found = pixel_counts.read(os.path.join(counts, STATISTICS))
+    for problem in problems:
+        LOG.warning("Left out: %s", problem["reason"])
+    kept = {
+        split: sum(drive.images for drive in drives.values())
+        for split, drives in found.items()
+    }
+    total = sum(kept.values()) + len(problems)
+    empty = [split for split, images in kept.items() if images == 0]
+    if empty and not problems:
+        raise DataError(f"Expected pairs in split {empty[0]!r}. Found: none.")
+    if len(problems) > allowed_failures * total:
+        refusal = f"the run allows a share of {allowed_failures:g}"
+    elif empty:
+        refusal = f"they are all there are of split {empty[0]!r}"
+    else:
+        return found
+    shown = " ".join(problem["reason"] for problem in problems[:_SHOWN])
+    more = len(problems) - _SHOWN
+    raise DataError(
+        f"{len(problems)} of {total} pairs cannot be used, and {refusal}: "
+        + shown
+        + (f" (and {more} more; `wseg data check` lists all)" * (more > 0))
+    )
+
+
+def _lines(root: Any, manifest: str, split: str) -> Any:
+    def keyed(line: str) -> tuple[ShardKey, tuple[int, str]]:
+        row = json.loads(line)
+        return (split, row["shard"], row["shards"]), (row["index"], line)
+
+    path = os.path.join(manifest, f"{split}.jsonl")
+    return (
+        root
+        | f"Read[{split}]" >> beam.io.ReadFromText(path)
+        | f"KeyByShard[{split}]" >> beam.Map(keyed)
+    )
+
+
+class WriteShard(beam.DoFn):
+    """Reads, checks and writes the pairs of one record file.
+
+    Args:
+        folder: Where the splits' folders are.
+    """
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def process(
+        self, element: tuple[ShardKey, Iterable[tuple[int, str]]]
+    ) -> Iterator[tuple[ShardKey, dict[str, Any]]]:
+        """Yields the shard's key with its problems and statistics."""
+        (split, shard, shards), lines = element
+        target = os.path.join(
+            self._folder,
+            f"Split-{split}",
+            f"data_tfrecord-{shard:05d}-of-{shards:05d}",
+        )
+        problems: list[dict[str, str]] = []
+        counts: PixelCounts = {split: {}}
+        # A description is read once for a file, not for each pair.
+        layout_named = functools.cache(layout)
+        with _writing(target):
+            scratch = _scratch(self._folder)
+            tf.io.gfile.makedirs(scratch)
+            partial = os.path.join(scratch, uuid.uuid4().hex)
+            with tf.io.TFRecordWriter(partial) as writer:
+                for _, line in sorted(lines):
+                    row = json.loads(line)
+                    pair = Pair(**row["pair"])
+                    try:
+                        checked = read_checked(
+                            pair, layout_named(row["layout"])
+                        )
+                    except DataError as error:
+                        problems.append(
+                            {"name": pair.name, "reason": str(error)}
+                        )
+                        continue
+                    writer.write(serialise(pair, checked))
+                    size = checked.height, checked.width
+                    frame = PixelStatistics.of_frame(checked.counts, size)
+                    pixel_counts.add(counts, split, pair.drive, frame)
+            tf.io.gfile.makedirs(os.path.dirname(target))
+            tf.io.gfile.rename(partial, target, overwrite=True)
+        statistics = {
+            drive: pixel_counts.as_json(each)
+            for drive, each in counts[split].items()
+        }
+        yield element[0], {"problems": problems, "statistics": statistics}
+
+
+def _scratch(folder: str) -> str:
+    """Where record files are until they are whole; no split looks there."""
+    return os.path.join(folder, "partial")
+
+
+def _write_findings(
+    found: Iterable[tuple[ShardKey, dict[str, Any]]],
+    splits: Sequence[str],
+    quarantine: str,
+    counts: str,
+) -> None:
+    """Writes problems and statistics in the order of the manifest."""
+    total: PixelCounts = {split: {} for split in splits}
+    lines = []
+    for (split, _, _), shard in sorted(found, key=lambda each: each[0]):
+        for problem in shard["problems"]:
+            lines.append(json.dumps({"split": split, **problem}) + "\n")
+        for drive, values in shard["statistics"].items():
+            more = pixel_counts.from_json(values)
+            pixel_counts.add(total, split, drive, more)
+    for folder in (quarantine, counts):
+        tf.io.gfile.makedirs(folder)
+    path = os.path.join(quarantine, QUARANTINE)
+    with _writing(path), tf.io.gfile.GFile(path, "w") as file:
+        file.write("".join(lines))
+    path = os.path.join(counts, STATISTICS)
+    with _writing(path):
+        pixel_counts.write(path, total)
+
+
+@contextlib.contextmanager
+def _writing(path: str) -> Iterator[None]:
+    """Says which file could not be written, e.g. when the disk is full."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        reason = " ".join((error.message or type(error).__name__).split())
+        raise DataError(f"{path}: cannot be written ({reason}).") from None
