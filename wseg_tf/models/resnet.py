@@ -103,5 +103,5 @@ def convolution(
         name=f"{prefix}_conv",
     )(x)
     return keras.layers.BatchNormalization(
-        epsilon=1.001e-5, name=f"{prefix}_bn"
+        momentum=0.9, epsilon=1.001e-5, name=f"{prefix}_bn"
     )(x)

@@ -40,7 +40,8 @@ def test_dilated_convolution_is_that_of_keras(dilation, is_native, monkeypatch):
         np.testing.assert_allclose(our_value, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_prelu_is_that_of_keras():
+@pytest.mark.parametrize("training", [True, False])
+def test_prelu_is_that_of_keras(training):
     image, upstream = tf.constant(random(2, 3, 5, 4)), random(2, 3, 5, 4)
     slopes = np.array([-0.5, 0.0, 0.25, 1.5], np.float32)
     ours = PReLU()
@@ -50,7 +51,9 @@ def test_prelu_is_that_of_keras():
     ours.set_weights([slopes])
     expected.set_weights([slopes.reshape(1, 1, 4)])
     for our_value, value in zip(
-        outputs_and_gradients(ours, image, upstream),
+        outputs_and_gradients(
+            lambda x: ours(x, training=training), image, upstream
+        ),
         outputs_and_gradients(expected, image, upstream),
         strict=True,
     ):
@@ -59,13 +62,14 @@ def test_prelu_is_that_of_keras():
         )
 
 
-def test_prelu_is_exact_forwards():
+@pytest.mark.parametrize("training", [True, False])
+def test_prelu_is_exact_forwards(training):
     values = np.array([[-8.0, 3.0]], np.float32)
     layer = PReLU()
     layer.build(values.shape)
     layer.set_weights([np.array([0.3, 0.3], np.float32)])
     expected = np.array([[np.float32(-8) * np.float32(0.3), 3.0]], np.float32)
-    np.testing.assert_array_equal(layer(values), expected)
+    np.testing.assert_array_equal(layer(values, training=training), expected)
 
 
 def test_dropout_drops_whole_channels_and_keeps_the_mean():

@@ -97,7 +97,7 @@ def test_resnet101_becomes_deeplabs_encoder(tmp_path):
 def test_narrow_network_says_what_does_not_fit(vgg16):
     model = small("segnet")
     with pytest.raises(
-        ValueError, match=r"matched \(0\).*another shape \(13\)"
+        ValueError, match=r"(?s)matched \(0\).*another shape \(13\)"
     ):
         import_imagenet(model, vgg16[1])
 
