@@ -3,13 +3,17 @@ ENVIRONMENT := .venv/.installed
 PYTHON := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test test-keras3 lint lock clean
 
 demo: $(ENVIRONMENT)
 	.venv/bin/wseg run configs/demo.yaml
 
 test: $(ENVIRONMENT)
 	$(PYTHON) -m pytest
+
+# The library again, on Keras 3 and the newest TensorFlow; needs Python 3.11.
+test-keras3: .venv-keras3/.installed
+	.venv-keras3/bin/python -m pytest tests/wseg_tf wseg_tf
 
 lint: $(ENVIRONMENT)
 	.venv/bin/ruff check
@@ -19,11 +23,17 @@ lint: $(ENVIRONMENT)
 $(ENVIRONMENT): locks/python310.txt locks/install.sh setup.cfg pyproject.toml
 	@sh locks/install.sh 3.10 locks/python310.txt .venv
 
+.venv-keras3/.installed: locks/keras3.txt locks/install.sh
+	@sh locks/install.sh 3.11 locks/keras3.txt .venv-keras3
+
 # Resolves setup.cfg anew; commit what changes.
 lock: $(ENVIRONMENT)
 	.venv/bin/uv pip compile setup.cfg --extra kubeflow --extra dev \
 	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
 	    --upgrade --quiet --output-file locks/python310.txt
+	.venv/bin/uv pip compile locks/keras3.in \
+	    --python-version 3.11 --no-header --no-annotate --generate-hashes \
+	    --upgrade --quiet --output-file locks/keras3.txt
 
 clean:
 	rm -rf .venv .venv-* runs

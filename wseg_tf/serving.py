@@ -6,6 +6,8 @@ is served is what was evaluated.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import tensorflow as tf
 
@@ -33,7 +35,9 @@ class SegmentationService(tf.Module):
         # Saved are the variables; as a Keras object the model would be traced
         # again, layer by layer, for minutes.
         self.weights = list(model.variables)
-        self._predict = lambda images: model(images, training=False)
+        self._logits: Callable[[tf.Tensor], tf.Tensor] = lambda images: model(
+            images, training=False
+        )
         self._classes = classes
         self._size = (height, width)
 
@@ -41,7 +45,7 @@ class SegmentationService(tf.Module):
         """Returns the class ids `[H, W]`, uint8, of one image `[H, W, 3]`."""
         native = tf.shape(image)[:2]
         resized = tf.image.resize(image[None], self._size, antialias=True)
-        logits = self._predict(resized)
+        logits = self._logits(resized)
         logits = tf.image.resize(tf.cast(logits, tf.float32), native)
         return tf.cast(tf.argmax(logits[0], axis=-1), tf.uint8)
 

@@ -81,7 +81,8 @@ class ImportanceAwareLoss(PixelLoss):
 
     Source: Chen, Gong and Yang, Importance-Aware Semantic Segmentation for
     Autonomous Vehicles, IEEE T-ITS 2019, which comes without code; this is
-    the form of its published re-implementation for any number of groups.
+    its nested levels, for any number of groups. (A published
+    re-implementation keeps each term to its own group instead.)
 
     Args:
         groups: Importance group of each class, 1 (least) upwards, or a

@@ -26,7 +26,7 @@ def small_net(name: str, classes: int) -> keras.Model:
             keras.layers.Conv2D(8, 3, padding="same", activation="relu"),
             keras.layers.Conv2D(classes, 1, dtype="float32"),
         ],
-        name,
+        name=name,
     )
 
 

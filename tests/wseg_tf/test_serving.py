@@ -1,0 +1,97 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from wseg_tf.classes import CAMVID
+from wseg_tf.data.checks import check_pair, encode_labels
+from wseg_tf.data.pairs import Pair
+from wseg_tf.data.records import serialise
+from wseg_tf.data.streets import draw_scene
+from wseg_tf.metrics import confusion_count
+from wseg_tf.serving import CONFUSION, SERVING, export
+
+SIZE = (32, 48)
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    keras.utils.set_random_seed(3)
+    image = keras.Input([None, None, 3])
+    hidden = keras.layers.Conv2D(6, 3, padding="same")(image / 255.0)
+    return keras.Model(image, keras.layers.Conv2D(11, 1)(hidden))
+
+
+@pytest.fixture(scope="module")
+def signatures(
+    model: keras.Model, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tf.types.experimental.ConcreteFunction]:
+    folder = str(tmp_path_factory.mktemp("model"))
+    export(model, folder, CAMVID, *SIZE)
+    loaded = tf.saved_model.load(folder)
+    # The functions die with the object they belong to.
+    return {"keep": loaded, **loaded.signatures}
+
+
+def png(image: np.ndarray) -> bytes:
+    encoded: bytes = tf.io.encode_png(image).numpy()
+    return encoded
+
+
+def test_images_of_the_training_size_get_the_models_own_classes(
+    model: keras.Model,
+    signatures: dict[str, tf.types.experimental.ConcreteFunction],
+) -> None:
+    images = [draw_scene(seed, *SIZE)[0] for seed in (1, 2)]
+    served = signatures[SERVING](tf.constant([png(each) for each in images]))
+    logits = model(np.stack(images).astype("float32"))
+    expected = np.argmax(logits, axis=-1)
+    found = served["classes"].numpy()
+    assert found.dtype == np.uint8
+    # A batch of two and two batches of one round alike but for exact ties.
+    assert np.mean(found == expected) > 0.999
+
+
+def test_other_sizes_come_back_at_their_own_size(
+    signatures: dict[str, tf.types.experimental.ConcreteFunction],
+) -> None:
+    image, _ = draw_scene(0, 45, 70)
+    served = signatures[SERVING](tf.constant([png(image)]))
+    assert served["classes"].shape == (1, 45, 70)
+
+
+def test_jpeg_is_decoded_too(
+    signatures: dict[str, tf.types.experimental.ConcreteFunction],
+) -> None:
+    image, _ = draw_scene(0, *SIZE)
+    jpeg = tf.io.encode_jpeg(image, quality=95)
+    assert signatures[SERVING](jpeg[None])["classes"].shape == (1, *SIZE)
+
+
+def test_confusion_counts_what_is_served_and_leaves_void_out(
+    signatures: dict[str, tf.types.experimental.ConcreteFunction],
+) -> None:
+    records, expected = [], []
+    for seed, size in ((1, SIZE), (2, (40, 36))):
+        image, label = draw_scene(seed, *size)
+        checked = check_pair(png(image), encode_labels(label), CAMVID)
+        pair = Pair(f"{seed}", "i", "l", "eval", "drive", "streets")
+        records.append(serialise(pair, checked))
+        served = signatures[SERVING](tf.constant([png(image)]))["classes"][0]
+        expected.append(
+            confusion_count(label, served.numpy(), 11, void=CAMVID.void)
+        )
+        assert (label == CAMVID.void).any()
+    counted = signatures[CONFUSION](tf.constant(records))["confusion"].numpy()
+    assert counted.dtype == np.int64
+    np.testing.assert_array_equal(counted, np.stack(expected))
+
+
+def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:
+    image = keras.Input([None, None, 3])
+    model = keras.Model(image, keras.layers.Conv2D(5, 1)(image))
+    with pytest.raises(ValueError, match=r"Expected 11 output channels.*: 5"):
+        export(model, str(tmp_path / "model"), CAMVID, *SIZE)
+    assert not (tmp_path / "model").exists()
