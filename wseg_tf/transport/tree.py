@@ -82,16 +82,19 @@ def total_tree_cost_from_logits(
     def value_and_gradient(
         logits: tf.Tensor,
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        source = tf.nn.softmax(logits)
-        potential = _potential(source - target, tree)
-        weighted = potential * (source * each)
-        mean = row_sum(weighted)
-        cost = mean - each * row_sum(potential * target)
+        # Softmax is written out, so that its division meets the upstream
+        # gradient on [P, 1]; sums that XLA can fuse are not made products.
+        powers = tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
+        scale = 1.0 / tf.reduce_sum(powers, axis=-1, keepdims=True)
+        surplus = powers * scale - target
+        potential = _potential(surplus, tree)
+        mean = tf.reduce_sum(potential * powers, -1, keepdims=True) * scale
+        cost = tf.reduce_sum(potential * surplus, -1, keepdims=True)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return (weighted - source * mean) * upstream
+            return powers * ((potential - mean) * (each * scale * upstream))
 
-        return tf.reduce_sum(cost), gradient
+        return tf.reduce_sum(each * cost), gradient
 
     result: tf.Tensor = tf.custom_gradient(value_and_gradient)(logits)
     return result
@@ -102,9 +105,16 @@ def _potential(surplus: tf.Tensor, tree: Tree) -> tf.Tensor:
 
     An edge counts `up` where more mass lies below it in s than in t, and
     `-down` otherwise: `(up + down) * [excess >= 0] - down`. The constant part
-    is the potential of one more edge, below which nothing ever lies.
+    is the potential of one more edge, below which nothing ever lies. The edges
+    of a star are its classes, which saves both products.
     """
     edges, classes = tree.members.shape
+    if tree.kind == "star":
+        up, down = (
+            tf.constant(costs @ tree.members, tf.float32)
+            for costs in (tree.up, tree.down)
+        )
+        return tf.where(surplus >= 0.0, up, -down)
     below = np.zeros((classes, edges + 1))
     below[:, :edges] = tree.members.T
     costs = np.zeros((edges + 1, classes))
