@@ -109,32 +109,43 @@ def soft_from_logits(
 ) -> tf.Tensor:
     """Returns `sum_j t_j * -w_j log(sum_i softmax(z)_i M[j, i])`.
 
+    All logarithms are of one product [P, N] x [N, N] of exponentials.
+
     Args:
         logits: z, float32 `[P, N]`.
-        target: t, float32 `[P, N]`.
+        target: t, float32 `[P, N]`; it gets no gradient.
         values: D `[N, N]`.
 
     Returns:
         float32 `[P]`.
     """
     shares, largest = saved_share(values)
-    own = tf.nn.log_softmax(logits)
-    log_kept = own
-    others = shares - np.eye(len(values))
-    if others.any():
-        # The class's own term stays a logarithm, so that the sum is safe where
-        # every probability in it underflows.
-        mass = tf.linalg.matmul(
-            tf.exp(own), tf.constant(others, tf.float32), transpose_b=True
-        )
-        seen = mass > LEAST_FLOAT32
-        log_mass = tf.math.log(tf.where(seen, mass, 1.0))
-        high = tf.maximum(own, log_mass)
-        low = tf.minimum(own, log_mass)
-        both = high + tf.math.log1p(tf.exp(low - high))
-        log_kept = tf.where(seen, both, own)
-    weights = tf.constant(largest, tf.float32)
-    return -row_sum(target * weights * log_kept)[:, 0]
+    table = tf.constant(shares, tf.float32)
+    weighted = target * tf.constant(largest, tf.float32)
+
+    def value_and_gradient(
+        logits: tf.Tensor, weighted: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
+        shifted = logits - tf.reduce_max(logits, axis=-1, keepdims=True)
+        powers = tf.exp(shifted)
+        total = tf.reduce_sum(powers, axis=-1, keepdims=True)
+        kept = tf.linalg.matmul(powers, table, transpose_b=True)
+        # Where all that a class keeps underflows, its own logit stands for it.
+        seen = kept > LEAST_FLOAT32
+        log_kept = tf.where(seen, tf.math.log(kept), shifted)
+        loss = tf.reduce_sum(weighted * (tf.math.log(total) - log_kept), -1)
+
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+            mass = tf.reduce_sum(weighted, axis=-1, keepdims=True)
+            pull = tf.where(seen, weighted / kept, 0.0)
+            slope = powers * (mass / total - tf.linalg.matmul(pull, table))
+            slope -= tf.where(seen, 0.0, weighted)
+            return slope * upstream[:, None], None
+
+        return loss, gradient
+
+    result: tf.Tensor = tf.custom_gradient(value_and_gradient)(logits, weighted)
+    return result
 
 
 def soft_from_probabilities(
