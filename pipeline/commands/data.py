@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from pipeline.commands.screen import (
     ERRORS,
+    INTERRUPTED,
     SCREEN,
     USER_ERROR,
     quiet_imports,
@@ -189,7 +191,8 @@ def convert(
         # After the look at the files: Beam takes seconds to load.
         from pipeline.convert import convert as write
 
-        counts = write(pairs, dataset, out, allowed_failures, beam)
+        with _quiet_logs():
+            counts = write(pairs, dataset, out, allowed_failures, beam)
         written = {
             name: sum(drive.images for drive in own.values())
             for name, own in counts.items()
@@ -274,7 +277,7 @@ def _show_table(
         table.add_row(name, str(classes.groups[k]), *shares, *own)
     table.add_section()
     for heading, row in (
-        ("void, % of all", [f"{100 * s.void_share:.2f}" for s in statistics]),
+        ("void, %", [f"{100 * s.void_share:.2f}" for s in statistics]),
         ("images", [f"{s.images:,}" for s in statistics]),
         ("sizes (HxW)", [_sizes(s) for s in statistics]),
     ):
@@ -326,12 +329,26 @@ def _refusals() -> Iterator[None]:
         refuse(_sentence(str(error)))
     except tf.errors.OpError as error:
         refuse(f"Cannot be written: {_sentence(error.message)}")
+    except KeyboardInterrupt:
+        ERRORS.print("Interrupted; nothing was kept.")
+        raise typer.Exit(INTERRUPTED) from None
     except RuntimeError as error:
         # A Beam worker in another process sends its traceback as text.
         found = re.search(r"\bDataError: (.+)", str(error))
         if found is None:
             raise
         refuse(_sentence(found[1]))
+
+
+@contextlib.contextmanager
+def _quiet_logs() -> Iterator[None]:
+    """Keeps Beam from printing the traceback of what is then refused."""
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(level)
 
 
 def _sentence(text: str) -> str:

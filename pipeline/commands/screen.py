@@ -10,6 +10,7 @@ from typing import NoReturn
 from rich.console import Console
 
 USER_ERROR = 2
+INTERRUPTED = 130
 
 SCREEN = Console(highlight=False, soft_wrap=True)
 ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
