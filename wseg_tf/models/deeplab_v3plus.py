@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+
 import keras
 import tensorflow as tf
 
@@ -121,7 +124,9 @@ def keras_cv_backbone(backbone: str, width: float = 1.0) -> keras.Model:
             f"width={width}."
         )
     try:
-        from keras_cv.models import ResNetV2Backbone
+        # KerasCV announces its backend on the standard output.
+        with contextlib.redirect_stdout(io.StringIO()):
+            from keras_cv.models import ResNetV2Backbone
     except ImportError as error:
         raise ImportError(
             "deeplab_v3plus needs KerasCV: install `wseg_tf[models]`."

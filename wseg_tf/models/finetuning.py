@@ -122,7 +122,7 @@ class LayerwiseRates:
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
         config: dict[str, Any] = super().get_config()  # type: ignore[misc]
-        return {**config, "multipliers": self.multipliers}
+        return {**config, "multipliers": dict(self.multipliers)}
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
