@@ -20,7 +20,8 @@ lint: $(ENVIRONMENT)
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
-$(ENVIRONMENT): locks/python310.txt locks/install.sh setup.cfg pyproject.toml
+$(ENVIRONMENT): locks/python310.txt locks/python310.no-deps.txt \
+    locks/install.sh setup.cfg pyproject.toml
 	@sh locks/install.sh 3.10 locks/python310.txt .venv
 
 .venv-keras3/.installed: locks/keras3.txt locks/install.sh

@@ -39,6 +39,10 @@ echo "Installing $lock into $folder with $python ..."
 "$folder/bin/python" -m pip install -q --disable-pip-version-check \
     "uv==$uv_version"
 VIRTUAL_ENV=$folder "$folder/bin/uv" pip install -q --require-hashes -r "$lock"
+# What a package wants but does not need here stays out.
+no_deps=${lock%.txt}.no-deps.txt
+[ ! -f "$no_deps" ] || VIRTUAL_ENV=$folder "$folder/bin/uv" pip install -q \
+    --require-hashes --no-deps -r "$no_deps"
 VIRTUAL_ENV=$folder "$folder/bin/uv" pip install -q --no-deps \
     --no-build-isolation -e .
 touch "$folder/.installed"
