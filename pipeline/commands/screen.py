@@ -31,3 +31,5 @@ def quiet_imports() -> None:
     """Keeps what libraries say while they load off the screen."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.simplefilter("ignore")
+    # Beam workers in other processes load them again.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")
