@@ -253,9 +253,9 @@ def _weights(
     from wseg_tf.data.statistics import class_weights, group_weights
 
     return {
-        "median frequency": list(class_weights(training)),
-        "logarithmic": list(class_weights(training, "logarithmic")),
-        "by group, log.": list(group_weights(training, classes)),
+        "median": list(class_weights(training)),
+        "log": list(class_weights(training, "logarithmic")),
+        "group log": list(group_weights(training, classes)),
     }
 
 
@@ -279,7 +279,7 @@ def _show_table(
     for heading, row in (
         ("void, %", [f"{100 * s.void_share:.2f}" for s in statistics]),
         ("images", [f"{s.images:,}" for s in statistics]),
-        ("sizes (HxW)", [_sizes(s) for s in statistics]),
+        ("HxW", [_sizes(s) for s in statistics]),
     ):
         table.add_row(heading, "", *row)
     SCREEN.print(table)
