@@ -12,30 +12,7 @@ from pipeline.components.validation import StopOnAnomalies
 from pipeline.config import PipelineConfig
 from pipeline.gate import eval_config
 from wseg_tf import configuration
-from wseg_tf.configuration import ConfigurationError
-from wseg_tf.ground import GroundMatrix
-from wseg_tf.models.registry import architecture
-from wseg_tf.training.objectives import build_ground
-
-
-def check_training(config: PipelineConfig) -> GroundMatrix:
-    """Refuses a training that could not start.
-
-    Args:
-        config: The configuration.
-
-    Returns:
-        The ground matrix of the training.
-
-    Raises:
-        ConfigurationError: If the network is unknown or the ground matrix
-            does not fit the classes.
-    """
-    try:
-        architecture(config.training.model)
-        return build_ground(config.training.ground, config.data.classes)
-    except ValueError as error:
-        raise ConfigurationError(str(error)) from error
+from wseg_tf.training.objectives import check
 
 
 def create_pipeline(
@@ -56,7 +33,7 @@ def create_pipeline(
             does not fit the classes.
     """
     classes = config.data.classes
-    ground = check_training(config)
+    ground = check(config.training, classes)
 
     ingest = Ingest(
         manifest=manifest, allowed_failures=config.data.allowed_failures

@@ -28,6 +28,23 @@ def prepare_manifest(config: PipelineConfig) -> str:
         ConfigurationError: If there is no data path.
         DataError: If a file has no partner; names it.
     """
+    folder = config.folder("manifest")
+    return write_manifest(folder, find_splits(config), config.data.dataset)
+
+
+def find_splits(config: PipelineConfig) -> dict[str, list[Pair]]:
+    """Finds the pairs of both splits; draws the embedded streets.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        Pairs by the pipeline's split, `train` and `eval`.
+
+    Raises:
+        ConfigurationError: If there is no data path.
+        DataError: If a file has no partner; names it.
+    """
     data = config.data
     path = data.path
     if data.dataset == "streets":
@@ -38,8 +55,7 @@ def prepare_manifest(config: PipelineConfig) -> str:
             f"the {data.dataset} data set; give it with --data. "
             "Received: data.path=None."
         )
-    pairs = {split: _pairs(data, path, split) for split in SPLITS}
-    return write_manifest(config.folder("manifest"), pairs, data.dataset)
+    return {split: _pairs(data, path, split) for split in SPLITS}
 
 
 def _draw_streets(config: PipelineConfig) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.gate import Finding
-from wseg_tf.classes import MOST_IMPORTANT_GROUP, ClassSet
+from pipeline.scores import iou_rows
+from wseg_tf.classes import ClassSet
 
 PICTURE = "prediction.png"
 
@@ -82,7 +83,7 @@ def to_json(report: Report) -> str:
             },
             "table": [
                 {"name": name, "kind": kind, "iou": _finite(value)}
-                for name, kind, value in table(report)
+                for name, kind, value in iou_rows(report.values, report.classes)
             ],
             "images": report.images,
             "classes": list(report.classes.names),
@@ -92,28 +93,6 @@ def to_json(report: Report) -> str:
         },
         indent=2,
     )
-
-
-def table(report: Report) -> list[tuple[str, str, float]]:
-    """Returns the IoU of each class and group, most important first.
-
-    Args:
-        report: The report.
-
-    Returns:
-        Rows (group or class, kind, IoU): a `"group"` row, then its classes as
-        `"class"` rows, then a `"mean"` row. NaN where there is nothing.
-    """
-    rows = []
-    for group in range(MOST_IMPORTANT_GROUP, 0, -1):
-        value = report.values.get(f"iou_group/{group}", math.nan)
-        rows.append((f"group {group}", "group", value))
-        rows += [
-            (name, "class", report.values[f"iou/{name}"])
-            for name in report.classes.members(group)
-        ]
-    rows.append(("mean", "mean", report.values["mean_iou"]))
-    return rows
 
 
 def to_markdown(report: Report) -> str:
@@ -141,7 +120,7 @@ def to_markdown(report: Report) -> str:
         *(
             f"| {'' if kind == 'class' else '**'}{name}"
             f"{'' if kind == 'class' else '**'} | {_figure(value)} |"
-            for name, kind, value in table(report)
+            for name, kind, value in iou_rows(report.values, report.classes)
         ),
         "",
         f"Expected severity: {_figure(report.values['expected_severity'])}",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wseg_tf.classes import ClassSet
+from wseg_tf.classes import MOST_IMPORTANT_GROUP, ClassSet
 from wseg_tf.metrics import summary
 
 CONFUSION_METRIC = "confusion"
@@ -84,3 +84,28 @@ def score_names(classes: ClassSet) -> list[str]:
     """
     empty = np.zeros([len(classes), len(classes)], np.int64)
     return list(scores(empty, classes, empty))
+
+
+def iou_rows(
+    values: Mapping[str, float], classes: ClassSet
+) -> list[tuple[str, str, float]]:
+    """Returns the IoU of each class and group, most important first.
+
+    Args:
+        values: Scores by name.
+        classes: The class set.
+
+    Returns:
+        Rows (name, kind, IoU): a `"group"` row, then its classes as `"class"`
+        rows, and last a `"mean"` row. NaN where there is nothing.
+    """
+    rows = []
+    for group in range(MOST_IMPORTANT_GROUP, 0, -1):
+        members = classes.members(group)
+        if members:
+            rows.append(
+                (f"group {group}", "group", values[f"iou_group/{group}"])
+            )
+        rows += [(name, "class", values[f"iou/{name}"]) for name in members]
+    rows.append(("mean", "mean", values["mean_iou"]))
+    return rows

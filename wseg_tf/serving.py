@@ -6,14 +6,21 @@ is served is what was evaluated.
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from wseg_tf.classes import ClassSet
+from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.data.records import decode, parse
+from wseg_tf.ground import GroundMatrix
 
+# Beside a SavedModel, where serving leaves files alone: what it was made for.
+CARD = os.path.join("assets.extra", "wseg_tf.json")
 SERVING = "serving_default"
 CONFUSION = "confusion"
 
@@ -115,6 +122,7 @@ def export(
     classes: ClassSet,
     height: int,
     width: int,
+    ground: GroundMatrix | None = None,
 ) -> None:
     """Writes a SavedModel that needs TensorFlow alone.
 
@@ -127,6 +135,8 @@ def export(
         classes: The class set the logits are in the order of.
         height: Height the network sees.
         width: Width the network sees.
+        ground: The ground matrix it was trained with; saved beside it, for
+            the expected severity. None by default.
 
     Raises:
         ValueError: If the model's channels are not the class set's classes.
@@ -147,3 +157,62 @@ def export(
             CONFUSION: service.count_confusion,
         },
     )
+    card = {
+        "classes": classes.name,
+        "ground": None if ground is None else ground.get_config(),
+    }
+    path = os.path.join(folder, CARD)
+    tf.io.gfile.makedirs(os.path.dirname(path))
+    with tf.io.gfile.GFile(path, "w") as file:
+        file.write(json.dumps(card))
+
+
+class ServedModel:
+    """A model that `export` wrote, loaded again.
+
+    Args:
+        folder: The SavedModel.
+
+    Raises:
+        ValueError: If the folder holds no such model.
+    """
+
+    def __init__(self, folder: str) -> None:
+        try:
+            with tf.io.gfile.GFile(os.path.join(folder, CARD)) as file:
+                card = json.load(file)
+            self._saved = tf.saved_model.load(folder)
+        except (tf.errors.OpError, OSError, json.JSONDecodeError) as error:
+            raise ValueError(
+                "Invalid model. Expected the folder of a SavedModel that "
+                f"wseg_tf exported. Received: {folder}."
+            ) from error
+        self.classes = class_set(card["classes"])
+        ground = card["ground"]
+        self.ground = None if ground is None else GroundMatrix(**ground)
+
+    def segment(self, encoded: bytes) -> npt.NDArray[np.uint8]:
+        """Segments one encoded image.
+
+        Args:
+            encoded: A PNG or JPEG file.
+
+        Returns:
+            Class ids `[H, W]`, uint8, at the image's size.
+        """
+        found = self._saved.signatures[SERVING](tf.constant([encoded]))
+        ids: npt.NDArray[np.uint8] = found["classes"].numpy()[0]
+        return ids
+
+    def count_confusion(self, record: bytes) -> npt.NDArray[np.int64]:
+        """Counts the confusion of one record.
+
+        Args:
+            record: What `wseg_tf.data.records.serialise` returned.
+
+        Returns:
+            Exact counts `[N, N]`; rows truth, columns predictions.
+        """
+        found = self._saved.signatures[CONFUSION](tf.constant([record]))
+        counts: npt.NDArray[np.int64] = found["confusion"].numpy()[0]
+        return counts

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import sys
 import warnings
+from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from rich.console import Console
+from rich.table import Table
 
+FAILURE = 1
 USER_ERROR = 2
 INTERRUPTED = 130
 
@@ -33,3 +38,32 @@ def quiet_imports() -> None:
     warnings.simplefilter("ignore")
     # Beam workers in other processes load them again.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
+
+
+def first_line(error: BaseException) -> str:
+    """The sentence of an error, without what Beam adds to it."""
+    lines = str(error).splitlines()
+    return lines[0].partition(" [while running")[0] if lines else ""
+
+
+def with_data(overrides: Sequence[str] | None, data: str | None) -> list[str]:
+    """The overrides of a command, with its `--data` among them."""
+    # As JSON, which is YAML: a path may hold colons.
+    path = [] if data is None else [f"data.path={json.dumps(data)}"]
+    return [*(overrides or []), *path]
+
+
+def iou_table(title: str, rows: Iterable[tuple[str, str, float]]) -> Table:
+    """A table of IoUs; groups and the mean stand out.
+
+    Args:
+        title: Written above.
+        rows: What `pipeline.scores.iou_rows` returned.
+    """
+    table = Table(title=title)
+    table.add_column("")
+    table.add_column("IoU", justify="right")
+    for name, kind, iou in rows:
+        value = f"{iou:.3f}" if math.isfinite(iou) else "absent"
+        table.add_row(name, value, style="" if kind == "class" else "bold")
+    return table

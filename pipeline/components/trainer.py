@@ -9,6 +9,7 @@ from wseg_tf.classes import class_set
 from wseg_tf.data.input import read_records
 from wseg_tf.serving import export
 from wseg_tf.training.loop import train
+from wseg_tf.training.objectives import build_ground
 from wseg_tf.training.recipe import Recipe
 
 
@@ -34,4 +35,5 @@ def run_fn(arguments: Any) -> None:
         classes,
         recipe.height,
         recipe.width,
+        build_ground(recipe.ground, classes),
     )

@@ -14,10 +14,11 @@ import absl.logging
 import tensorflow as tf
 from tfx import v1 as tfx
 
-from pipeline.assemble import check_training, create_pipeline
+from pipeline.assemble import create_pipeline
 from pipeline.config import PipelineConfig
 from pipeline.inputs import prepare_manifest, prepare_schema
 from pipeline.lineage import Step, latest_run
+from wseg_tf.training.objectives import check
 
 LOG = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ def run(config: PipelineConfig, show: Show = print) -> dict[str, Step]:
     """
     os.makedirs(config.folder("logs"), exist_ok=True)
     # First what needs no data, so that nothing is drawn in vain.
-    check_training(config)
+    check(config.training, config.data.classes)
     schema = prepare_schema(config)
     pipeline = create_pipeline(config, prepare_manifest(config), schema)
     progress = Progress(show, len(pipeline.components))

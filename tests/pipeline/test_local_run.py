@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli import USER_ERROR, app
+from pipeline.cli import app
+from pipeline.commands.screen import USER_ERROR
 from pipeline.lineage import latest_run
 
 CONFIG = Path(__file__).parents[2] / "configs" / "demo.yaml"

@@ -10,9 +10,11 @@ import numpy as np
 
 from wseg_tf import losses
 from wseg_tf.classes import ClassSet
+from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.statistics import PixelStatistics, Weights, class_weights
 from wseg_tf.ground import GroundMatrix
-from wseg_tf.training.recipe import GroundOptions, Stage
+from wseg_tf.models.registry import architecture
+from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
 
 
 def build_ground(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
@@ -29,6 +31,27 @@ def build_ground(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
         ValueError: If a file holds no ground matrix, or one of other classes.
     """
     return _mapped(_predefined(options, classes), options)
+
+
+def check(recipe: Recipe, classes: ClassSet) -> GroundMatrix:
+    """Refuses a recipe whose training could not start.
+
+    Args:
+        recipe: The recipe.
+        classes: The class set of the labels.
+
+    Returns:
+        The mapped ground matrix.
+
+    Raises:
+        ConfigurationError: If the network is unknown or the ground matrix
+            does not fit the classes.
+    """
+    try:
+        architecture(recipe.model)
+        return build_ground(recipe.ground, classes)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _predefined(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
