@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,22 @@ Path_ = str | PathLike[str]
 Contents = tuple[Any, list[str] | None]
 
 CORNER = "true \\ predicted"
+
+
+@contextmanager
+def named_in_errors(path: Path_) -> Iterator[None]:
+    """Puts the file's name before what is wrong with its content.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: As raised inside, with the name.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def read_yaml(path: Path_) -> Contents:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from wseg_tf.classes import ClassSet
 from wseg_tf.ground import builders, files, maps
 from wseg_tf.ground.structure import Structure, find_structure
-from wseg_tf.ground.validation import by_class, validated
+from wseg_tf.ground.validation import by_class, positions, validated
 
 Array = npt.NDArray[np.float64]
 
@@ -283,7 +283,7 @@ class GroundMatrix:
         Raises:
             ValueError: If there is no such class.
         """
-        row, column = self._positions([true, predicted])
+        row, column = positions([true, predicted], self._classes)
         return float(self._values[row, column])
 
     def subset(self, classes: Sequence[str] | ClassSet) -> GroundMatrix:
@@ -305,22 +305,8 @@ class GroundMatrix:
         [[0.0, 4.0], [1.0, 0.0]]
         """
         names = classes.names if isinstance(classes, ClassSet) else classes
-        places = self._positions(names)
+        places = positions(names, self._classes)
         return type(self)(self._values[np.ix_(places, places)], names)
-
-    def _positions(self, names: Sequence[str]) -> list[int]:
-        if self._classes is None:
-            raise ValueError(
-                "A ground matrix without class names has no "
-                f"{list(names)}. Give `classes` when making it."
-            )
-        for name in names:
-            if name not in self._classes:
-                raise ValueError(
-                    "Invalid class name. Expected one of "
-                    f"{list(self._classes)}. Received: {name!r}."
-                )
-        return [self._classes.index(name) for name in names]
 
     @classmethod
     def from_yaml(cls, path: str | PathLike[str]) -> GroundMatrix:
@@ -335,7 +321,8 @@ class GroundMatrix:
         Raises:
             ValueError: If the file holds no ground matrix; it is named.
         """
-        return _from_file(cls, path, files.read_yaml)
+        with files.named_in_errors(path):
+            return cls(*files.read_yaml(path))
 
     def to_yaml(self, path: str | PathLike[str]) -> None:
         """Writes a file that `from_yaml` reads back equal.
@@ -359,7 +346,8 @@ class GroundMatrix:
         Raises:
             ValueError: If the file holds no ground matrix; it is named.
         """
-        return _from_file(cls, path, files.read_csv)
+        with files.named_in_errors(path):
+            return cls(*files.read_csv(path))
 
     def to_csv(self, path: str | PathLike[str]) -> None:
         """Writes a file that `from_csv` reads back equal.
@@ -408,14 +396,3 @@ class GroundMatrix:
         if len(listed) > 4:
             listed = f"<{len(listed)}x{len(listed)}, 0..{self._values.max():g}>"
         return f"GroundMatrix({listed}, classes={self._classes})"
-
-
-def _from_file(
-    cls: type[GroundMatrix],
-    path: str | PathLike[str],
-    read: Callable[[str | PathLike[str]], tuple[Any, Any]],
-) -> GroundMatrix:
-    try:
-        return cls(*read(path))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error

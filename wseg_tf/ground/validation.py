@@ -43,6 +43,35 @@ def by_class(
     return [given[name] for name in names], names
 
 
+def positions(
+    names: Sequence[str], classes: tuple[str, ...] | None
+) -> list[int]:
+    """Returns where the names stand among the classes.
+
+    Args:
+        names: Which.
+        classes: The names of all classes, or None.
+
+    Returns:
+        One position a name.
+
+    Raises:
+        ValueError: If a name is unknown, or there are none.
+    """
+    if classes is None:
+        raise ValueError(
+            "A ground matrix without class names has no "
+            f"{list(names)}. Give `classes` when making it."
+        )
+    for name in names:
+        if name not in classes:
+            raise ValueError(
+                f"Invalid class name. Expected one of {list(classes)}. "
+                f"Received: {name!r}."
+            )
+    return [classes.index(name) for name in names]
+
+
 def validated(values: Any, classes: tuple[str, ...] | None) -> Array:
     """Returns a read-only copy of a ground matrix.
 
