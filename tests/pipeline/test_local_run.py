@@ -78,6 +78,25 @@ def test_the_report_agrees_with_the_screen(root: Path, pushed: str) -> None:
     assert rule["value"] == report["scores"]["mean_iou"]
 
 
+def test_the_evaluator_and_the_evaluate_command_agree_exactly(
+    root: Path, pushed: str, tmp_path: Path
+) -> None:
+    scores = tmp_path / "scores.json"
+    code, screen = wseg(
+        "evaluate",
+        str(versions(root)[0]),
+        str(root / "demo" / "streets"),
+        "--dataset",
+        "streets",
+        "--json",
+        str(scores),
+    )
+    assert code == 0, screen
+    folder = pushed.split("Report:")[1].strip().removesuffix("/report.md")
+    report = json.loads((Path(folder) / "report.json").read_text())
+    assert json.loads(scores.read_text()) == report["scores"]
+
+
 def test_the_pushed_model_needs_tensorflow_alone(
     root: Path, pushed: str
 ) -> None:
