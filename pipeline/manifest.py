@@ -18,6 +18,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from wseg_tf.data.layouts import Layout
 from wseg_tf.data.layouts import layout as find_layout
 from wseg_tf.data.pairs import Pair
 
@@ -72,6 +73,14 @@ def write_manifest(
                 file.write(text)
         tf.io.gfile.rename(partial, manifest)
     return manifest
+
+
+def layout_of(manifest: str) -> Layout:
+    """Returns the layout that the pairs of a manifest were found by."""
+    path = os.path.join(manifest, f"{SPLITS[0]}.jsonl")
+    with tf.io.gfile.GFile(path) as file:
+        first = json.loads(file.readline())
+    return find_layout(first["layout"])
 
 
 def _rows(pairs: Sequence[Pair], shard_bytes: int) -> Iterator[dict[str, Any]]:

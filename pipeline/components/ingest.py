@@ -1,12 +1,19 @@
 """Ingest: the pairs of a manifest become TFX's examples (pipeline.records)."""
 
 # TFX reads the annotations of components as they stand: none may be a string.
+import os
+
 import apache_beam as beam
+import tensorflow as tf
 from tfx import v1 as tfx
 from tfx.types import artifact_utils, standard_artifacts
 
-from pipeline.manifest import SPLITS
+from pipeline.manifest import SPLITS, layout_of
+from pipeline.pixel_counts import total
 from pipeline.records import refuse_unfit, write_records
+from wseg_tf.plots import plot_frequencies
+
+PICTURE = "frequencies.png"
 
 
 class Quarantine(tfx.dsl.Artifact):
@@ -16,7 +23,7 @@ class Quarantine(tfx.dsl.Artifact):
 
 
 class PixelCounts(tfx.dsl.Artifact):
-    """A folder with `statistics.json`: exact pixel counts by drive."""
+    """A folder with `statistics.json`, exact pixel counts, and their plot."""
 
     TYPE_NAME = "PixelCounts"
 
@@ -54,4 +61,11 @@ def Ingest(  # noqa: N802
         quarantine.uri,
         pixel_counts.uri,
     )
-    refuse_unfit(quarantine.uri, pixel_counts.uri, allowed_failures)
+    found = refuse_unfit(quarantine.uri, pixel_counts.uri, allowed_failures)
+    figure = plot_frequencies(
+        {split: total(drives) for split, drives in found.items()},
+        layout_of(manifest).classes,
+    )
+    path = os.path.join(pixel_counts.uri, PICTURE)
+    with tf.io.gfile.GFile(path, "wb") as file:
+        figure.savefig(file, format="png")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.manifest import write_manifest
+from pipeline.manifest import layout_of, write_manifest
 from wseg_tf.data.layouts import find_pairs
 from wseg_tf.data.pairs import Pair
 
@@ -33,6 +33,13 @@ def test_every_pair_is_a_line_in_order(
         assert [row["index"] for row in found] == list(range(len(own)))
     size = os.path.getsize(pairs["train"][0].label)
     assert rows(manifest, "train")[0]["bytes"][1] == size
+
+
+def test_a_manifest_knows_its_layout(
+    pairs: dict[str, list[Pair]], tmp_path: Path
+) -> None:
+    manifest = write_manifest(str(tmp_path), pairs, "gta5")
+    assert layout_of(manifest).classes.name == "cityscapes"
 
 
 def test_shards_hold_consecutive_pairs_and_about_the_bytes_asked_for(
