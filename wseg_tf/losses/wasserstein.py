@@ -27,8 +27,8 @@ class WassersteinLoss(PixelLoss):
     """The cost of moving the predicted masses to the target's, by D.
 
     For class ids it is exact in O(N) a pixel, `sum(s * D[j])` (Eq. 2); for
-    distributions, exact in O(N) where D has a structure (`ground.kind` is
-    `"star"`, `"tree"` or `"line"`), and otherwise Sinkhorn's potentials raised
+    distributions, exact in closed form where D has a structure (`ground.kind`
+    is `"star"`, `"tree"` or `"line"`), and otherwise Sinkhorn's potentials raised
     to a vertex of the dual: never above the exact distance, mostly equal to it
     (see `wseg_tf.transport.general`). The mean is over valid pixels; void ones
     have no loss, no gradient and no count. Arithmetic is float32 whatever the
@@ -57,8 +57,8 @@ class WassersteinLoss(PixelLoss):
             solver of D's structure; `"tree"`, `"line"` and `"sinkhorn"` are
             taken by name.
         partial: Whether prediction and target may have different masses, as in
-            Eq. 1: only the smaller mass moves. Defaults to False: both must
-            sum to 1.
+            Eq. 1: only the smaller mass moves. Exact on stars and trees, see
+            `wseg_tf.transport.solve`. Defaults to False: both must sum to 1.
         epsilon: Weight of Sinkhorn's entropy, in the units of D. Defaults to
             None: a tenth of the median cost, at most `max(D) / 40`.
         iterations: At most so many Sinkhorn iterations. Defaults to 100.
