@@ -1,15 +1,17 @@
 """Training steps and inference of ENet and SegNet against PyTorch.
 
-python -m benchmarks.backbones [--json FILE]
+python -m benchmarks.backbones [--json FILE] [--networks enet] [--xla]
 
-The peers are PyTorch-ENet (github.com/davidtvs/PyTorch-ENet; clone it beside
-this repository, or name its folder in PYTORCH_ENET) and SegNet written with
-PyTorch's own indexed pooling, each in the faster of PyTorch's two layouts.
+`--xla` adds ours compiled by XLA, which takes minutes on a CPU. The peers are
+PyTorch-ENet (github.com/davidtvs/PyTorch-ENet; clone it beside this repository,
+or name its folder in PYTORCH_ENET) and SegNet written with PyTorch's own
+indexed pooling, each in the faster of PyTorch's two layouts.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +45,7 @@ def arrays(batch: int, height: int, width: int) -> dict[str, np.ndarray]:
 
 
 def work(
-    name: str, policy: str, batch: dict[str, np.ndarray]
+    name: str, policy: str, batch: dict[str, np.ndarray], is_xla: bool = False
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """Returns a training step and a prediction of ours."""
     keras.mixed_precision.set_global_policy(policy)
@@ -51,11 +53,14 @@ def work(
     model.compile(
         keras.optimizers.Adam(5e-4),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=is_xla,
     )
     keras.mixed_precision.set_global_policy("float32")
     images = tf.constant(batch["images"])
     labels = tf.constant(batch["labels"])
-    predict = tf.function(lambda images: model(images, training=False))
+    predict = tf.function(
+        lambda images: model(images, training=False), jit_compile=is_xla
+    )
     return (
         lambda: model.train_on_batch(images, labels),
         lambda: predict(images).numpy(),
@@ -63,7 +68,12 @@ def work(
 
 
 def measure(
-    name: str, batch: int, height: int, width: int, rounds: int
+    name: str,
+    batch: int,
+    height: int,
+    width: int,
+    rounds: int,
+    with_xla: bool = False,
 ) -> harness.Report:
     """Measures one network at one size."""
     report = harness.Report(f"{name}, {batch} images of {height}x{width}")
@@ -72,6 +82,13 @@ def measure(
         train, predict = work(name, policy, data)
         report.add(f"ours, train, {precision}", train)
         report.add(f"ours, predict, {precision}", predict)
+    if with_xla:
+        train, predict = work(name, "float32", data, is_xla=True)
+        start = time.perf_counter()
+        report.add("ours, train, XLA", train)
+        seconds = time.perf_counter() - start
+        report.facts["seconds of the first two XLA training steps"] = seconds
+        report.add("ours, predict, XLA", predict)
     data["network"] = np.array(name)
     client = peers.add_peers(report, "benchmarks.peer_backbones", data)
     for task in ("train", "predict"):
@@ -103,10 +120,17 @@ def measure(
 
 def main() -> None:
     """Measures, prints and writes."""
-    options = harness.arguments(__doc__, rounds=5)
+    parser = harness.parser(__doc__, rounds=5)
+    parser.add_argument("--networks", nargs="+", default=["enet", "segnet"])
+    parser.add_argument("--xla", action="store_true")
+    options = parser.parse_args()
     reports = []
     for name, batch, height, width in SETTINGS:
-        reports.append(measure(name, batch, height, width, options.rounds))
+        if name not in options.networks:
+            continue
+        reports.append(
+            measure(name, batch, height, width, options.rounds, options.xla)
+        )
         harness.show(reports[-1])
         keras.backend.clear_session()
     harness.write(reports, options.json)
