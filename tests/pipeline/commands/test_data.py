@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from pipeline.cli import USER_ERROR, app
+from pipeline.cli import app
+from pipeline.commands.screen import USER_ERROR
 
 
 def wseg_data(*arguments: object) -> tuple[int, list[str]]:
