@@ -28,11 +28,11 @@ class WassersteinLoss(PixelLoss):
 
     For class ids it is exact in O(N) a pixel, `sum(s * D[j])` (Eq. 2); for
     distributions, exact in closed form where D has a structure (`ground.kind`
-    is `"star"`, `"tree"` or `"line"`), and otherwise Sinkhorn's potentials raised
-    to a vertex of the dual: never above the exact distance, mostly equal to it
-    (see `wseg_tf.transport.general`). The mean is over valid pixels; void ones
-    have no loss, no gradient and no count. Arithmetic is float32 whatever the
-    precision policy, and saving keeps the matrix.
+    is `"star"`, `"tree"` or `"line"`), and otherwise Sinkhorn's potentials
+    raised to a vertex of the dual: never above the exact distance, mostly equal
+    to it (see `wseg_tf.transport.general`). The mean is over valid pixels; void
+    ones have no loss, no gradient and no count. Arithmetic is float32 whatever
+    the precision policy, and saving keeps the matrix.
 
     Gradients with respect to logits, `s * (D[j] - L)` for class ids, vanish
     where the prediction is confident, even if wrong. So fine-tune from
