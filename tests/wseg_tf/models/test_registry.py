@@ -82,34 +82,54 @@ def test_batch_is_its_singles(name, networks):
 
 
 @pytest.mark.parametrize("name", DISTINCT_NAMES)
-def test_every_weight_gets_a_gradient_and_a_step_lowers_the_loss(name):
+def test_every_weight_has_its_gradient_and_a_step_lowers_the_loss(name):
     keras.utils.set_random_seed(1)
     model = small(name)
-    image = tf.constant(images(2, 64, 64, 3))
-    labels = images(2, 64, 64, seed=1).astype(np.int32) % 3
+    variables = model.trainable_variables
+    image = tf.constant(images(2, 32, 48, 3))
+    labels = images(2, 32, 48, seed=1).astype(np.int32) % 3
 
-    @tf.function
-    def loss_and_gradients():
-        with tf.GradientTape() as tape:
-            logits = model(image, training=False)
-            loss = tf.reduce_mean(
-                tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            )
-        return loss, tape.gradient(loss, model.trainable_variables)
+    def loss():
+        logits = model(image, training=False)
+        return tf.reduce_mean(
+            tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        )
 
-    before, gradients = loss_and_gradients()
-    for variable, gradient in zip(
-        model.trainable_variables, gradients, strict=True
-    ):
+    with tf.GradientTape() as tape:
+        before = loss()
+    gradients = tape.gradient(before, variables)
+    for variable, gradient in zip(variables, gradients, strict=True):
         assert np.abs(gradient).max() > 0, variable.name
-    norm = float(tf.linalg.global_norm(gradients))
-    step = 1e-4 * float(before) / norm**2
-    for variable, gradient in zip(
-        model.trainable_variables, gradients, strict=True
-    ):
-        variable.assign(variable - step * gradient)
-    after, _ = loss_and_gradients()
-    assert after < before
+
+    # Along the gradient the loss must rise by the gradient's square norm.
+    # Where maxima are unpooled it jumps whenever one moves, as no gradient
+    # tells; so there only what follows the last pooling is moved.
+    if name in ("enet", "segnet"):
+        chosen = {
+            id(variable)
+            for layer in model.layers
+            for variable in layer.trainable_variables
+            if not layer.name.startswith("encoder")
+        }
+        pairs = [
+            (variable, gradient)
+            for variable, gradient in zip(variables, gradients, strict=True)
+            if id(variable) in chosen
+        ]
+        variables, gradients = zip(*pairs, strict=True)
+    slope = float(tf.linalg.global_norm(gradients)) ** 2
+    step = 3e-4 * float(before) / slope
+    around = []
+    weights = [variable.numpy() for variable in variables]
+    for sign in (1, -1):
+        for variable, weight, gradient in zip(
+            variables, weights, gradients, strict=True
+        ):
+            variable.assign(weight + sign * step * gradient)
+        around.append(float(loss()))
+    above, below = around
+    assert below < before < above
+    assert (above - below) / (2 * step) == pytest.approx(slope, rel=0.05)
 
 
 @pytest.mark.parametrize("name", ["enet", "segnet", "fcn8s", "deeplab_v2"])
@@ -118,12 +138,14 @@ def test_overfits_four_images(name):
     labels = np.kron(images(4, 2, 3) % 3, np.ones((16, 16), int))
     image = (np.eye(3)[labels] * 200 + 20).astype(np.float32)
     model = small(name)
+    optimizer = keras.optimizers.Adam(5e-3)
+    optimizer.build(model.trainable_variables)  # Or Keras traces twice.
     model.compile(
-        keras.optimizers.Adam(5e-3),
+        optimizer,
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    model.fit(image, labels, batch_size=4, epochs=90, verbose=0)
-    predicted = np.argmax(model.predict(image, verbose=0), axis=-1)
+    model.fit(image, labels, batch_size=4, epochs=60, verbose=0)
+    predicted = np.argmax(model(image, training=False), axis=-1)
     assert (predicted == labels).mean() > 0.95
 
 
@@ -153,17 +175,45 @@ def test_weights_are_loaded_from_a_path(networks, tmp_path):
         np.testing.assert_array_equal(copy(image), networks["enet"](image))
 
 
-@pytest.mark.parametrize("name", DISTINCT_NAMES)
-def test_mixed_bfloat16_gives_float32_logits_near_ours(name, networks, policy):
-    image = images(2, 17, 24, 3)
-    expected = networks[name](image).numpy()
+@pytest.mark.parametrize(
+    "name", [n for n in DISTINCT_NAMES if n != "deeplab_v3plus"]
+)
+def test_each_layer_in_bfloat16_only_rounds(name, networks, policy):
+    """Each is compared with the float32 layer on the very same inputs.
+
+    End to end nothing sharp holds: rounding moves maxima between windows.
+    """
     policy("mixed_bfloat16")
     low = small(name)
     low.set_weights(networks[name].get_weights())
-    logits = low(image)
+    layers = [each for each in low.layers if each is not low.layers[0]]
+    probe = keras.Model(low.input, [[x.input, x.output] for x in layers])
+    values = probe(images(2, 17, 24, 3), training=False)
+    assert values[-1][1].dtype == tf.float32
+    for layer, value in zip(layers, values, strict=True):
+        inputs, outputs = tf.nest.map_structure(
+            lambda x: tf.cast(x, tf.float32), value
+        )
+        expected = networks[name].get_layer(layer.name)(inputs, training=False)
+        for ours, exact in zip(
+            tf.nest.flatten(outputs), tf.nest.flatten(expected), strict=True
+        ):
+            error = np.linalg.norm(ours - exact)
+            assert error <= 2**-7 * np.linalg.norm(exact), layer.name
+
+
+@pytest.mark.skipif("deeplab_v3plus" not in NAMES, reason="needs KerasCV")
+def test_deeplab_v3plus_in_bfloat16_only_rounds(networks, policy):
+    # Its backbone is a model of its own, so it is compared end to end.
+    image = images(2, 33, 47, 3)
+    expected = networks["deeplab_v3plus"](image, training=False).numpy()
+    policy("mixed_bfloat16")
+    low = small("deeplab_v3plus")
+    low.set_weights(networks["deeplab_v3plus"].get_weights())
+    logits = low(image, training=False)
     assert logits.dtype == tf.float32
-    # SegNet's are the farthest: rounding moves some of the pooling's maxima.
-    assert np.corrcoef(np.ravel(logits), np.ravel(expected))[0, 1] > 0.8
+    error = np.linalg.norm(logits - expected)
+    assert error <= 0.03 * np.linalg.norm(expected)
 
 
 @pytest.mark.parametrize("name", ["enet", "segnet"])
@@ -175,7 +225,7 @@ def test_float16_gives_float32_logits(name, precision, policy):
     assert np.isfinite(logits).all()
 
 
-@pytest.mark.parametrize("name", ["enet", "segnet", "deeplab_v2"])
+@pytest.mark.parametrize("name", DISTINCT_NAMES)
 def test_xla_compiles_inference(name, networks):
     model = networks[name]
     image = tf.constant(images(1, 9, 16, 3), tf.float32)
