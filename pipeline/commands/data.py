@@ -15,10 +15,9 @@ from rich.text import Text
 
 from pipeline.commands.screen import (
     ERRORS,
-    INTERRUPTED,
     SCREEN,
     USER_ERROR,
-    quiet_imports,
+    refusals,
     refuse,
     say,
 )
@@ -60,7 +59,7 @@ def check(
     path: Folder, dataset: Dataset = "camvid", split: Splits = None
 ) -> None:
     """Reads every image and label; lists those that cannot be used."""
-    with _refusals():
+    with refusals():
         pairs = _find(path, dataset, split)
         found = _inspect(pairs, dataset)
         for problem in found.problems:
@@ -90,7 +89,7 @@ def stats(
     ] = None,
 ) -> None:
     """Counts the pixels of each class; derives class weights."""
-    with _refusals():
+    with refusals():
         from wseg_tf.data.layouts import layout
         from wseg_tf.plots import plot_frequencies
 
@@ -139,7 +138,7 @@ def show(
     ] = "frames.png",
 ) -> None:
     """Draws frames, drawn by lot, with their labels painted over them."""
-    with _refusals():
+    with refusals():
         import numpy as np
         from PIL import Image
 
@@ -186,7 +185,7 @@ def convert(
     ] = "",
 ) -> None:
     """Writes TFRecords: all of them, or nothing."""
-    with _refusals():
+    with refusals():
         pairs = _by_split(_find(path, dataset, split))
         # After the look at the files: Beam takes seconds to load.
         from pipeline.convert import convert as write
@@ -318,29 +317,6 @@ def _save(figure: Figure, path: str) -> None:
 
 
 @contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    """Turns what a user can mend into one sentence and exit code 2."""
-    quiet_imports()
-    import tensorflow as tf
-
-    try:
-        yield
-    except ValueError as error:  # DataError and refused arguments
-        refuse(_sentence(str(error)))
-    except tf.errors.OpError as error:
-        refuse(f"Cannot be written: {_sentence(error.message)}")
-    except KeyboardInterrupt:
-        ERRORS.print("Interrupted; nothing was kept.")
-        raise typer.Exit(INTERRUPTED) from None
-    except RuntimeError as error:
-        # A Beam worker in another process sends its traceback as text.
-        found = re.search(r"\bDataError: (.+)", str(error))
-        if found is None:
-            raise
-        refuse(_sentence(found[1]))
-
-
-@contextlib.contextmanager
 def _quiet_logs() -> Iterator[None]:
     """Keeps Beam from printing the traceback of what is then refused."""
     level = logging.root.manager.disable
@@ -349,8 +325,3 @@ def _quiet_logs() -> Iterator[None]:
         yield
     finally:
         logging.disable(level)
-
-
-def _sentence(text: str) -> str:
-    """The first line, without the step of Beam it came from."""
-    return text.partition("\n")[0].partition(" [while running")[0]

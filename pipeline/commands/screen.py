@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+import re
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NoReturn
 
 from rich.console import Console
@@ -38,6 +40,40 @@ def quiet_imports() -> None:
     warnings.simplefilter("ignore")
     # Beam workers in other processes load them again.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Turns what a user can mend into one sentence and exit code 2.
+
+    For reading arguments and files: here every ValueError is a refusal.
+    """
+    quiet_imports()
+    import tensorflow as tf
+
+    try:
+        with interruptible():
+            yield
+    except ValueError as error:
+        refuse(first_line(error))
+    except tf.errors.OpError as error:
+        refuse(f"Cannot be written: {error.message.partition(chr(10))[0]}")
+    except RuntimeError as error:
+        # A Beam worker in another process sends its traceback as text.
+        found = re.search(r"\bDataError: (.+)", str(error))
+        if found is None:
+            raise
+        refuse(found[1].partition(" [while running")[0])
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ends quietly on Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        ERRORS.print("Interrupted; nothing was kept.")
+        sys.exit(INTERRUPTED)
 
 
 def first_line(error: BaseException) -> str:

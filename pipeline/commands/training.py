@@ -6,19 +6,16 @@ import contextlib
 import json
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from pipeline.commands.screen import (
-    ERRORS,
-    INTERRUPTED,
     SCREEN,
-    first_line,
+    interruptible,
     iou_table,
-    quiet_imports,
+    refusals,
     refuse,
     say,
     with_data,
@@ -50,14 +47,14 @@ def train(
     out: Output = None,
 ) -> None:
     """Trains by a config's recipe, without TFX; writes a SavedModel."""
-    with _refusals():
+    with refusals():
         import tensorflow as tf
 
         from pipeline.config import load
         from pipeline.inputs import find_splits
         from wseg_tf.data.input import read_pairs
         from wseg_tf.data.layouts import layout
-        from wseg_tf.serving import export
+        from wseg_tf.serving import ServedModel, export
         from wseg_tf.training.loop import train as train_model
         from wseg_tf.training.objectives import check
 
@@ -72,11 +69,11 @@ def train(
         training, validation = (
             read_pairs(pairs[split], described) for split in ("train", "eval")
         )
-        with _progress():
-            model = train_model(recipe, classes, training, validation)
+    with interruptible(), _progress():
+        model = train_model(recipe, classes, training, validation)
         export(model, folder, classes, recipe.height, recipe.width, ground)
-        _show_scores(_load(folder), pairs["eval"], settings.data.dataset)
-        say(f"Model: {folder}")
+        _show_scores(ServedModel(folder), pairs["eval"], settings.data.dataset)
+    say(f"Model: {folder}")
 
 
 def evaluate(
@@ -92,13 +89,14 @@ def evaluate(
     ] = None,
 ) -> None:
     """Judges a model on a split: IoU by class and group, severity."""
-    with _refusals():
+    with refusals():
         import tensorflow as tf
 
         from wseg_tf.data.layouts import find_pairs
+        from wseg_tf.serving import ServedModel
 
         pairs = find_pairs(dataset, data, split)
-        values = _show_scores(_load(model), pairs, dataset)
+        values = _show_scores(ServedModel(model), pairs, dataset)
         if report is not None:
             with tf.io.gfile.GFile(report, "w") as file:
                 file.write(json.dumps(values, indent=2))
@@ -110,14 +108,15 @@ def predict(
     out: Output = None,
 ) -> None:
     """Writes class ids and a colour overlay of each image."""
-    with _refusals():
+    with refusals():
         import tensorflow as tf
         from PIL import Image
 
         from wseg_tf.data.checks import DataError
         from wseg_tf.plots import overlay
+        from wseg_tf.serving import ServedModel
 
-        served = _load(model)
+        served = ServedModel(model)
         folder = out or "predictions"
         tf.io.gfile.makedirs(folder)
         for path in images:
@@ -140,15 +139,6 @@ def predict(
                 with tf.io.gfile.GFile(name, "wb") as file:
                     Image.fromarray(picture).save(file, "PNG")
                 say(name)
-
-
-def _load(folder: str) -> ServedModel:
-    from wseg_tf.serving import ServedModel
-
-    try:
-        return ServedModel(folder)
-    except ValueError as error:
-        refuse(error)
 
 
 def _show_scores(
@@ -201,19 +191,3 @@ def _progress() -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    """Turns what a user can mend into one sentence and exit code 2."""
-    quiet_imports()
-    from wseg_tf.configuration import ConfigurationError
-    from wseg_tf.data.checks import DataError
-
-    try:
-        yield
-    except (ConfigurationError, DataError) as error:
-        refuse(first_line(error))
-    except KeyboardInterrupt:
-        ERRORS.print("Interrupted; nothing was written.")
-        sys.exit(INTERRUPTED)
