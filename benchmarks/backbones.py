@@ -1,18 +1,20 @@
 """Training steps and inference of ENet and SegNet against PyTorch.
 
-python -m benchmarks.backbones [--json FILE] [--networks enet] [--xla]
+python -m benchmarks.backbones [--json FILE] [--networks enet]
+    [--precisions float32] [--xla]
 
-`--xla` adds ours compiled by XLA, which takes minutes on a CPU. The peers are
-PyTorch-ENet (github.com/davidtvs/PyTorch-ENet; clone it beside this repository,
-or name its folder in PYTORCH_ENET) and SegNet written with PyTorch's own
-indexed pooling, each in the faster of PyTorch's two layouts.
+CPUs without bfloat16 instructions take minutes for its peers; so does XLA,
+which `--xla` adds to ours. The peers are PyTorch-ENet
+(github.com/davidtvs/PyTorch-ENet; clone it beside this repository, or name its
+folder in PYTORCH_ENET) and SegNet written with PyTorch's own indexed pooling,
+each in the faster of PyTorch's two layouts.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -73,13 +75,14 @@ def measure(
     height: int,
     width: int,
     rounds: int,
+    precisions: Sequence[str] = tuple(PRECISIONS),
     with_xla: bool = False,
 ) -> harness.Report:
     """Measures one network at one size."""
     report = harness.Report(f"{name}, {batch} images of {height}x{width}")
     data = arrays(batch, height, width)
-    for precision, policy in PRECISIONS.items():
-        train, predict = work(name, policy, data)
+    for precision in precisions:
+        train, predict = work(name, PRECISIONS[precision], data)
         report.add(f"ours, train, {precision}", train)
         report.add(f"ours, predict, {precision}", predict)
     if with_xla:
@@ -90,6 +93,7 @@ def measure(
         report.facts["seconds of the first two XLA training steps"] = seconds
         report.add("ours, predict, XLA", predict)
     data["network"] = np.array(name)
+    data["precisions"] = np.array(precisions)
     client = peers.add_peers(report, "benchmarks.peer_backbones", data)
     for task in ("train", "predict"):
         for precision, limit in (("float32", 1.0), ("bfloat16", 1.5)):
@@ -122,6 +126,12 @@ def main() -> None:
     """Measures, prints and writes."""
     parser = harness.parser(__doc__, rounds=5)
     parser.add_argument("--networks", nargs="+", default=["enet", "segnet"])
+    parser.add_argument(
+        "--precisions",
+        nargs="+",
+        choices=PRECISIONS,
+        default=list(PRECISIONS),
+    )
     parser.add_argument("--xla", action="store_true")
     options = parser.parse_args()
     reports = []
@@ -129,7 +139,15 @@ def main() -> None:
         if name not in options.networks:
             continue
         reports.append(
-            measure(name, batch, height, width, options.rounds, options.xla)
+            measure(
+                name,
+                batch,
+                height,
+                width,
+                options.rounds,
+                options.precisions,
+                options.xla,
+            )
         )
         harness.show(reports[-1])
         keras.backend.clear_session()

@@ -119,7 +119,7 @@ def cases(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     labels = torch.from_numpy(arrays["labels"].astype(np.int64))
     chosen: dict[str, Any] = {}
     facts: dict[str, Any] = {"torch": torch.__version__}
-    for precision in ("float32", "bfloat16"):
+    for precision in arrays["precisions"].tolist():
         candidates = {}
         for layout in (torch.contiguous_format, torch.channels_last):
             candidates[layout] = work(
