@@ -47,7 +47,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
         code, screen = wseg("train", DEMO, f"root={folder}", *SMALL)
     assert code == 0, screen
     assert "pretrain (1/2): epoch 2/2" in screen
-    assert "fine-tune (2/2): wasserstein for 1 epochs" in screen
+    assert "fine-tune (2/2): mixture for 1 epochs" in screen
     assert "Expected severity" in screen
     return folder / "demo"
 
