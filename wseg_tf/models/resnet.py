@@ -35,8 +35,9 @@ def dilated_resnet(
 
     Example:
 
-    >>> dilated_resnet(keras.Input((65, 33, 3)), (1, 1, 1, 1), 0.125).shape[1:3]
-    TensorShape([9, 5])
+    >>> image = keras.Input((65, 33, 3))
+    >>> tuple(dilated_resnet(image, (1, 1, 1, 1), 0.125).shape)
+    (None, 9, 5, 256)
     """
     x = keras.layers.ZeroPadding2D(3, name="encoder_conv1_pad")(x)
     x = convolution(x, scaled_channels(64, width), 7, "encoder_conv1", 2)
