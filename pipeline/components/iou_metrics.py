@@ -16,8 +16,6 @@ import tensorflow_model_analysis as tfma
 from pipeline.scores import CONFUSION_METRIC, IMAGES_METRIC, scores
 from wseg_tf.classes import class_set
 
-Counts = "np.typing.NDArray[np.int64]"
-
 
 class SegmentationScores(tfma.metrics.Metric):
     """Every score of `pipeline.scores`, and the confusion count itself.

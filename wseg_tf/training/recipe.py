@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from wseg_tf.data.augmentation import Augmentation
 from wseg_tf.data.statistics import WEIGHTINGS
+from wseg_tf.losses.wasserstein import LINKS
 
 LOSSES = (
     "cross_entropy",
@@ -19,7 +20,6 @@ LOSSES = (
 )
 MAPS = ("linear", "power", "huber", "step")
 PRESETS = ("severity_aware", "importance_aware")
-LINKS = ("linear", "log")
 BALANCES = ("none", *WEIGHTINGS)
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("constant", "poly", "cosine")
