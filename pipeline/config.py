@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +9,7 @@ from typing import Optional
 
 import tensorflow as tf
 
-from pipeline.scores import score_names
+from pipeline.rules import Gate, check_rules
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
@@ -78,45 +76,6 @@ class DataOptions:
     def classes(self) -> ClassSet:
         """The class set the labels are written in."""
         return layout(self.dataset).classes
-
-
-@dataclass
-class Rule:
-    """One condition a model must meet to be pushed.
-
-    Args:
-        metric: A metric of the evaluation, e.g. `"iou/pedestrian"`,
-            `"iou_group/4"`, `"critical_iou/minimum"`, `"mean_iou"`.
-        floor: The metric must be at least this.
-        ceiling: The metric must be at most this, e.g. for
-            `"expected_severity"`.
-    """
-
-    metric: str
-    floor: Optional[float] = None  # noqa: UP045
-    ceiling: Optional[float] = None  # noqa: UP045
-
-    def __post_init__(self) -> None:
-        """Refuses a rule that demands nothing."""
-        bounds = [b for b in (self.floor, self.ceiling) if b is not None]
-        if not bounds or not all(math.isfinite(bound) for bound in bounds):
-            raise ValueError(
-                f"Invalid rule on `{self.metric}`. Expected a finite `floor` "
-                f"or `ceiling`. Received: floor={self.floor}, "
-                f"ceiling={self.ceiling}."
-            )
-
-
-@dataclass
-class Gate:
-    """What a model must reach before it is pushed.
-
-    Args:
-        rules: All of them must hold. Without any, nothing is ever pushed, so
-            an empty list is refused.
-    """
-
-    rules: list[Rule] = field(default_factory=list)
 
 
 @dataclass
@@ -192,28 +151,6 @@ def load(path: str, overrides: Sequence[str] = ()) -> PipelineConfig:
         config.schema = os.path.join(os.path.dirname(path), config.schema)
     check_rules(config.gate, config.data.classes, path)
     return config
-
-
-def check_rules(gate: Gate, classes: ClassSet, source: str) -> None:
-    """Refuses a rule on a metric the evaluation does not have.
-
-    Args:
-        gate: The rules.
-        classes: The class set that will be evaluated.
-        source: The file the rules came from.
-
-    Raises:
-        ConfigurationError: If a metric is unknown; lists those there are.
-    """
-    names = score_names(classes)
-    for position, rule in enumerate(gate.rules):
-        if rule.metric not in names:
-            close = difflib.get_close_matches(rule.metric, names, n=1)
-            hint = f" (did you mean `{close[0]}`?)" if close else ""
-            raise ConfigurationError(
-                f"Invalid metric `{rule.metric}` in `gate.rules.{position}` "
-                f"of {source}. Expected one of {names}{hint}."
-            )
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import tensorflow_model_analysis as tfma
 from google.protobuf import wrappers_pb2
 
-from pipeline.config import Gate, Rule
+from pipeline.rules import Gate, Rule
 from wseg_tf.classes import ClassSet
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.serving import CONFUSION

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from pipeline.config import Gate, Rule
 from pipeline.gate import eval_config, findings
+from pipeline.rules import Gate, Rule
 from wseg_tf.classes import CAMVID
 from wseg_tf.ground import GroundMatrix
 

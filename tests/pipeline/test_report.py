@@ -3,9 +3,9 @@ import math
 
 import numpy as np
 
-from pipeline.config import Gate, Rule
 from pipeline.gate import findings
 from pipeline.report import Report, to_json, to_markdown
+from pipeline.rules import Gate, Rule
 from pipeline.scores import iou_rows, scores
 from wseg_tf.classes import CAMVID
 
