@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from wseg_tf.models.convolution import DilatedConv2D
+from wseg_tf.models.dropout import Dropout
 from wseg_tf.models.preprocessing import (
     CropToImage,
     PadToMultiple,
@@ -160,7 +161,7 @@ def pyramid_pooling(x: tf.Tensor, channels: int) -> tf.Tensor:
     branches.append(Spread(name="decoder_pyramid_spread")([pooled, x]))
     x = keras.layers.Concatenate(name="decoder_pyramid_concat")(branches)
     x = convolution(x, channels, 1, "decoder_pyramid_project")
-    return keras.layers.Dropout(0.1, name="decoder_pyramid_dropout")(x)
+    return Dropout(0.1, name="decoder_pyramid_dropout")(x)
 
 
 def convolution(

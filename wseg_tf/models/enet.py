@@ -5,7 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from wseg_tf.models.convolution import ChannelDropout, DilatedConv2D, PReLU
+from wseg_tf.models.convolution import DilatedConv2D, PReLU
+from wseg_tf.models.dropout import ChannelDropout
 from wseg_tf.models.pooling import MaxPoolingWithMask2D, MaxUnpooling2D
 from wseg_tf.models.preprocessing import (
     CropToImage,

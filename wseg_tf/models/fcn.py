@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from wseg_tf.models.dropout import Dropout
 from wseg_tf.models.preprocessing import (
     CropToImage,
     PadToMultiple,
@@ -124,7 +125,7 @@ def _fcn(
     for layer, kernel in (("fc6", 7), ("fc7", 1)):
         channels = scaled_channels(4096, width)
         x = convolution(x, channels, kernel, f"encoder_{layer}")
-        x = keras.layers.Dropout(0.5, name=f"encoder_{layer}_dropout")(x)
+        x = Dropout(0.5, name=f"encoder_{layer}_dropout")(x)
 
     scores = score(x, classes, "head_fc7_score")
     stride = VGG16_STRIDE

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from wseg_tf.models import convolution
-from wseg_tf.models.convolution import ChannelDropout, DilatedConv2D, PReLU
+from wseg_tf.models.convolution import DilatedConv2D, PReLU
 
 
 def random(*shape, seed=0):
@@ -72,22 +72,3 @@ def test_prelu_rounds_by_no_more_than_its_input(training, rounding):
     expected = np.where(values > 0, values, slopes * values)
     error = np.abs(layer(values, training=training) - expected)
     assert (error <= rounding * np.abs(values)).all()
-
-
-def test_dropout_drops_whole_channels_and_keeps_the_mean():
-    keras.utils.set_random_seed(0)
-    output = ChannelDropout(0.25)(tf.ones([64, 2, 3, 64]), training=True)
-    output = output.numpy()
-    assert (output == output[:, :1, :1]).all()
-    np.testing.assert_allclose(np.unique(output), [0, 4 / 3], rtol=1e-6)
-    assert abs(output.mean() - 1) < 0.05  # 3.7 standard deviations.
-
-
-def test_dropout_rests_outside_training():
-    image = tf.constant(random(1, 2, 2, 8))
-    np.testing.assert_array_equal(ChannelDropout(0.9)(image), image)
-
-
-def test_dropout_refuses_a_rate_of_one():
-    with pytest.raises(ValueError, match=r"0 <= rate < 1.*rate=1"):
-        ChannelDropout(1)
