@@ -25,7 +25,8 @@ class Sinkhorn:
             None: a tenth of the median cost, at most `max(D) / 40`.
         iterations: At most so many iterations. Defaults to 100.
         tolerance: Mass by which a pixel's plan may miss. Defaults to 1e-3.
-        passes: Ascents to a vertex of the dual. Defaults to 2.
+        exchanges: At most so many exchanges of edges on the way from there to
+            the optimum. Defaults to None: enough for an exact result.
 
     Raises:
         ValueError: If one is out of range.
@@ -34,7 +35,7 @@ class Sinkhorn:
     epsilon: float | None = None
     iterations: int = 100
     tolerance: float = 1e-3
-    passes: int = 2
+    exchanges: int | None = None
 
     def __post_init__(self) -> None:
         """Refuses what makes no sense."""
@@ -43,9 +44,13 @@ class Sinkhorn:
                 "Invalid value for argument `epsilon`. Expected a finite "
                 f"number > 0. Received: epsilon={self.epsilon}."
             )
-        for name, least in (("iterations", 1), ("tolerance", 0), ("passes", 0)):
+        for name, least in (
+            ("iterations", 1),
+            ("tolerance", 0),
+            ("exchanges", 0),
+        ):
             value = getattr(self, name)
-            if not value >= least:
+            if value is not None and not value >= least:
                 raise ValueError(
                     f"Invalid value for argument `{name}`. Expected >= "
                     f"{least}. Received: {name}={value}."
@@ -103,11 +108,11 @@ def wasserstein(
         ground: D, rows truth.
         solver: See `choose_solver`. Defaults to `"auto"`.
         partial: Whether masses may differ, as in Eq. 1: only the smaller one
-            moves, along the cheapest plan. Exact on trees (a star is one)
-            unless they are deep and all their costs differ; other matrices,
-            lines too, get a class of zero cost that takes the difference, which
-            spoils their structure, and the general solver. Defaults to False:
-            row sums must be equal.
+            moves, along the cheapest plan. In closed form on trees (a star is
+            one) unless they are deep and all their costs differ; other
+            matrices, lines too, get a class of zero cost that takes the
+            difference, which spoils their structure, and the general solver.
+            Defaults to False: row sums must be equal.
         sinkhorn: For the general solver. Defaults to None: `Sinkhorn()`.
 
     Returns:
@@ -148,5 +153,5 @@ def wasserstein(
         how.epsilon,
         how.iterations,
         how.tolerance,
-        how.passes,
+        how.exchanges,
     )

@@ -94,7 +94,7 @@ def test_closed_forms_are_the_linear_program(name, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", GENERAL)
-def test_the_general_solver_is_close_below_the_linear_program(name, kind):
+def test_the_general_solver_is_the_linear_program(name, kind):
     ground, random = GENERAL[name], np.random.default_rng(2)
     assert choose_solver(ground) == "sinkhorn"
     source = oracle.histograms(random, 20, len(ground), kind)
@@ -102,10 +102,7 @@ def test_the_general_solver_is_close_below_the_linear_program(name, kind):
     value, _, _ = value_and_gradients(source, target, ground)
     expected = oracle.wasserstein(source, target, ground)
     scale = ground.values.max()
-    assert np.all(value <= expected + 1e-6 * scale)
-    assert np.all(value >= 0)
-    np.testing.assert_allclose(value, expected, rtol=0.02, atol=4e-3 * scale)
-    assert np.median((expected - value) / scale) < 2e-4
+    np.testing.assert_allclose(value / scale, expected / scale, atol=2e-6)
     assert_subgradient(source, target, ground, random)
 
 
@@ -116,8 +113,7 @@ def test_sinkhorn_can_be_asked_for_and_agrees_with_the_closed_form(name):
     target = oracle.histograms(random, 30, len(ground), "pruned")
     exact = wasserstein(source, target, ground).numpy()
     close = wasserstein(source, target, ground, "sinkhorn").numpy()
-    assert np.all(close <= exact + 1e-5)
-    np.testing.assert_allclose(close, exact, rtol=0.05)
+    np.testing.assert_allclose(close, exact, rtol=1e-5, atol=1e-5)
 
 
 # Ratios max(D) / epsilon for float32, float64 and logarithms.
@@ -131,8 +127,7 @@ def test_any_epsilon_is_safe(ratio):
     assert np.isfinite(f).all()
     assert np.isfinite(g).all()
     expected = oracle.wasserstein(source, target, ground)
-    assert np.all(value <= expected + 1e-6)
-    np.testing.assert_allclose(value, expected, rtol=0.1)
+    np.testing.assert_allclose(value, expected, atol=2e-6)
 
 
 def test_more_work_is_closer():
@@ -143,17 +138,20 @@ def test_more_work_is_closer():
     gaps = [
         np.mean(exact - wasserstein(source, target, ground, sinkhorn=how))
         for how in (
-            Sinkhorn(iterations=20, tolerance=0.0, passes=0),
-            Sinkhorn(iterations=20, tolerance=0.0, passes=1),
-            Sinkhorn(iterations=200, tolerance=0.0, passes=2),
+            Sinkhorn(iterations=20, tolerance=0.0, exchanges=0),
+            Sinkhorn(iterations=20, tolerance=0.0, exchanges=1),
+            Sinkhorn(iterations=20, tolerance=0.0, exchanges=4),
         )
     ]
-    assert gaps[0] > 5 * gaps[1] > 25 * gaps[2]
+    assert gaps[0] > 3 * gaps[1] > 6 * gaps[2] > 0.0
 
 
-@pytest.mark.parametrize("name", ["star", "severity", "line", "squared line"])
+@pytest.mark.parametrize(
+    "name", ["star", "severity", "line", "squared line", "dense"]
+)
 def test_a_small_step_changes_the_value_by_the_gradient(name):
-    ground, random = EXACT[name], np.random.default_rng(6)
+    ground = {**EXACT, **GENERAL}[name]
+    random = np.random.default_rng(6)
     source = oracle.histograms(random, 8, len(ground), "dense")
     target = oracle.histograms(random, 8, len(ground), "dense")
     _, f, g = value_and_gradients(source, target, ground)
@@ -175,7 +173,7 @@ def test_a_small_step_changes_the_value_by_the_gradient(name):
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.7])
-@pytest.mark.parametrize("name", [*PARTIAL, "dense"])
+@pytest.mark.parametrize("name", [*PARTIAL, "dense", "squared line"])
 def test_unequal_masses_move_as_eq_1_says(name, factor):
     random = np.random.default_rng(8)
     ground = {**EXACT, **GENERAL, **PARTIAL}[name]
@@ -183,8 +181,8 @@ def test_unequal_masses_move_as_eq_1_says(name, factor):
     target = factor * oracle.histograms(random, 6, len(ground), "pruned")
     value, f, g = value_and_gradients(source, target, ground, partial=True)
     expected = oracle.partial(source, target, ground.values)
-    close = {"atol": 2e-6} if name in PARTIAL else {"rtol": 0.05, "atol": 5e-3}
-    np.testing.assert_allclose(value, expected, **close)
+    scale = ground.values.max()
+    np.testing.assert_allclose(value / scale, expected / scale, atol=2e-6)
     assert np.isfinite(f).all()
     assert np.isfinite(g).all()
 
@@ -197,8 +195,7 @@ def test_partial_changes_nothing_on_equal_masses(name):
     target = oracle.histograms(random, 20, len(ground), "pruned")
     whole = wasserstein(source, target, ground).numpy()
     part = wasserstein(source, target, ground, partial=True).numpy()
-    close = {"rtol": 0.03} if name == "dense" else {"rtol": 1e-5}
-    np.testing.assert_allclose(part, whole, **close)
+    np.testing.assert_allclose(part, whole, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["step", "squared severity", "deep", "path"])
@@ -226,7 +223,7 @@ def test_too_deep_a_tree_takes_the_general_solver():
     assert partial_tree_cost(source, target, path.structure) is None
     value = wasserstein(source, target, path, partial=True)
     expected = oracle.partial(source, target, path.values)
-    np.testing.assert_allclose(value, expected, rtol=0.05, atol=5e-3)
+    np.testing.assert_allclose(value, expected, atol=5e-6)
 
 
 @pytest.mark.parametrize("name", [*EXACT, *GENERAL])
@@ -268,11 +265,8 @@ def test_xla_agrees(name):
 
     value, gradient = compiled(tf.constant(source), tf.constant(target))
     expected, f, _ = value_and_gradients(source, target, ground)
-    # The general solver may end at another vertex after another rounding.
-    atol = 2e-3 if name == "dense" else 1e-6
-    np.testing.assert_allclose(value, expected, atol=atol)
-    if name != "dense":
-        np.testing.assert_allclose(gradient, f, atol=1e-6)
+    np.testing.assert_allclose(value, expected, atol=5e-6)
+    np.testing.assert_allclose(gradient, f, atol=5e-6)
 
 
 def test_150_classes():
@@ -283,9 +277,7 @@ def test_150_classes():
     for ground in (line, line.power(2), GroundMatrix(dense_matrix(150))):
         value = wasserstein(source, target, ground).numpy()
         expected = oracle.wasserstein(source, target, ground)
-        general = choose_solver(ground) == "sinkhorn"
-        rtol = 0.1 if general else 1e-4
-        np.testing.assert_allclose(value, expected, rtol=rtol)
+        np.testing.assert_allclose(value, expected, rtol=1e-4)
 
 
 laws = settings(max_examples=25, deadline=None)
@@ -365,7 +357,7 @@ def test_a_solver_needs_its_structure():
         {"epsilon": np.inf},
         {"iterations": 0},
         {"tolerance": -0.1},
-        {"passes": -1},
+        {"exchanges": -1},
     ],
 )
 def test_senseless_settings_are_refused(wrong):
