@@ -6,6 +6,7 @@ from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
 import wseg_tf
+from pipeline.components.baseline import find_baseline
 from pipeline.components.ingest import Ingest
 from pipeline.components.reporter import Reporter
 from pipeline.components.validation import StopOnAnomalies
@@ -60,10 +61,12 @@ def create_pipeline(
     )
     trainer.add_upstream_node(stop)
     model = trainer.outputs["model"]
+    baseline = find_baseline(model)
     evaluator = tfx.components.Evaluator(
         examples=examples,
         example_splits=["eval"],
         model=model,
+        baseline_model=baseline.outputs["model"],
         eval_config=eval_config(config.gate, classes, ground),
     )
     pusher = tfx.components.Pusher(
@@ -90,6 +93,7 @@ def create_pipeline(
         validator,
         stop,
         trainer,
+        baseline,
         evaluator,
         pusher,
         reporter,

@@ -1,29 +1,29 @@
-"""Reads what TFX's Evaluator wrote: figures, counts and its verdict."""
+"""Reads what TFX's Evaluator wrote: figures and exact counts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import tensorflow_model_analysis as tfma
 
-from pipeline.scores import CONFUSION_METRIC, IMAGES_METRIC
+from pipeline.components.iou_metrics import BASELINE, IMAGE_COUNTS
+from pipeline.image_counts import ImageCounts
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The figures of a model over the whole evaluation set.
+    """What was measured over the whole evaluation set.
 
     Args:
-        values: Every score by name; NaN where there is nothing to measure.
-        confusion: Exact counts `[N, N]`, int64; rows truth.
-        images: How many images were evaluated.
+        values: Every score by name, and each rule's figure as `rule/...`;
+            NaN where there is nothing to measure.
+        baseline: Every score of the baseline; empty without one.
+        images: The exact counts of each image.
     """
 
     values: dict[str, float]
-    confusion: npt.NDArray[np.int64]
-    images: int
+    baseline: dict[str, float]
+    images: ImageCounts
 
 
 def read_evaluation(folder: str) -> Evaluation:
@@ -33,27 +33,28 @@ def read_evaluation(folder: str) -> Evaluation:
         folder: The ModelEvaluation artifact.
 
     Returns:
-        The figures of the overall slice.
+        The figures and counts of the overall slice.
 
     Raises:
         ValueError: If there are no overall metrics.
     """
     values: dict[str, float] = {}
-    confusion: npt.NDArray[np.int64] | None = None
+    baseline: dict[str, float] = {}
+    images: ImageCounts | None = None
     for slice_metrics in tfma.load_metrics(folder):
         if slice_metrics.slice_key.single_slice_keys:
             continue
         for each in slice_metrics.metric_keys_and_values:
-            if each.key.name == CONFUSION_METRIC:
-                array = each.value.array_value
-                confusion = np.array(array.int64_values, np.int64).reshape(
-                    list(array.shape)
-                )
+            if each.key.is_diff:
+                continue
+            if each.key.name == IMAGE_COUNTS:
+                images = ImageCounts.from_bytes(each.value.bytes_value)
             elif each.value.HasField("double_value"):
-                values[each.key.name] = each.value.double_value.value
-    if confusion is None:
+                own = baseline if each.key.model_name == BASELINE else values
+                own[each.key.name] = each.value.double_value.value
+    if images is None:
         raise ValueError(
             f"Invalid evaluation. Expected overall metrics in {folder}. "
             "Received: none."
         )
-    return Evaluation(values, confusion, int(values.pop(IMAGES_METRIC)))
+    return Evaluation(values, baseline, images)

@@ -1,16 +1,16 @@
-"""The gate: rules become TFMA thresholds, and its verdict is explained."""
+"""The gate for TFX's Evaluator: each rule becomes one of TFMA's thresholds."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 import tensorflow_model_analysis as tfma
 from google.protobuf import wrappers_pb2
 
+from pipeline.components.iou_metrics import BASELINE, CANDIDATE, rule_key
+from pipeline.judge import judged_rules
 from pipeline.rules import Gate, Rule
+from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.serving import CONFUSION
@@ -21,26 +21,36 @@ def eval_config(
 ) -> tfma.EvalConfig:
     """Returns the configuration with which TFX's Evaluator applies the gate.
 
+    Each rule is a metric of its own, `rule/POSITION/METRIC`, whose value is
+    the figure that `pipeline.judge` found and whose threshold is the rule's
+    own bound. TFMA's change thresholds and slices are not used: they fail
+    against a baseline of 0 and pass without one.
+
     Args:
-        gate: The rules; each holds on the whole evaluation set.
+        gate: The rules.
         classes: The class set.
         ground: The ground matrix of the expected severity.
 
     Returns:
-        An `EvalConfig` whose thresholds are the rules' own figures.
+        An `EvalConfig` for a model and, where there is one, its baseline.
     """
-    scores = tfma.MetricConfig(
+    metric = tfma.MetricConfig(
         class_name="SegmentationScores",
         module="pipeline.components.iou_metrics",
         config=json.dumps(
-            {"classes": classes.name, "ground": ground.values.tolist()}
+            {
+                "classes": classes.name,
+                "ground": ground.values.tolist(),
+                "gate": configuration.dump(gate),
+            }
         ),
     )
-    specs = tfma.MetricsSpec(metrics=[scores])
-    for rule in gate.rules:
+    specs = tfma.MetricsSpec(metrics=[metric])
+    for position, rule in enumerate(judged_rules(gate, classes)):
+        key = rule_key(position, rule.metric)
         # An empty SlicingSpec is the whole set; plain `thresholds` would
         # demand the rule on every slice.
-        specs.per_slice_thresholds[rule.metric].thresholds.append(
+        specs.per_slice_thresholds[key].thresholds.append(
             tfma.PerSliceMetricThreshold(
                 slicing_specs=[tfma.SlicingSpec()],
                 threshold=tfma.MetricThreshold(
@@ -50,7 +60,13 @@ def eval_config(
         )
     return tfma.EvalConfig(
         model_specs=[
-            tfma.ModelSpec(signature_name=CONFUSION, model_type="tf_generic")
+            tfma.ModelSpec(
+                name=name,
+                is_baseline=name == BASELINE,
+                signature_name=CONFUSION,
+                model_type="tf_generic",
+            )
+            for name in (CANDIDATE, BASELINE)
         ],
         slicing_specs=[tfma.SlicingSpec()],
         metrics_specs=[specs],
@@ -61,67 +77,10 @@ def eval_config(
 
 
 def _value_threshold(rule: Rule) -> tfma.GenericValueThreshold:
+    kind, bound = rule.bound
     threshold = tfma.GenericValueThreshold()
-    if rule.floor is not None:
-        threshold.lower_bound.value = rule.floor
-    if rule.ceiling is not None:
-        threshold.upper_bound.value = rule.ceiling
+    if kind == "floor":
+        threshold.lower_bound.value = bound
+    else:
+        threshold.upper_bound.value = bound
     return threshold
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A rule with the figure it was held against.
-
-    Args:
-        rule: The rule.
-        value: The figure; NaN if the evaluation has none, e.g. because the
-            class is absent from the evaluation set.
-    """
-
-    rule: Rule
-    value: float
-
-    @property
-    def holds(self) -> bool:
-        """Whether the figure satisfies the rule; NaN never does."""
-        floor, ceiling = self.rule.floor, self.rule.ceiling
-        return (
-            math.isfinite(self.value)
-            and (floor is None or self.value >= floor)
-            and (ceiling is None or self.value <= ceiling)
-        )
-
-    @property
-    def sentence(self) -> str:
-        """The finding in words."""
-        bounds = [
-            f"{word} {bound:.4g}"
-            for word, bound in (
-                ("at least", self.rule.floor),
-                ("at most", self.rule.ceiling),
-            )
-            if bound is not None
-        ]
-        value = (
-            f"{self.value:.4f}"
-            if math.isfinite(self.value)
-            else "not measured (nothing in the evaluation set to judge it by)"
-        )
-        wanted = " and ".join(bounds)
-        return f"{self.rule.metric} is {value}; the rule wants {wanted}"
-
-
-def findings(gate: Gate, values: Mapping[str, float]) -> list[Finding]:
-    """Holds each rule against the evaluation's figures.
-
-    Args:
-        gate: The rules.
-        values: Figures by metric name.
-
-    Returns:
-        One finding per rule, in order.
-    """
-    return [
-        Finding(rule, values.get(rule.metric, math.nan)) for rule in gate.rules
-    ]

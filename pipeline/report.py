@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.gate import Finding
+from pipeline.findings import Finding, verdict
 from pipeline.scores import iou_rows
 from wseg_tf.classes import ClassSet
 
@@ -46,12 +46,7 @@ class Report:
     @property
     def reason(self) -> str:
         """Why the model was pushed or refused, in one sentence."""
-        failed = [f.sentence for f in self.findings if not f.holds]
-        if self.blessed:
-            return f"all {len(self.findings)} rules hold"
-        if failed:
-            return "; ".join(failed)
-        return "the Evaluator refused it although every rule holds"
+        return verdict(self.findings)
 
 
 def to_json(report: Report) -> str:
@@ -71,9 +66,8 @@ def to_json(report: Report) -> str:
             "rules": [
                 {
                     "metric": finding.rule.metric,
-                    "floor": finding.rule.floor,
-                    "ceiling": finding.rule.ceiling,
-                    "value": _finite(finding.value),
+                    "rule": finding.rule.title,
+                    "value": _finite(finding.decisive.value),
                     "holds": finding.holds,
                 }
                 for finding in report.findings
@@ -132,22 +126,13 @@ def to_markdown(report: Report) -> str:
         "| rule | figure | holds |",
         "|---|---|---|",
         *(
-            f"| {_bounds(finding)} | {_figure(finding.value)} "
+            f"| {finding.rule.title} | {_figure(finding.decisive.value)} "
             f"| {'yes' if finding.holds else 'no'} |"
             for finding in report.findings
         ),
         "",
     ]
     return "\n".join(lines)
-
-
-def _bounds(finding: Finding) -> str:
-    parts = [finding.rule.metric]
-    if finding.rule.floor is not None:
-        parts.append(f">= {finding.rule.floor:g}")
-    if finding.rule.ceiling is not None:
-        parts.append(f"<= {finding.rule.ceiling:g}")
-    return " ".join(parts)
 
 
 def _figure(value: float) -> str:

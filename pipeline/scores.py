@@ -15,8 +15,11 @@ import numpy.typing as npt
 from wseg_tf.classes import MOST_IMPORTANT_GROUP, ClassSet
 from wseg_tf.metrics import summary
 
-CONFUSION_METRIC = "confusion"
-IMAGES_METRIC = "images"
+# Scores each class has; `iou/critical` stands for those of critical classes.
+PER_CLASS = ("iou", "recall", "precision")
+CRITICAL = "critical"
+# Better when lower; every other score is better when higher.
+LOWER_IS_BETTER = ("expected_severity",)
 
 
 def scores(
@@ -63,7 +66,7 @@ def scores(
         },
         **{
             f"{score}/{name}": by_class[name][score]
-            for score in ("iou", "recall", "precision")
+            for score in PER_CLASS
             for name in classes.names
         },
     }
@@ -84,6 +87,95 @@ def score_names(classes: ClassSet) -> list[str]:
     """
     empty = np.zeros([len(classes), len(classes)], np.int64)
     return list(scores(empty, classes, empty))
+
+
+def many(
+    metric: str,
+    counts: npt.NDArray[np.int64],
+    classes: ClassSet,
+    ground: npt.ArrayLike,
+) -> npt.NDArray[np.float64]:
+    """Returns one score of many confusion counts at once.
+
+    Args:
+        metric: A name of `scores`.
+        counts: Counts `[..., N, N]`; rows truth.
+        classes: The class set.
+        ground: D `[N, N]`, rows truth.
+
+    Returns:
+        The score `[...]`, as `scores` gives it for each of the counts.
+
+    Example:
+
+    >>> from wseg_tf.classes import CAMVID
+    >>> pair = np.stack([np.eye(11, dtype=int), np.zeros([11, 11], int)])
+    >>> many("iou/car", pair, CAMVID, np.ones([11, 11]))
+    array([ 1., nan])
+    """
+    kind, _, name = metric.partition("/")
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    truth, predicted = counts.sum(axis=-1), counts.sum(axis=-2)
+    if kind == "expected_severity":
+        cost = (counts * np.asarray(ground)).sum(axis=(-2, -1))
+        return _ratio(cost, truth.sum(axis=-1))
+    if kind == "pixel_accuracy":
+        return _ratio(hits.sum(axis=-1), truth.sum(axis=-1))
+    if kind == "recall":
+        return _ratio(hits, truth)[..., classes.index(name)]
+    if kind == "precision":
+        return _ratio(hits, predicted)[..., classes.index(name)]
+    iou = _ratio(hits, truth + predicted - hits)
+    if kind == "iou":
+        return iou[..., classes.index(name)]
+    if kind == "iou_group":
+        own = [group == int(name) for group in classes.groups]
+        return _mean(iou[..., own])
+    if kind == "critical_iou":
+        critical = [classes.index(each) for each in classes.critical]
+        chosen = np.where(truth > 0, iou, np.nan)[..., critical]
+        # NaN if any is: `scores` says why.
+        reduce = np.min if name == "minimum" else np.mean
+        return np.asarray(reduce(chosen, axis=-1))
+    if kind == "frequency_weighted_iou":
+        weighted = np.where(truth > 0, iou * truth, 0.0).sum(axis=-1)
+        return _ratio(weighted, truth.sum(axis=-1))
+    return _mean(iou)
+
+
+def _ratio(numerator: Any, denominator: Any) -> npt.NDArray[np.float64]:
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.true_divide(numerator, denominator))
+
+
+def _mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The mean over the last axis of what is present."""
+    present = ~np.isnan(values)
+    total = np.where(present, values, 0.0).sum(axis=-1)
+    return _ratio(total, present.sum(axis=-1))
+
+
+def judged_classes(metric: str, classes: ClassSet) -> list[int]:
+    """Returns the classes that must be there for a score to mean something.
+
+    Args:
+        metric: A name of `scores`.
+        classes: The class set.
+
+    Returns:
+        Class ids: the class of a score of one class, the members of a group,
+        the critical classes for `critical_iou`; none for means over all
+        classes, which leave out what is absent.
+    """
+    kind, _, name = metric.partition("/")
+    names: tuple[str, ...] = ()
+    if kind in (*PER_CLASS, "images"):
+        names = (name,)
+    elif kind == "iou_group":
+        names = classes.members(int(name))
+    elif kind == "critical_iou":
+        names = classes.critical
+    return [classes.index(each) for each in names]
 
 
 def iou_rows(

@@ -1,28 +1,47 @@
-"""IoU and severity for TensorFlow Model Analysis, from exact counts.
+"""IoU, severity and the gate's figures for TensorFlow Model Analysis.
 
-The model's `confusion` signature counts each image in the graph; only N x N
-integers go through Beam, and every metric derives from their sum.
+The model's `confusion` signature counts each image in the graph; only its
+name, its drive and N x N integers go through Beam. Every score derives from
+their sum, and every rule's figure from `pipeline.judge`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
 
-from pipeline.scores import CONFUSION_METRIC, IMAGES_METRIC, scores
+from pipeline.image_counts import Counts, ImageCounts
+from pipeline.judge import judge, judged_rules
+from pipeline.rules import Gate
+from pipeline.scores import score_names, scores
+from wseg_tf import configuration
 from wseg_tf.classes import class_set
+
+CONFUSION = "confusion"
+IMAGE_COUNTS = "image_counts"
+BASELINE = "baseline"
+CANDIDATE = "candidate"
+
+# Name, drive and the counts of one image under each model.
+Image = tuple[str, str, dict[str, Counts]]
+
+
+def rule_key(position: int, metric: str) -> str:
+    """Returns the name of a rule's figure among TFMA's metrics."""
+    return f"rule/{position}/{metric}"
 
 
 class SegmentationScores(tfma.metrics.Metric):
-    """Every score of `pipeline.scores`, and the confusion count itself.
+    """Every score of `pipeline.scores`, each rule's figure, and the counts.
 
     Args:
         classes: Name of the class set.
         ground: The ground matrix, rows truth, for the expected severity.
+        gate: The gate, as YAML.
         name: Not used; TFMA wants one.
     """
 
@@ -30,27 +49,30 @@ class SegmentationScores(tfma.metrics.Metric):
         self,
         classes: str,
         ground: Sequence[Sequence[float]],
+        gate: str,
         name: str = "segmentation_scores",
     ) -> None:
         super().__init__(
-            _computations, name=name, classes=classes, ground=ground
+            _computations, name=name, classes=classes, ground=ground, gate=gate
         )
 
 
 def _computations(
     classes: str,
     ground: Sequence[Sequence[float]],
+    gate: str,
     model_names: Sequence[str] | None = None,
     **_: Any,
 ) -> list[tfma.metrics.MetricComputation]:
-    """One computation per model: the sum of its images' counts."""
+    """One computation for all models: rules compare them image by image."""
+    models = tuple(model_names or [""])
+    combiner = JudgeImages(classes, ground, gate, models)
     return [
         tfma.metrics.MetricComputation(
-            keys=_keys(classes, ground, model),
-            preprocessors=None,
-            combiner=ConfusionSum(classes, ground, model),
+            keys=combiner.keys(),
+            preprocessors=[CountsOfImage(models)],
+            combiner=combiner,
         )
-        for model in (model_names or [""])
     ]
 
 
@@ -61,68 +83,125 @@ def _key(name: str, model: str) -> tfma.metrics.MetricKey:
     )
 
 
-def _keys(
-    classes: str, ground: Sequence[Sequence[float]], model: str
-) -> list[tfma.metrics.MetricKey]:
-    count = len(class_set(classes))
-    empty = np.zeros([count, count], np.int64)
-    names = [*scores(empty, class_set(classes), np.asarray(ground))]
-    return [
-        _key(name, model) for name in [*names, CONFUSION_METRIC, IMAGES_METRIC]
-    ]
+class CountsOfImage(tfma.metrics.Preprocessor):
+    """Keeps of an evaluated example what is judged: a few hundred integers.
+
+    Args:
+        models: The models' names in TFMA.
+    """
+
+    def __init__(self, models: Sequence[str]) -> None:
+        super().__init__(name="counts_of_image")
+        self._models = models
+
+    def process(self, extracts: Mapping[str, Any]) -> Iterator[Image]:
+        """Yields the name, the drive and the counts of one image."""
+        features, predictions = extracts["features"], extracts["predictions"]
+        counts = {}
+        for model in self._models:
+            found = predictions
+            # TFMA leaves out the name of a model, or output, that is alone.
+            for key in (model, CONFUSION):
+                if isinstance(found, dict) and key in found:
+                    found = found[key]
+            square = np.asarray(found).astype(np.int64)
+            counts[model] = square.reshape(square.shape[-2:])
+        yield _text(features["name"]), _text(features["drive"]), counts
 
 
-class ConfusionSum(beam.CombineFn):
-    """Sums the counts of images; exact, and the same in any order.
+def _text(feature: Any) -> str:
+    (value,) = np.asarray(feature).ravel()
+    return str(value.decode())
+
+
+class JudgeImages(beam.CombineFn):
+    """Collects the counts of images and judges them; the same in any order.
 
     Args:
         classes: Name of the class set.
         ground: The ground matrix, rows truth.
-        model: The model's name in TFMA.
+        gate: The gate, as YAML.
+        models: The models' names in TFMA.
     """
 
     def __init__(
-        self, classes: str, ground: Sequence[Sequence[float]], model: str
+        self,
+        classes: str,
+        ground: Sequence[Sequence[float]],
+        gate: str,
+        models: tuple[str, ...],
     ) -> None:
-        self._classes = classes
-        self._ground = ground
-        self._model = model
+        self._classes = class_set(classes)
+        self._ground = np.asarray(ground, np.float64)
+        self._gate = configuration.load(Gate, gate, "the gate")
+        self._models = models
+        (self._candidate,) = [name for name in models if name != BASELINE]
 
-    def create_accumulator(self) -> tuple[Any, int]:
-        """Returns a count of nothing over no images."""
-        count = len(class_set(self._classes))
-        return np.zeros([count, count], np.int64), 0
+    def keys(self) -> list[tfma.metrics.MetricKey]:
+        """Returns the keys of every metric it gives."""
+        rules = judged_rules(self._gate, self._classes)
+        return [
+            _key(name, model)
+            for model in self._models
+            for name in [*score_names(self._classes), CONFUSION]
+        ] + [
+            _key(name, self._candidate)
+            for name in [
+                *(rule_key(i, rule.metric) for i, rule in enumerate(rules)),
+                IMAGE_COUNTS,
+            ]
+        ]
 
-    def add_input(
-        self, accumulator: tuple[Any, int], element: Any
-    ) -> tuple[Any, int]:
-        """Adds the counts of one image."""
-        counts, images = accumulator
-        prediction = element.get_predictions(self._model)
-        if isinstance(prediction, dict):
-            prediction = prediction["confusion"]
-        image = np.asarray(prediction).astype(np.int64).reshape(counts.shape)
-        return counts + image, images + 1
+    def create_accumulator(self) -> list[Image]:
+        """Returns no images."""
+        return []
+
+    def add_input(self, accumulator: list[Image], image: Image) -> list[Image]:
+        """Adds one image."""
+        accumulator.append(image)
+        return accumulator
 
     def merge_accumulators(
-        self, accumulators: Iterable[tuple[Any, int]]
-    ) -> tuple[Any, int]:
-        """Adds up partial sums."""
-        total, images = self.create_accumulator()
-        for counts, more in accumulators:
-            total, images = total + counts, images + more
-        return total, images
+        self, accumulators: Iterable[list[Image]]
+    ) -> list[Image]:
+        """Brings the images of several workers together."""
+        return [image for part in accumulators for image in part]
 
     def extract_output(
-        self, accumulator: tuple[Any, int]
+        self, accumulator: list[Image]
     ) -> dict[tfma.metrics.MetricKey, Any]:
-        """Returns every score; an absent class gives NaN."""
-        counts, images = accumulator
-        values: dict[str, Any] = dict(
-            scores(counts, class_set(self._classes), np.asarray(self._ground))
-        )
-        values[CONFUSION_METRIC] = counts
-        values[IMAGES_METRIC] = images
-        return {
-            _key(name, self._model): value for name, value in values.items()
+        """Returns scores, figures and counts; NaN where there is nothing."""
+        images = self._gathered(accumulator)
+        found: dict[tfma.metrics.MetricKey, Any] = {}
+        for model in self._models:
+            own = images.baseline if model == BASELINE else images.candidate
+            assert own is not None
+            total = own.sum(axis=0)
+            for name, value in self._scores(total).items():
+                found[_key(name, model)] = value
+            found[_key(CONFUSION, model)] = total
+        findings = judge(self._gate, images, self._classes, self._ground)
+        for position, each in enumerate(findings):
+            name = rule_key(position, each.rule.metric)
+            found[_key(name, self._candidate)] = each.figure
+        found[_key(IMAGE_COUNTS, self._candidate)] = images.to_bytes()
+        return found
+
+    def _scores(self, total: Counts) -> dict[str, float]:
+        return scores(total, self._classes, self._ground)
+
+    def _gathered(self, accumulator: list[Image]) -> ImageCounts:
+        ordered = sorted(accumulator, key=lambda image: image[:2])
+        size = len(self._classes)
+        stacked = {
+            model: np.array(
+                [counts[model] for _, _, counts in ordered], np.int64
+            ).reshape(-1, size, size)
+            for model in self._models
         }
+        return ImageCounts(
+            tuple(name for name, _, _ in ordered),
+            tuple(drive for _, drive, _ in ordered),
+            stacked[self._candidate],
+            stacked.get(BASELINE),
+        )

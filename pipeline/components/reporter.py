@@ -11,11 +11,13 @@ from tfx.utils import path_utils
 
 from pipeline.config import PipelineConfig
 from pipeline.evaluation import read_evaluation
-from pipeline.gate import findings
+from pipeline.judge import judge
 from pipeline.pictures import plot_prediction
 from pipeline.report import PICTURE, Report, to_json, to_markdown
+from pipeline.scores import score_names
 from wseg_tf import configuration
 from wseg_tf.data.input import read_records
+from wseg_tf.training.objectives import build_ground
 
 
 class RunReport(tfx.dsl.Artifact):
@@ -52,16 +54,18 @@ def Reporter(  # noqa: N802
         config: The pipeline's configuration as YAML.
     """
     settings = configuration.load(PipelineConfig, config, "the configuration")
+    classes = settings.data.classes
+    ground = build_ground(settings.training.ground, classes)
     measured = read_evaluation(evaluation.uri)
     pushed = pushed_model.get_string_custom_property("pushed_destination")
     content = Report(
         name=settings.name,
         blessed=bool(blessing.get_int_custom_property("blessed")),
-        findings=findings(settings.gate, measured.values),
-        values=measured.values,
-        confusion=measured.confusion,
-        images=measured.images,
-        classes=settings.data.classes,
+        findings=judge(settings.gate, measured.images, classes, ground),
+        values={name: measured.values[name] for name in score_names(classes)},
+        confusion=measured.images.candidate.sum(axis=0),
+        images=len(measured.images),
+        classes=classes,
         model=path_utils.serving_model_path(model.uri),
         pushed=pushed or None,
     )

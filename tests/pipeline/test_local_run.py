@@ -60,9 +60,9 @@ def test_a_good_model_is_pushed_and_the_screen_says_so(
     root: Path, pushed: str
 ) -> None:
     (version,) = versions(root)
-    assert "Verdict: pushed: all 1 rules hold" in pushed
+    assert "Verdict: pushed: all 4 rules hold" in pushed
     assert str(version) in pushed
-    assert "[9/9]" in pushed
+    assert "[10/10]" in pushed
     assert "pedestrian" in pushed
 
 
@@ -74,7 +74,7 @@ def test_the_report_agrees_with_the_screen(root: Path, pushed: str) -> None:
     assert report["images"] == 3
     # Every labelled pixel of the native size is counted.
     assert 0.8 * 3 * 48 * 64 < sum(map(sum, report["confusion"])) <= 3 * 48 * 64
-    (rule,) = report["rules"]
+    rule = report["rules"][-1]
     assert rule["value"] == report["scores"]["mean_iou"]
 
 
@@ -124,7 +124,10 @@ assert int(tf.reduce_max(classes)) < 11
 def test_a_second_run_reuses_every_step(root: Path, pushed: str) -> None:
     code, screen = wseg("run", str(CONFIG), f"root={root}", *TINY, LENIENT)
     assert code == 0, screen
-    assert set(steps(root).values()) == {"cached"}
+    states = steps(root)
+    # TFX looks for the baseline in every run; what it finds is the same.
+    assert states.pop("Baseline") == "complete"
+    assert set(states.values()) == {"cached"}
     assert len(versions(root)) == 1
     assert screen.count("reused") == 9
 

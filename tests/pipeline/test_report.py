@@ -3,14 +3,17 @@ import math
 
 import numpy as np
 
-from pipeline.gate import findings
+from pipeline.image_counts import ImageCounts
+from pipeline.judge import judge
 from pipeline.report import Report, to_json, to_markdown
 from pipeline.rules import Gate, Rule
 from pipeline.scores import iou_rows, scores
 from wseg_tf.classes import CAMVID
 
 COUNTS = np.diag([5, 5, 5, 5, 5, 0, 5, 5, 5, 5, 5])
-VALUES = scores(COUNTS, CAMVID, np.ones([11, 11]) - np.eye(11))
+GROUND = np.ones([11, 11]) - np.eye(11)
+VALUES = scores(COUNTS, CAMVID, GROUND)
+IMAGES = ImageCounts(("a",), ("A",), COUNTS[None])
 
 
 def report(floor: float, blessed: bool) -> Report:
@@ -18,7 +21,7 @@ def report(floor: float, blessed: bool) -> Report:
     return Report(
         name="test",
         blessed=blessed,
-        findings=findings(gate, VALUES),
+        findings=judge(gate, IMAGES, CAMVID, GROUND),
         values=VALUES,
         confusion=COUNTS,
         images=3,
@@ -56,10 +59,9 @@ def test_json_is_strict_and_keeps_exact_counts() -> None:
     )
     assert found["scores"]["iou/tree"] is None
     assert np.array_equal(found["confusion"], COUNTS)
-    assert found["rules"][0] == {
+    assert found["rules"][3] == {
         "metric": "iou/car",
-        "floor": 0.5,
-        "ceiling": None,
+        "rule": "iou/car: at least 0.5",
         "value": 1.0,
         "holds": True,
     }

@@ -1,0 +1,51 @@
+"""The baseline: the last blessed model before the one that is judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfx import v1 as tfx
+from tfx.types import standard_artifacts
+
+Artifacts = dict[str, list[tfx.dsl.Artifact]]
+_LATEST = tfx.dsl.experimental.LatestBlessedModelStrategy
+
+
+class PreviousBlessedModel(_LATEST):  # type: ignore[misc, valid-type]
+    """TFX's latest blessed model, except the candidate itself.
+
+    A model compared with itself loses nothing, so it would pass every rule
+    about a change; and a run that repeats the last one would find another
+    baseline, and judge and push the same model again.
+    """
+
+    def resolve_artifacts(self, store: Any, input_dict: Artifacts) -> Artifacts:
+        """Picks the model and its blessing, for TFX's resolver."""
+        candidates = {each.id for each in input_dict["candidate"]}
+        others = {
+            "model": [
+                each
+                for each in input_dict["model"]
+                if each.id not in candidates
+            ],
+            "model_blessing": input_dict["model_blessing"],
+        }
+        found: Artifacts = super().resolve_artifacts(store, others)
+        return {**found, "candidate": input_dict["candidate"]}
+
+
+def find_baseline(model: Any) -> Any:
+    """Returns the node that finds the baseline of a model.
+
+    Args:
+        model: Channel of the model that will be judged.
+
+    Returns:
+        A resolver; its `outputs["model"]` is empty if nothing was blessed.
+    """
+    return tfx.dsl.Resolver(
+        strategy_class=PreviousBlessedModel,
+        model=tfx.dsl.Channel(type=standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
+        candidate=model,
+    ).with_id("Baseline")
