@@ -122,6 +122,7 @@ def training_batches(
     shuffle: bool = True,
     shuffle_buffer: int | None = None,
     drop_remainder: bool = False,
+    shard: tuple[int, int] = (1, 0),
 ) -> tf.data.Dataset:
     """Returns batches whose every pass is the next epoch.
 
@@ -150,6 +151,9 @@ def training_batches(
         shuffle_buffer: Frames that order is drawn from at a time. Defaults to
             4096 where they are cached, otherwise 512.
         drop_remainder: Whether a last, smaller batch is left out.
+        shard: Number of machines and the place of this one, from 0. Each
+            prepares its share of an epoch alone: with a share of the batch
+            size, their batches together are those of one machine.
 
     Returns:
         A dataset of tuples of images, float32 `[B, H, W, 3]` in 0..255, and
@@ -183,6 +187,8 @@ def training_batches(
                 seed=tf.cast(order[0], tf.int64),
                 reshuffle_each_iteration=False,
             )
+        if shard[0] > 1:
+            ordered = ordered.shard(*shard)
         if not cache:
             ordered = ordered.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
 
@@ -203,7 +209,8 @@ def training_batches(
     batches = tf.data.Dataset.from_tensors(0).map(next_epoch)
     batches = batches.flat_map(epoch_batches)
     if count is not None:
-        number = steps(count, batch_size, drop_remainder)
+        own = len(range(shard[1], count, shard[0]))
+        number = steps(own, batch_size, drop_remainder)
         batches = batches.apply(tf.data.experimental.assert_cardinality(number))
     return batches.prefetch(tf.data.AUTOTUNE)
 

@@ -290,3 +290,28 @@ def test_keras_fits_on_it(examples):
     )
     history = model.fit(batches, epochs=2, verbose=0)
     assert len(history.history["loss"]) == 2
+
+
+def test_shards_together_are_the_batches_of_one_machine() -> None:
+    images = tf.reshape(tf.cast(tf.range(10), tf.uint8), [10, 1, 1, 1])
+    frames = tf.data.Dataset.from_tensor_slices(
+        (tf.tile(images, [1, 2, 2, 3]), tf.zeros([10, 2, 2], tf.uint8))
+    )
+
+    def epochs(batch: int, shard: tuple[int, int]) -> list[list[set[int]]]:
+        batches = training_batches(
+            frames, (2, 2), batch, 11, count=10, seed=1, shard=shard
+        )
+        assert int(batches.cardinality()) == len(list(batches))
+        return [
+            [set(image[:, 0, 0, 0].numpy().astype(int)) for image, _ in batches]
+            for _ in range(2)
+        ]
+
+    whole = epochs(4, (1, 0))
+    first, second = epochs(2, (2, 0)), epochs(2, (2, 1))
+    assert [
+        [a | b for a, b in zip(*pair, strict=True)]
+        for pair in zip(first, second, strict=True)
+    ] == whole
+    assert whole[0] != whole[1]
