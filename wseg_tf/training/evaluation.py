@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -9,10 +11,12 @@ import tensorflow as tf
 
 from wseg_tf.classes import ClassSet
 
+Counts = npt.NDArray[np.int64]
+
 
 def count_confusion(
     model: keras.Model, data: tf.data.Dataset, classes: ClassSet
-) -> npt.NDArray[np.int64]:
+) -> Counts:
     """Counts how the pixels of a data set are classified.
 
     Args:
@@ -22,6 +26,23 @@ def count_confusion(
 
     Returns:
         Exact counts `[N, N]`; rows truth, columns predictions.
+    """
+    return confusion_counter(model, classes)(data)
+
+
+def confusion_counter(
+    model: keras.Model, classes: ClassSet
+) -> Callable[[tf.data.Dataset], Counts]:
+    """Returns a function that counts as `count_confusion` does.
+
+    It is compiled once, for a model that is judged again and again.
+
+    Args:
+        model: Maps images `[B, H, W, 3]` to logits `[B, H, W, N]`.
+        classes: The class set; void pixels are not counted.
+
+    Returns:
+        A function from batches to exact counts `[N, N]`.
     """
     count = len(classes)
 
@@ -36,7 +57,10 @@ def count_confusion(
             cells, minlength=count**2, maxlength=count**2, dtype=tf.int64
         )
 
-    total = np.zeros(count**2, np.int64)
-    for images, labels in data:
-        total += count_batch(images, labels).numpy()
-    return total.reshape(count, count)
+    def count_all(data: tf.data.Dataset) -> Counts:
+        total = np.zeros(count**2, np.int64)
+        for images, labels in data:
+            total += count_batch(images, labels).numpy()
+        return total.reshape(count, count)
+
+    return count_all

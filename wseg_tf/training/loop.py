@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import logging
-import math
-import time
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from wseg_tf import metrics, models
+from wseg_tf import models
 from wseg_tf.classes import ClassSet
 from wseg_tf.data import input
-from wseg_tf.data.records import decode
-from wseg_tf.data.statistics import PixelStatistics
-from wseg_tf.training.evaluation import count_confusion
-from wseg_tf.training.objectives import balance, build_ground, build_loss
-from wseg_tf.training.recipe import Recipe, Stage
+from wseg_tf.models.finetuning import freeze_batch_norm, freeze_encoder
+from wseg_tf.training.board import Board
+from wseg_tf.training.checkpoints import Checkpoints
+from wseg_tf.training.fit import Judge, fit
+from wseg_tf.training.history import History
+from wseg_tf.training.identity import identity
+from wseg_tf.training.objectives import balance, build_loss, check
+from wseg_tf.training.observers import LogLines, Observer
+from wseg_tf.training.optimizers import build_optimizer
+from wseg_tf.training.precision import policy, scaled
+from wseg_tf.training.recipe import Recipe
+from wseg_tf.training.selection import Selection
+from wseg_tf.training.strategy import check_batch, choose, share, workers
+from wseg_tf.training.survey import Survey, survey
+from wseg_tf.training.warm_start import start_from
 
-LOG = logging.getLogger(__name__)
+HISTORY = "history.csv"
+BOARD = "tensorboard"
 
 
 def train(
@@ -28,167 +37,183 @@ def train(
     classes: ClassSet,
     training: tf.data.Dataset,
     validation: tf.data.Dataset | None = None,
+    *,
+    checkpoints: str | None = None,
+    logs: str | None = None,
+    observers: Sequence[Observer] = (LogLines(),),
 ) -> keras.Model:
-    """Trains a model as a recipe says.
+    """Trains a model as a recipe says; goes on where it was killed.
 
     Args:
         recipe: The recipe.
         classes: The class set of the labels.
         training: Examples of `wseg_tf.data.input`, a finite data set; one pass
             is one epoch.
-        validation: The same, for the figures shown while it trains; none by
-            default.
+        validation: The same, to judge the model on while it trains. None by
+            default: it is not judged.
+        checkpoints: Folder of the checkpoints; a training that was killed goes
+            on from the last one there. Nothing is kept by default.
+        logs: Folder for `history.csv` and `tensorboard/`. None by default.
+        observers: Who else looks on. Lines in the log by default.
 
     Returns:
         The trained Keras model.
 
     Raises:
-        ValueError: If the ground matrix does not fit the class set, or there
-            is no example.
+        ValueError: If the recipe does not fit the classes or the data, the
+            weights to start from are another network's, or the checkpoints
+            are another training's: before anything is trained.
+        DivergedError: If the loss or the weights become NaN or infinite.
+        Interrupted: On Ctrl-C or SIGTERM, once a checkpoint is written.
     """
-    ground = build_ground(recipe.ground, classes)
+    execution = recipe.execution
+    strategy = choose(execution.distribute)
+    ground = check(recipe, classes, is_judged=validation is not None)
+    surveyed = survey(training, classes)
+    check_batch(recipe.batch, strategy)
+    check_size(recipe, surveyed)
+    kept = None
+    is_chief = workers(strategy)[1] == 0
+    if checkpoints is not None:
+        kept = Checkpoints(checkpoints, execution.checkpoint_steps, is_chief)
+        kept.claim(identity(recipe, classes, surveyed.digest))
+    if execution.deterministic:
+        tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
-    model = _build_model(recipe, classes)
-    size = (recipe.height, recipe.width)
-    statistics = count_labels(training, classes)
-    count = statistics.images
-    steps = input.steps(count, recipe.batch)
+    with strategy.scope(), policy(recipe.precision):
+        model = models.build(recipe.model, len(classes))
+        if recipe.initial is not None:
+            start_from(model, recipe.initial)
+    steps = _steps(recipe, surveyed, strategy)
     judge = None
     if validation is not None:
-        judge = input.evaluation_batches(validation, size, recipe.batch)
-    epochs_done = 0
-    for position, stage in enumerate(recipe.stages, start=1):
-        title = f"{stage.name} ({position}/{len(recipe.stages)})"
-        LOG.info("%s: %s for %d epochs", title, stage.loss, stage.epochs)
-        optimizer = build_optimizer(stage, steps)
-        # Built now, or Keras would trace the whole step twice.
-        optimizer.build(model.trainable_variables)
+        size = (recipe.height, recipe.width)
+        judge = Judge(
+            input.evaluation_batches(validation, size, recipe.batch),
+            classes,
+            ground,
+            recipe.evaluate_every,
+        )
+    watching = list(observers)
+    if logs is not None and is_chief:
+        watching += _writers(logs, recipe, classes, judge)
+    history: list[dict[str, Any]] = []
+    epochs_before = 0
+    for place, stage in enumerate(recipe.stages):
+        freeze(model, stage.freeze)
         weights = None
         if stage.balance != "none":
-            weights = balance(statistics, stage.balance)
-        model.compile(optimizer, build_loss(stage, ground, classes, weights))
-        model.fit(
-            input.training_batches(
-                training,
-                size,
-                recipe.batch,
-                classes.void,
-                augmentation=recipe.augmentation,
-                seed=recipe.seed,
-                first_epoch=epochs_done,
-                count=count,
-            ),
+            weights = balance(surveyed.statistics, stage.balance)
+        with strategy.scope():
+            optimizer = build_optimizer(stage, steps)
+            optimizer = scaled(optimizer, recipe.precision)
+        selection = None
+        if recipe.select is not None:
+            selection = Selection(recipe.select, stage.patience)
+        history = fit(
+            model,
+            _batches(recipe, classes, training, surveyed, epochs_before),
+            build_loss(stage, ground, classes, weights),
+            optimizer,
             epochs=stage.epochs,
-            verbose=0,
-            callbacks=[_report(title, stage, model, judge, classes)],
+            steps=steps,
+            title=f"{stage.name} ({place + 1}/{len(recipe.stages)})",
+            stage=place,
+            judge=judge,
+            selection=selection,
+            checkpoints=kept,
+            observers=watching,
+            strategy=strategy,
+            xla=execution.xla,
+            history=history,
         )
-        epochs_done += stage.epochs
+        epochs_before += stage.epochs
     return model
 
 
-def _build_model(recipe: Recipe, classes: ClassSet) -> keras.Model:
-    keras.mixed_precision.set_global_policy(recipe.precision)
-    try:
-        return models.build(recipe.model, len(classes))
-    finally:
-        keras.mixed_precision.set_global_policy("float32")
-
-
-def count_labels(
-    examples: tf.data.Dataset, classes: ClassSet
-) -> PixelStatistics:
-    """Counts the examples and the pixels of their classes.
+def check_size(recipe: Recipe, surveyed: Survey) -> None:
+    """Refuses a batch that the data cannot fill, and a crop beyond them.
 
     Args:
-        examples: Examples of `wseg_tf.data.input`, a finite data set.
-        classes: The class set of the labels.
-
-    Returns:
-        Exact statistics.
+        recipe: The recipe.
+        surveyed: What was found of the training examples.
 
     Raises:
-        ValueError: If there is no example.
+        ValueError: If the batch is larger than the data.
     """
-    bins = len(classes) + 1
-
-    def count(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        _, label = decode(example)
-        # Whatever is no class is void.
-        label = tf.minimum(tf.cast(label, tf.int32), len(classes))
-        counts = tf.math.bincount(label, minlength=bins, dtype=tf.int64)
-        return counts, tf.shape(label)
-
-    statistics = PixelStatistics.empty(len(classes))
-    for counts, size in examples.map(count, tf.data.AUTOTUNE):
-        height, width = size.numpy().tolist()
-        statistics += PixelStatistics.of_frame(counts.numpy(), (height, width))
-    if statistics.images == 0:
+    images = surveyed.statistics.images
+    if recipe.batch > images:
         raise ValueError(
-            "Invalid value for argument `training`. Expected at least one "
-            "example. Received: none."
+            "Invalid value for argument `batch`. Expected at most the "
+            f"{images} training images. Received: batch={recipe.batch}."
         )
-    return statistics
 
 
-def build_optimizer(stage: Stage, steps: int) -> keras.optimizers.Optimizer:
-    """Returns AdamW under the stage's schedule.
+def freeze(model: keras.Model, parts: Sequence[str]) -> None:
+    """Makes parts of a network untrainable, and all others trainable.
 
     Args:
-        stage: The stage.
-        steps: Batches of one epoch.
-
-    Returns:
-        A Keras optimiser.
+        model: A model from `wseg_tf.models.build`.
+        parts: Some of `"encoder"` and `"batch_norm"`.
     """
-    return keras.optimizers.AdamW(
-        learning_rate=_schedule(stage, stage.epochs * steps),
-        weight_decay=stage.weight_decay,
-    )
+    model.trainable = True
+    if "encoder" in parts:
+        freeze_encoder(model)
+    if "batch_norm" in parts:
+        freeze_batch_norm(model)
 
 
-def _schedule(stage: Stage, steps: int) -> Any:
-    if stage.schedule == "poly":
-        return keras.optimizers.schedules.PolynomialDecay(
-            stage.learning_rate, steps, end_learning_rate=0.0, power=0.9
-        )
-    if stage.schedule == "cosine":
-        return keras.optimizers.schedules.CosineDecay(
-            stage.learning_rate, steps
-        )
-    return stage.learning_rate
+def _steps(
+    recipe: Recipe, surveyed: Survey, strategy: tf.distribute.Strategy
+) -> int:
+    """Returns the steps of an epoch; replicas leave a smaller last batch."""
+    several = strategy.num_replicas_in_sync > 1
+    return input.steps(surveyed.statistics.images, recipe.batch, several)
 
 
-def _report(
-    title: str,
-    stage: Stage,
-    model: keras.Model,
-    validation: tf.data.Dataset | None,
+def _batches(
+    recipe: Recipe,
     classes: ClassSet,
-) -> keras.callbacks.Callback:
-    started = time.monotonic()
+    training: tf.data.Dataset,
+    surveyed: Survey,
+    epochs_before: int,
+) -> Callable[[int, int], Iterable[Any]]:
+    strategy = choose(recipe.execution.distribute)
+    several = strategy.num_replicas_in_sync > 1
+    images = surveyed.statistics.images
 
-    def after_epoch(epoch: int, logs: dict[str, float]) -> None:
-        figures = [f"loss {logs['loss']:.4f}"]
-        last = epoch + 1 == stage.epochs
-        if validation is not None and (last or epoch % 4 == 3):
-            counts = count_confusion(model, validation, classes)
-            found = metrics.summary(counts, classes)
-            for name, key in (
-                ("mIoU", "mean_iou"),
-                ("critical", "critical_iou"),
-            ):
-                value = found[key]
-                figures.append(
-                    f"{name} {math.nan if value is None else value:.3f}"
-                )
-        LOG.info(
-            "%s: epoch %d/%d, %s, %.0f s",
-            title,
-            epoch + 1,
-            stage.epochs,
-            ", ".join(figures),
-            time.monotonic() - started,
-        )
+    def from_epoch(epoch: int, skipped: int) -> Iterable[Any]:
+        def prepared(batch: int, shard: tuple[int, int]) -> tf.data.Dataset:
+            return input.training_batches(
+                training,
+                (recipe.height, recipe.width),
+                batch,
+                classes.void,
+                crop=recipe.crop,
+                augmentation=recipe.augmentation,
+                seed=recipe.seed,
+                first_epoch=epochs_before + epoch,
+                count=images,
+                drop_remainder=several,
+                shard=shard,
+            )
 
-    report: Callable[[int, dict[str, float]], None] = after_epoch
-    return keras.callbacks.LambdaCallback(on_epoch_end=report)
+        steps = _steps(recipe, surveyed, strategy)
+        return share(strategy, prepared, recipe.batch, steps, skipped)
+
+    return from_epoch
+
+
+def _writers(
+    logs: str, recipe: Recipe, classes: ClassSet, judge: Judge | None
+) -> list[Observer]:
+    samples = None if judge is None else judge.batches
+    return [
+        History(os.path.join(logs, HISTORY), classes),
+        Board(
+            os.path.join(logs, BOARD),
+            classes,
+            samples,
+            recipe.execution.overlays_every,
+        ),
+    ]

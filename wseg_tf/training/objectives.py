@@ -14,7 +14,9 @@ from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.statistics import PixelStatistics, Weights, class_weights
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.models.registry import architecture
+from wseg_tf.training.optimizers import check_optimizer
 from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
+from wseg_tf.training.selection import check_metric
 
 
 def build_ground(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
@@ -33,22 +35,36 @@ def build_ground(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
     return _mapped(_predefined(options, classes), options)
 
 
-def check(recipe: Recipe, classes: ClassSet) -> GroundMatrix:
+def check(
+    recipe: Recipe, classes: ClassSet, is_judged: bool = True
+) -> GroundMatrix:
     """Refuses a recipe whose training could not start.
 
     Args:
         recipe: The recipe.
         classes: The class set of the labels.
+        is_judged: Whether there are data to judge on, as `select` needs.
 
     Returns:
         The mapped ground matrix.
 
     Raises:
-        ConfigurationError: If the network is unknown or the ground matrix
-            does not fit the classes.
+        ConfigurationError: If the network or the metric is unknown, the
+            ground matrix does not fit the classes, or this version of Keras
+            lacks an optimiser.
     """
     try:
         architecture(recipe.model)
+        for stage in recipe.stages:
+            check_optimizer(stage)
+        if recipe.select is not None:
+            check_metric(recipe.select, classes)
+            if not is_judged:
+                raise ValueError(
+                    "Invalid value for argument `select`. Expected none "
+                    "without validation data. Received: "
+                    f"select={recipe.select!r}."
+                )
         return build_ground(recipe.ground, classes)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error

@@ -22,23 +22,29 @@ MAPS = ("linear", "power", "huber", "step")
 PRESETS = ("severity_aware", "importance_aware")
 BALANCES = ("none", *WEIGHTINGS)
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-SCHEDULES = ("constant", "poly", "cosine")
+SCHEDULES = ("constant", "poly", "cosine", "step")
+OPTIMIZERS = ("adamw", "adam", "sgd", "lamb")
+LAYERWISE = ("adamw", "adam", "sgd")
+AVERAGES = ("none", "ema", "moving_average", "swa", "lookahead")
+FREEZABLE = ("encoder", "batch_norm")
+DISTRIBUTIONS = ("none", "mirrored", "multi_worker")
+
+
+def _invalid(argument: str, expected: str, received: Any) -> ValueError:
+    return ValueError(
+        f"Invalid value for argument `{argument}`. Expected {expected}. "
+        f"Received: {argument}={received}."
+    )
 
 
 def _one_of(argument: str, received: str, expected: tuple[str, ...]) -> None:
     if received not in expected:
-        raise ValueError(
-            f"Invalid value for argument `{argument}`. Expected one of "
-            f"{list(expected)}. Received: {argument}={received!r}."
-        )
+        raise _invalid(argument, f"one of {list(expected)}", repr(received))
 
 
 def _at_least(argument: str, received: Any, least: float) -> None:
     if not received >= least:
-        raise ValueError(
-            f"Invalid value for argument `{argument}`. Expected at least "
-            f"{least:g}. Received: {argument}={received}."
-        )
+        raise _invalid(argument, f"at least {least:g}", received)
 
 
 @dataclass
@@ -72,16 +78,16 @@ class GroundOptions:
         _one_of("preset", self.preset, PRESETS)
         _one_of("map", self.map, MAPS)
         if len(self.severities) != 4 or min(self.severities) < 0:
-            raise ValueError(
-                "Invalid value for argument `severities`. Expected four "
-                "non-negative costs, for importance groups 1 to 4. Received: "
-                f"severities={list(self.severities)}."
+            raise _invalid(
+                "severities",
+                "four non-negative costs, for importance groups 1 to 4",
+                list(self.severities),
             )
 
 
 @dataclass
 class Stage:
-    """One stage of training: a loss, an optimiser's schedule and a length.
+    """One stage of training: a loss, an optimiser, a schedule and a length.
 
     Args:
         name: Shown while it runs.
@@ -94,9 +100,30 @@ class Stage:
             frequencies of the training labels. Cross-entropies are weighed by
             class; of D, the rows are, so that its structure stays.
         epochs: Passes over the training images.
-        learning_rate: Peak learning rate of AdamW.
-        weight_decay: Decoupled weight decay of AdamW.
-        schedule: `"constant"`, `"poly"` (power 0.9) or `"cosine"`.
+        optimizer: `"adamw"`, `"adam"` (no weight decay), `"sgd"` or `"lamb"`.
+        learning_rate: Peak learning rate.
+        weight_decay: Decoupled weight decay: a step takes `learning_rate x
+            weight_decay` of each weight off; not for `"adam"`.
+        momentum: Of `optimizer="sgd"`, Nesterov's.
+        clip_norm: Gradients longer than this, all weights together, are
+            shortened to it. Not at all by default.
+        schedule: `"constant"`, `"poly"`, `"cosine"` or `"step"`.
+        power: Of `schedule="poly"`.
+        drops: Epochs after which `schedule="step"` multiplies the rate.
+        drop: By what it multiplies.
+        warmup: Epochs in which the rate first rises to its peak; part of
+            `epochs`.
+        average: The weights that are judged, selected and kept: `"none"` (the
+            last), `"ema"` (Keras' exponential moving average), and on Keras 2
+            tensorflow-addons' `"moving_average"`, `"swa"` (the mean of the
+            weights after each epoch) and `"lookahead"`.
+        average_decay: Of `"ema"` and `"moving_average"`.
+        average_start: Epochs before `"swa"` begins.
+        multipliers: Factor of the steps by the beginning of a layer's name,
+            e.g. `{head: 10}` or `{encoder: 0.1}`.
+        freeze: Some of `"encoder"` and `"batch_norm"`.
+        patience: End the stage when so many evaluations in a row brought no
+            better `select` of the recipe. Never by default.
     """
 
     name: str = "train"
@@ -105,18 +132,93 @@ class Stage:
     weight: float = 0.2
     balance: str = "none"
     epochs: int = 1
+    optimizer: str = "adamw"
     learning_rate: float = 5e-4
     weight_decay: float = 2e-4
+    momentum: float = 0.9
+    clip_norm: Optional[float] = None  # noqa: UP045
     schedule: str = "poly"
+    power: float = 0.9
+    drops: list[float] = field(default_factory=list)
+    drop: float = 0.1
+    warmup: float = 0.0
+    average: str = "none"
+    average_decay: float = 0.99
+    average_start: float = 0.0
+    multipliers: dict[str, float] = field(default_factory=dict)
+    freeze: list[str] = field(default_factory=list)
+    patience: Optional[int] = None  # noqa: UP045
 
     def __post_init__(self) -> None:
         """Refuses an unknown loss or a stage that trains nothing."""
         _one_of("loss", self.loss, LOSSES)
         _one_of("link", self.link, LINKS)
         _one_of("balance", self.balance, BALANCES)
+        _one_of("optimizer", self.optimizer, OPTIMIZERS)
         _one_of("schedule", self.schedule, SCHEDULES)
+        _one_of("average", self.average, AVERAGES)
+        for part in self.freeze:
+            _one_of("freeze", part, FREEZABLE)
         _at_least("epochs", self.epochs, 1)
-        _at_least("learning_rate", self.learning_rate, 0)
+        for argument in ("learning_rate", "weight_decay", "average_start"):
+            _at_least(argument, getattr(self, argument), 0)
+        if self.patience is not None:
+            _at_least("patience", self.patience, 1)
+        if not 0 <= self.warmup < self.epochs:
+            raise _invalid(
+                "warmup", f"0 <= warmup < epochs={self.epochs}", self.warmup
+            )
+        if not 0 <= self.average_decay < 1:
+            raise _invalid(
+                "average_decay", "0 <= average_decay < 1", self.average_decay
+            )
+        if self.schedule == "step" and not self.drops:
+            raise _invalid("drops", "epochs, with schedule='step'", [])
+        if sorted(set(self.drops)) != list(self.drops):
+            raise _invalid("drops", "rising epochs", list(self.drops))
+        if self.drops and self.drops[0] <= self.warmup:
+            raise _invalid(
+                "drops", f"epochs after warmup={self.warmup}", list(self.drops)
+            )
+        plain = self.optimizer in LAYERWISE and self.average in ("none", "ema")
+        if self.multipliers and not plain:
+            raise _invalid(
+                "multipliers",
+                f"none with optimizer={self.optimizer!r} and "
+                f"average={self.average!r}",
+                dict(self.multipliers),
+            )
+
+
+@dataclass
+class Execution:
+    """How a recipe is run; results move by rounding at most.
+
+    Args:
+        distribute: `"none"`, `"mirrored"` (all GPUs of this machine) or
+            `"multi_worker"` (the machines that TF_CONFIG names).
+        xla: Whether the training step is compiled by XLA.
+        deterministic: Whether operations must repeat bit by bit; slower on
+            GPUs.
+        checkpoint_steps: Steps between two checkpoints within an epoch; 0 for
+            a checkpoint after each epoch alone.
+        overlays_every: Epochs between two pictures of predictions in
+            TensorBoard; 0 for none.
+    """
+
+    distribute: str = "none"
+    xla: bool = False
+    deterministic: bool = False
+    checkpoint_steps: int = 0
+    overlays_every: int = 5
+
+    def __post_init__(self) -> None:
+        """Refuses what does not go together."""
+        _one_of("distribute", self.distribute, DISTRIBUTIONS)
+        _at_least("checkpoint_steps", self.checkpoint_steps, 0)
+        _at_least("overlays_every", self.overlays_every, 0)
+        if self.xla and self.distribute != "none":
+            raise _invalid("xla", "false, with distribute", self.xla)
 
 
 @dataclass
@@ -125,33 +227,53 @@ class Recipe:
 
     Args:
         model: A name from `wseg_tf.models`.
+        initial: Weights to start from: a `.weights.h5` or `.keras` file of
+            the same network, a model that was exported, or a folder of
+            exported versions, of which the newest counts; in the pipeline
+            `"blessed"` is the last model that the gate let through, if any.
+            Random by default.
         height: Height the network sees; images are resized to it.
         width: Width the network sees.
-        batch: Images per step.
+        crop: Height and width of what is cut out of a resized image while
+            training. All of it by default.
+        batch: Images per step, over all replicas.
         seed: Seeds weights, order and augmentation.
         precision: A Keras precision policy.
         ground: The ground matrix.
         augmentation: Random changes of the training images.
+        evaluate_every: Epochs between two evaluations; a stage's last epoch is
+            always evaluated.
+        select: A metric: each stage ends with the weights of the evaluation
+            that was best by it. The last weights by default.
         stages: Run in order, each from the weights of the last.
+        execution: How it is run.
     """
 
     model: str = "enet"
+    initial: Optional[str] = None  # noqa: UP045
     height: int = 360
     width: int = 480
+    crop: Optional[tuple[int, int]] = None  # noqa: UP045
     batch: int = 8
     seed: int = 0
     precision: str = "float32"
     ground: GroundOptions = field(default_factory=GroundOptions)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    evaluate_every: int = 4
+    select: Optional[str] = None  # noqa: UP045
     stages: list[Stage] = field(default_factory=lambda: [Stage()])
+    execution: Execution = field(default_factory=Execution)
 
     def __post_init__(self) -> None:
         """Refuses sizes and batches that no training can use."""
         _one_of("precision", self.precision, PRECISIONS)
-        for argument in ("height", "width", "batch"):
+        for argument in ("height", "width", "batch", "evaluate_every"):
             _at_least(argument, getattr(self, argument), 1)
+        if self.crop is not None and min(self.crop) < 1:
+            raise _invalid("crop", "a height and a width", tuple(self.crop))
         if not self.stages:
-            raise ValueError(
-                "Invalid value for argument `stages`. Expected at least one "
-                "stage. Received: stages=[]."
+            raise _invalid("stages", "at least one stage", [])
+        if self.select is None and any(s.patience for s in self.stages):
+            raise _invalid(
+                "select", "a metric, since a stage has `patience`", self.select
             )

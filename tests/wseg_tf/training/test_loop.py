@@ -12,8 +12,9 @@ from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import parse, serialise
 from wseg_tf.data.streets import draw_scene
 from wseg_tf.training.evaluation import count_confusion
-from wseg_tf.training.loop import count_labels, train
+from wseg_tf.training.loop import train
 from wseg_tf.training.recipe import Recipe, Stage
+from wseg_tf.training.survey import survey
 
 SIZE = (32, 48)
 
@@ -93,7 +94,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
 
 
 def test_labels_are_counted_exactly() -> None:
-    statistics = count_labels(examples(3), CAMVID)
+    statistics = survey(examples(3), CAMVID).statistics
     expected = np.zeros(12, np.int64)
     for seed in range(3):
         _, label = draw_scene(seed, *SIZE)

@@ -1,0 +1,66 @@
+"""`history.csv`: a line for each epoch, whatever interrupted the training."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from wseg_tf.classes import ClassSet
+from wseg_tf.training.observers import Epoch, Observer, Plan
+from wseg_tf.training.selection import metric_names
+
+COLUMNS = ("stage", "epoch", "steps", "learning_rate", "loss", "seconds")
+
+
+class History(Observer):
+    """Writes the history after each epoch, as a whole.
+
+    The lines come from the checkpoint, so that a training that was resumed
+    leaves no line out and none twice.
+
+    Args:
+        path: The file, mostly `history.csv`.
+        classes: The class set, for the metrics' columns.
+    """
+
+    def __init__(self, path: str, classes: ClassSet) -> None:
+        self.path = path
+        self.columns = [*COLUMNS, *metric_names(classes)]
+
+    def begin(self, plan: Plan) -> None:
+        """Writes what an earlier run has done."""
+        self._write(plan.rows)
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Writes the epoch's line."""
+        self._write(epoch.rows)
+
+    def _write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
+        writer.writeheader()
+        # What is absent, or was not evaluated, is empty.
+        writer.writerows(rows)
+        tf.io.gfile.makedirs(os.path.dirname(self.path) or ".")
+        aside = f"{self.path}.unfinished"
+        with tf.io.gfile.GFile(aside, "w") as file:
+            file.write(text.getvalue())
+        tf.io.gfile.rename(aside, self.path, overwrite=True)
+
+
+def read_history(path: str) -> list[dict[str, str]]:
+    """Reads a history.
+
+    Args:
+        path: What `History` wrote.
+
+    Returns:
+        A dictionary of texts for each epoch, in order.
+    """
+    with tf.io.gfile.GFile(path) as file:
+        return list(csv.DictReader(io.StringIO(file.read())))

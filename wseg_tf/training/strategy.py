@@ -1,0 +1,123 @@
+"""Hardware: which devices train, and how a batch is shared among them."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import tensorflow as tf
+
+LOG = logging.getLogger(__name__)
+
+
+@functools.cache
+def choose(distribute: str) -> tf.distribute.Strategy:
+    """Returns the strategy of a name; one and the same in a program.
+
+    Call it with `"multi_worker"` before TensorFlow does anything else: the
+    workers that `TF_CONFIG` names must then meet.
+
+    Args:
+        distribute: `"none"`, `"mirrored"` (every GPU of this machine or, where
+            there is none, every logical CPU) or `"multi_worker"`.
+
+    Returns:
+        A strategy; for `"none"` TensorFlow's default, which does nothing.
+
+    Example:
+
+    >>> choose("none").num_replicas_in_sync
+    1
+    """
+    grow_memory()
+    if distribute == "mirrored":
+        devices = tf.config.list_logical_devices("GPU")
+        devices = devices or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([each.name for each in devices])
+    if distribute == "multi_worker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    return tf.distribute.get_strategy()
+
+
+def grow_memory() -> None:
+    """Lets TensorFlow take the memory of GPUs as it needs it, not all."""
+    for device in tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(device, True)
+        except RuntimeError:  # Something used the GPU before.
+            LOG.warning("%s is in use; its memory will not grow.", device.name)
+
+
+def workers(strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """Returns the number of machines and the place of this one among them.
+
+    Args:
+        strategy: A strategy.
+
+    Example:
+
+    >>> workers(tf.distribute.get_strategy())
+    (1, 0)
+    """
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return 1, 0
+    jobs = resolver.cluster_spec().as_dict()
+    order = ("chief", "worker")
+    tasks = [(job, i) for job in order for i in range(len(jobs.get(job, ())))]
+    return len(tasks), tasks.index((resolver.task_type, resolver.task_id))
+
+
+def check_batch(batch: int, strategy: tf.distribute.Strategy) -> None:
+    """Refuses a batch that replicas cannot share evenly.
+
+    Args:
+        batch: Images per step, over all replicas.
+        strategy: A strategy.
+
+    Raises:
+        ValueError: If it is no multiple of the number of replicas.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if batch % replicas:
+        raise ValueError(
+            "Invalid value for argument `batch`. Expected a multiple of the "
+            f"{replicas} replicas. Received: batch={batch}."
+        )
+
+
+def share(
+    strategy: tf.distribute.Strategy,
+    batches: Callable[[int, tuple[int, int]], tf.data.Dataset],
+    batch: int,
+    steps: int,
+    skipped: int = 0,
+) -> Iterable[Any]:
+    """Returns the batches of one worker, each replica with its part.
+
+    Args:
+        strategy: A strategy.
+        batches: Makes the data set of a number of images a batch and a shard
+            (number of machines, place of this one).
+        batch: Images per step, over all replicas.
+        steps: Steps of an epoch.
+        skipped: Steps to leave out at the beginning.
+
+    Returns:
+        What a training iterates over, once for each epoch.
+    """
+    replicas = strategy.num_replicas_in_sync
+    machines = workers(strategy)
+    local = replicas // machines[0]
+    data: Any = batches(batch // replicas, machines)
+    if replicas > 1:
+        data = data.take(local * steps)
+    if skipped:
+        data = data.skip(local * skipped)
+    if replicas > 1:
+        own = data
+        data = strategy.distribute_datasets_from_function(lambda context: own)
+    shared: Iterable[Any] = data
+    return shared

@@ -1,0 +1,97 @@
+"""Warm start: the weights of an earlier model, or a refusal."""
+
+from __future__ import annotations
+
+import os
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from wseg_tf.models.registry import load_weights
+
+VARIABLES = os.path.join("variables", "variables")
+# How `wseg_tf.serving.export` names the variables of a network.
+EXPORTED = "weights/{}/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def start_from(model: keras.Model, path: str) -> None:
+    """Gives a model the weights of an earlier one of the same network.
+
+    Args:
+        model: The model; it is changed in place.
+        path: A `.weights.h5` or `.keras` file, a SavedModel that
+            `wseg_tf.serving.export` wrote, or a folder of versions of such,
+            of which the one with the highest number counts.
+
+    Raises:
+        ValueError: If there is none, or it is of another network.
+    """
+    if path.endswith((".keras", ".h5")):
+        _from_file(model, path)
+    else:
+        _from_exported(model, newest_version(path))
+
+
+def newest_version(folder: str) -> str:
+    """Returns the newest model of a folder of versions.
+
+    Args:
+        folder: A SavedModel, or a folder whose folders are named by numbers.
+
+    Returns:
+        The SavedModel's folder.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if tf.io.gfile.exists(os.path.join(folder, "saved_model.pb")):
+        return folder
+    entries = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []
+    versions = [name.rstrip("/") for name in entries]
+    versions = [name for name in versions if name.isdigit()]
+    if not versions:
+        raise ValueError(
+            "Invalid value for argument `initial`. Expected a .weights.h5 or "
+            ".keras file or an exported model. Received: "
+            f"initial={folder!r}, which is none."
+        )
+    return os.path.join(folder, max(versions, key=int))
+
+
+def _from_file(model: keras.Model, path: str) -> None:
+    if not tf.io.gfile.exists(path):
+        raise ValueError(
+            "Invalid value for argument `initial`. Expected a file of "
+            f"weights. Received: initial={path!r}, which does not exist."
+        )
+    try:
+        load_weights(model, path)
+    # What Keras raises differs with what does not fit and with its version.
+    except Exception as error:
+        raise _other_network(model, path) from error
+
+
+def _from_exported(model: keras.Model, folder: str) -> None:
+    reader = tf.train.load_checkpoint(os.path.join(folder, VARIABLES))
+    shapes = reader.get_variable_to_shape_map()
+    names = [EXPORTED.format(place) for place in range(len(model.variables))]
+    held = [name for name in shapes if name.startswith("weights/")]
+    fits = len(held) == len(names) and all(
+        tuple(shapes.get(name, ())) == tuple(variable.shape)
+        for name, variable in zip(names, model.variables, strict=True)
+    )
+    if not fits:
+        raise _other_network(model, folder)
+    for name, variable in zip(names, model.variables, strict=True):
+        values: npt.NDArray[np.float32] = reader.get_tensor(name)
+        variable.assign(values)
+
+
+def _other_network(model: keras.Model, path: str) -> ValueError:
+    return ValueError(
+        f"Invalid value for argument `initial`. Expected weights of "
+        f"`{model.name}` with {model.output_shape[-1]} classes. Received: "
+        f"initial={path!r}, weights of another network."
+    )
