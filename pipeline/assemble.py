@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
@@ -9,10 +11,12 @@ import wseg_tf
 from pipeline.components.baseline import find_baseline
 from pipeline.components.ingest import Ingest
 from pipeline.components.reporter import Reporter
+from pipeline.components.serving import Pusher, ServingCheck
 from pipeline.components.validation import StopOnAnomalies
 from pipeline.config import PipelineConfig
 from pipeline.gate import eval_config
 from wseg_tf import configuration
+from wseg_tf.ground import GroundMatrix
 from wseg_tf.training.objectives import check
 
 
@@ -61,22 +65,8 @@ def create_pipeline(
     )
     trainer.add_upstream_node(stop)
     model = trainer.outputs["model"]
-    baseline = find_baseline(model)
-    evaluator = tfx.components.Evaluator(
-        examples=examples,
-        example_splits=["eval"],
-        model=model,
-        baseline_model=baseline.outputs["model"],
-        eval_config=eval_config(config.gate, classes, ground),
-    )
-    pusher = tfx.components.Pusher(
-        model=model,
-        model_blessing=evaluator.outputs["blessing"],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(
-                base_directory=config.folder("serving")
-            )
-        ),
+    baseline, evaluator, serving, pusher = promote(
+        config, examples, model, ground
     )
     reporter = Reporter(
         evaluation=evaluator.outputs["evaluation"],
@@ -95,6 +85,7 @@ def create_pipeline(
         trainer,
         baseline,
         evaluator,
+        serving,
         pusher,
         reporter,
     ]
@@ -110,3 +101,47 @@ def create_pipeline(
         ),
         beam_pipeline_args=list(config.beam),
     )
+
+
+def promote(
+    config: PipelineConfig, examples: Any, model: Any, ground: GroundMatrix
+) -> list[Any]:
+    """Returns the components that judge a model and push it if it is good.
+
+    Args:
+        config: The configuration.
+        examples: Channel of the records; their split `eval` is judged on.
+        model: Channel of the model.
+        ground: The ground matrix of the expected severity.
+
+    Returns:
+        The baseline's resolver, the Evaluator, the serving check and the
+        Pusher, in this order.
+    """
+    classes = config.data.classes
+    baseline = find_baseline(model)
+    evaluator = tfx.components.Evaluator(
+        examples=examples,
+        example_splits=["eval"],
+        model=model,
+        baseline_model=baseline.outputs["model"],
+        eval_config=eval_config(config.gate, classes, ground),
+    )
+    check = ServingCheck(
+        model=model,
+        examples=examples,
+        evaluation=evaluator.outputs["evaluation"],
+        model_blessing=evaluator.outputs["blessing"],
+        classes=classes.name,
+    )
+    # Not the trained model but what the check served: the very same files.
+    pusher = Pusher(
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=check.outputs["infra_blessing"],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(
+                base_directory=config.folder("serving")
+            )
+        ),
+    )
+    return [baseline, evaluator, check, pusher]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pipeline.commands import data, models, run, training
+from pipeline.commands import data, models, releases, run, training
 
 app = typer.Typer(
     help="Semantic segmentation that knows how severe each confusion is.",
@@ -17,6 +17,8 @@ app.command()(training.train)
 app.command()(training.evaluate)
 app.command()(training.predict)
 app.command()(models.models)
+app.command()(releases.rollback)
+app.command()(releases.baseline)
 app.add_typer(data.app, name="data")
 
 

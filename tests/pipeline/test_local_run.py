@@ -62,7 +62,7 @@ def test_a_good_model_is_pushed_and_the_screen_says_so(
     (version,) = versions(root)
     assert "Verdict: pushed: all 4 rules hold" in pushed
     assert str(version) in pushed
-    assert "[10/10]" in pushed
+    assert "[11/11]" in pushed
     assert "pedestrian" in pushed
 
 
@@ -129,7 +129,7 @@ def test_a_second_run_reuses_every_step(root: Path, pushed: str) -> None:
     assert states.pop("Baseline") == "complete"
     assert set(states.values()) == {"cached"}
     assert len(versions(root)) == 1
-    assert screen.count("reused") == 9
+    assert screen.count("reused") == 10
 
 
 def test_a_refused_model_never_reaches_the_serving_folder(

@@ -1,0 +1,67 @@
+"""`wseg rollback` and `wseg baseline`: decisions about releases."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from pipeline.commands.screen import refusals, refuse, say
+
+Overrides = Annotated[
+    Optional[list[str]],  # noqa: UP045 (typer reads it at run time)
+    typer.Argument(help="Changes, e.g. root=PATH"),
+]
+
+
+def rollback(
+    config: Annotated[str, typer.Argument(help="A file of configs/.")],
+    overrides: Overrides = None,
+    to: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Version to serve; the one before the latest."),
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; recorded.")] = "",
+) -> None:
+    """Serves an earlier version; newer ones are withdrawn, not deleted."""
+    with refusals():
+        from pipeline import releases
+        from pipeline.config import load
+
+        settings = load(config, overrides or [])
+        done = releases.rollback(settings.folder(), reason, to)
+    for version in done.withdrawn:
+        say(f"Withdrawn: {settings.folder('withdrawn', str(version))}")
+    for version in done.restored:
+        say(f"Restored:  {settings.folder('serving', str(version))}")
+    say(f"Serving:   {settings.folder('serving', str(done.serving))}")
+
+
+def baseline(
+    config: Annotated[str, typer.Argument(help="A file of configs/.")],
+    overrides: Overrides = None,
+    reset: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Forget the baseline, for this reason; recorded."),
+    ] = None,
+) -> None:
+    """Lists the decisions about releases, or resets the baseline."""
+    with refusals():
+        from pipeline import releases
+        from pipeline.config import load
+
+        settings = load(config, overrides or [])
+        root = settings.folder()
+        if reset is not None and not reset.strip():
+            refuse("Expected a reason, which is recorded: --reset REASON.")
+        if reset is not None:
+            releases.reset_baseline(root, reset)
+        found = releases.decisions(root)
+    for each in found:
+        say(
+            f"{each.when} {each.what}: {each.reason or 'no reason given'} "
+            f"({len(each.blessings)} blessings revoked; serving "
+            f"{each.serving or 'nothing'})"
+        )
+    if not found:
+        say("No baseline was reset and nothing was rolled back.")
