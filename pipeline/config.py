@@ -9,6 +9,7 @@ from typing import Optional
 
 import tensorflow as tf
 
+from pipeline.manifest import SHARD_MEGABYTES
 from pipeline.rules import Gate, check_rules
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
@@ -51,6 +52,8 @@ class DataOptions:
         allowed_failures: Share of pairs that may fail their checks, 0..1;
             they are listed in the run's quarantine. None by default.
         limit: Read at most this many images of each split; all by default.
+        shard_megabytes: About how many MiB of images and labels each record
+            file holds; several workers share the work by file.
         streets: How the embedded streets are drawn.
     """
 
@@ -60,6 +63,7 @@ class DataOptions:
     eval: str = "val"
     allowed_failures: float = 0.0
     limit: Optional[int] = None  # noqa: UP045
+    shard_megabytes: int = SHARD_MEGABYTES
     streets: StreetsOptions = field(default_factory=StreetsOptions)
 
     def __post_init__(self) -> None:
@@ -70,6 +74,12 @@ class DataOptions:
                 "Invalid value for argument `allowed_failures`. Expected a "
                 "share, 0..1. Received: "
                 f"allowed_failures={self.allowed_failures}."
+            )
+        if self.shard_megabytes < 1:
+            raise ValueError(
+                "Invalid value for argument `shard_megabytes`. Expected at "
+                "least 1. Received: "
+                f"shard_megabytes={self.shard_megabytes}."
             )
 
     @property

@@ -14,7 +14,7 @@ import apache_beam as beam
 import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.manifest import write_manifest
+from pipeline.manifest import SHARD_MEGABYTES, write_manifest
 from pipeline.pixel_counts import PixelCounts
 from pipeline.records import refuse_unfit, write_records
 from wseg_tf.data.checks import DataError
@@ -27,6 +27,7 @@ def convert(
     out: str,
     allowed_failures: float = 0.0,
     beam_options: str = "",
+    shard_megabytes: int = SHARD_MEGABYTES,
 ) -> PixelCounts:
     """Checks pairs and writes those that pass as TFRecords.
 
@@ -41,6 +42,7 @@ def convert(
         out: The folder to make; must not exist, or be empty.
         allowed_failures: Share of pairs that may fail their checks, 0..1.
         beam_options: Beam's command line, e.g. `"--direct_num_workers=2"`.
+        shard_megabytes: About how many MiB each record file holds.
 
     Returns:
         The pixel counts of what was written.
@@ -62,7 +64,7 @@ def convert(
     unfinished = f"{out}.unfinished-{uuid.uuid4().hex[:8]}"
     records = os.path.join(unfinished, "records")
     try:
-        manifest = write_manifest(unfinished, pairs, layout)
+        manifest = write_manifest(unfinished, pairs, layout, shard_megabytes)
         root = beam.Pipeline(options=options)
         write_records(root, manifest, list(pairs), records, records, records)
         counts = refuse_unfit(records, records, allowed_failures)

@@ -29,7 +29,10 @@ def prepare_manifest(config: PipelineConfig) -> str:
         DataError: If a file has no partner; names it.
     """
     folder = config.folder("manifest")
-    return write_manifest(folder, find_splits(config), config.data.dataset)
+    data = config.data
+    return write_manifest(
+        folder, find_splits(config), data.dataset, data.shard_megabytes
+    )
 
 
 def find_splits(config: PipelineConfig) -> dict[str, list[Pair]]:

@@ -24,14 +24,14 @@ from wseg_tf.data.pairs import Pair
 
 SPLITS = ("train", "eval")
 # TensorFlow's own advice for record files: large enough to read in one go.
-SHARD_BYTES = 128 * 2**20
+SHARD_MEGABYTES = 128
 
 
 def write_manifest(
     folder: str,
     pairs: Mapping[str, Sequence[Pair]],
     layout: str,
-    shard_bytes: int = SHARD_BYTES,
+    shard_megabytes: float = SHARD_MEGABYTES,
 ) -> str:
     """Lists the pairs of each split.
 
@@ -39,7 +39,7 @@ def write_manifest(
         folder: The manifest becomes a folder in it.
         pairs: The pairs of each split.
         layout: Name of the layout they were found by.
-        shard_bytes: Bytes of images and labels for each record file.
+        shard_megabytes: MiB of images and labels for each record file.
 
     Returns:
         The manifest's folder; it holds `SPLIT.jsonl` for each split.
@@ -47,7 +47,7 @@ def write_manifest(
     texts = {
         split: "".join(
             json.dumps({**row, "layout": layout}, sort_keys=True) + "\n"
-            for row in _rows(own, shard_bytes)
+            for row in _rows(own, max(1, round(shard_megabytes * 2**20)))
         )
         for split, own in pairs.items()
     }

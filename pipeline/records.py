@@ -2,7 +2,8 @@
 
 Only the lines of the manifest are shuffled, never images: each record file is
 read, checked and written by one worker, so memory is flat and the bytes do
-not depend on the number of workers.
+not depend on the number of workers. Where there is but one, as in memory, it
+checks a pair on each core.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import json
 import logging
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import apache_beam as beam
 import tensorflow as tf
+from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 
 from pipeline import pixel_counts
 from pipeline.pixel_counts import STATISTICS, PixelCounts
@@ -34,6 +38,8 @@ QUARANTINE = "quarantine.jsonl"
 _SHOWN = 3
 
 ShardKey = tuple[str, int, int]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def write_records(
@@ -59,7 +65,8 @@ def write_records(
             [_lines(root, manifest, split) for split in splits]
             | beam.Flatten()
             | "BringShardsTogether" >> beam.GroupByKey()
-            | "WriteShards" >> beam.ParDo(WriteShard(records))
+            | "WriteShards"
+            >> beam.ParDo(WriteShard(records, threads(root.options)))
         )
         _ = (
             shards
@@ -130,16 +137,36 @@ def _lines(root: Any, manifest: str, split: str) -> Any:
     )
 
 
+def threads(options: Any) -> int:
+    """Returns how many pairs a worker checks at a time.
+
+    Decoding leaves Python's lock, so one worker of many threads uses all
+    cores. An engine that has several workers sees to its cores itself.
+
+    Args:
+        options: Beam's `PipelineOptions`.
+
+    Returns:
+        The number of cores where Beam runs in memory, otherwise 1.
+    """
+    runner = options.view_as(StandardOptions).runner or "DirectRunner"
+    mode = options.view_as(DirectOptions).direct_running_mode
+    alone = runner == "DirectRunner" and mode == "in_memory"
+    return (os.cpu_count() or 1) if alone else 1
+
+
 class WriteShard(beam.DoFn):
     """Reads, checks and writes the pairs of one record file.
 
     Args:
         folder: Where the splits' folders are.
+        threads: Pairs that are checked at a time.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, threads: int = 1) -> None:
         super().__init__()
         self._folder = folder
+        self._threads = threads
 
     def process(
         self, element: tuple[ShardKey, Iterable[tuple[int, str]]]
@@ -155,27 +182,33 @@ class WriteShard(beam.DoFn):
         counts: PixelCounts = {split: {}}
         # A description is read once for a file, not for each pair.
         layout_named = functools.cache(layout)
+
+        def examine(line: str) -> tuple[Pair, bytes, PixelStatistics | str]:
+            row = json.loads(line)
+            pair = Pair(**row["pair"])
+            try:
+                checked = read_checked(pair, layout_named(row["layout"]))
+            except DataError as error:
+                return pair, b"", str(error)
+            size = checked.height, checked.width
+            frame = PixelStatistics.of_frame(checked.counts, size)
+            return pair, serialise(pair, checked), frame
+
+        ordered = (line for _, line in sorted(lines))
         with _writing(target):
             scratch = _scratch(self._folder)
             tf.io.gfile.makedirs(scratch)
             partial = os.path.join(scratch, uuid.uuid4().hex)
             with tf.io.TFRecordWriter(partial) as writer:
-                for _, line in sorted(lines):
-                    row = json.loads(line)
-                    pair = Pair(**row["pair"])
-                    try:
-                        checked = read_checked(
-                            pair, layout_named(row["layout"])
-                        )
-                    except DataError as error:
-                        problems.append(
-                            {"name": pair.name, "reason": str(error)}
-                        )
+                for pair, record, found in in_order(
+                    examine, ordered, self._threads
+                ):
+                    if isinstance(found, str):
+                        problem = {"name": pair.name, "reason": found}
+                        problems.append(problem)
                         continue
-                    writer.write(serialise(pair, checked))
-                    size = checked.height, checked.width
-                    frame = PixelStatistics.of_frame(checked.counts, size)
-                    pixel_counts.add(counts, split, pair.drive, frame)
+                    writer.write(record)
+                    pixel_counts.add(counts, split, pair.drive, found)
             tf.io.gfile.makedirs(os.path.dirname(target))
             tf.io.gfile.rename(partial, target, overwrite=True)
         statistics = {
@@ -183,6 +216,37 @@ class WriteShard(beam.DoFn):
             for drive, each in counts[split].items()
         }
         yield element[0], {"problems": problems, "statistics": statistics}
+
+
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int
+) -> Iterator[Result]:
+    """Yields the results of some work in the order of the items.
+
+    At most `threads` results wait, so that memory stays flat however slowly
+    they are taken.
+
+    Args:
+        work: What is done with each item.
+        items: The items.
+        threads: How many are worked on at a time.
+
+    Yields:
+        The results.
+
+    Example:
+
+    >>> list(in_order(abs, [-3, 1, -2], threads=2))
+    [3, 1, 2]
+    """
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _scratch(folder: str) -> str:

@@ -176,6 +176,9 @@ def convert(
         float,
         typer.Option(min=0, max=1, help="Share of pairs that may be unfit."),
     ] = 0.0,
+    shard_megabytes: Annotated[
+        int, typer.Option(min=1, help="About how much a record file holds.")
+    ] = 128,
     beam: Annotated[
         str,
         typer.Option(
@@ -191,7 +194,9 @@ def convert(
         from pipeline.convert import convert as write
 
         with _quiet_logs():
-            counts = write(pairs, dataset, out, allowed_failures, beam)
+            counts = write(
+                pairs, dataset, out, allowed_failures, beam, shard_megabytes
+            )
         written = {
             name: sum(drive.images for drive in own.values())
             for name, own in counts.items()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from wseg_tf.data.pairs import Pair
 Pairs = dict[str, list[Pair]]
 ONE_WORKER = "--direct_running_mode=in_memory"
 TWO_WORKERS = "--direct_running_mode=multi_threading --direct_num_workers=2"
+TWO_PROCESSES = "--direct_running_mode=multi_processing --direct_num_workers=2"
 
 
 def found(folder: Path) -> Pairs:
@@ -52,7 +54,12 @@ def names(folder: Path, split: str) -> list[str]:
     return [each["name"].numpy().decode() for each in examples]
 
 
-def ingest(pairs: Pairs, folder: Path, options: str, shard: int = 1) -> str:
+A_PAIR_A_FILE = 1e-6  # MiB
+
+
+def ingest(
+    pairs: Pairs, folder: Path, options: str, shard: float = A_PAIR_A_FILE
+) -> str:
     manifest = write_manifest(str(folder), pairs, "camvid", shard)
     out = str(folder / "out")
     root = beam.Pipeline(options=parse_options(options))
@@ -60,13 +67,14 @@ def ingest(pairs: Pairs, folder: Path, options: str, shard: int = 1) -> str:
     return out
 
 
+@pytest.mark.parametrize("workers", [TWO_WORKERS, TWO_PROCESSES])
 def test_the_bytes_do_not_depend_on_the_number_of_workers(
-    pairs: Pairs, tmp_path: Path
+    pairs: Pairs, tmp_path: Path, workers: str
 ) -> None:
     Path(pairs["train"][1].label).write_bytes(b"\x89PNG torn")
     one, two = tmp_path / "one", tmp_path / "two"
     ingest(pairs, one, ONE_WORKER)
-    ingest(pairs, two, TWO_WORKERS)
+    ingest(pairs, two, workers)
     files = contents(one / "out")
     assert files == contents(two / "out")
     # A file for each pair, the unfit one's empty; and what was found.
@@ -81,10 +89,38 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(
     ]
 
 
+def test_one_worker_checks_several_pairs_at_a_time() -> None:
+    together = threading.Barrier(3, timeout=60)
+
+    def meet(number: int) -> int:
+        together.wait()
+        return number
+
+    assert list(records.in_order(meet, range(9), threads=3)) == [*range(9)]
+
+
+def test_results_that_are_not_taken_do_not_pile_up() -> None:
+    begun: list[int] = []
+    results = records.in_order(begun.append, range(100), threads=2)
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert len(begun) <= 3
+
+
+def test_an_engine_sees_to_its_cores_itself() -> None:
+    def threads(options: str) -> int:
+        parsed = parse_options(options)
+        return records.threads(parsed)
+
+    assert threads("") == threads(ONE_WORKER) == os.cpu_count()
+    assert threads(TWO_WORKERS) == threads(TWO_PROCESSES) == 1
+    assert threads("--runner=FlinkRunner") == 1
+
+
 def test_records_keep_the_manifest_order_and_the_bytes_of_the_files(
     pairs: Pairs, tmp_path: Path
 ) -> None:
-    out = Path(ingest(pairs, tmp_path / "in", ONE_WORKER, 2**20))
+    out = Path(ingest(pairs, tmp_path / "in", ONE_WORKER, 1))
     expected = [pair.name for pair in pairs["train"]]
     assert names(out, "train") == expected
     assert expected == ["A_1", "A_2", "A_3", "B_2", "B_é 1"]
@@ -193,6 +229,24 @@ def test_convert_makes_a_folder_that_is_whole(
         convert(pairs, "camvid", str(out))
     assert contents(out) == before
     assert not list(tmp_path.glob("*.unfinished-*"))
+
+
+def test_convert_writes_files_of_the_size_asked_for(
+    street_folder: Path, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    for path in (street_folder / "train").iterdir():
+        noise = random.integers(0, 256, (400, 400, 3), np.uint8)
+        Image.fromarray(noise).save(path)  # 0.46 MiB
+        label = street_folder / "trainannot" / path.name
+        Image.new("L", (400, 400), 1).save(label)
+    pairs = found(street_folder)
+    convert(pairs, "camvid", str(tmp_path / "out"), shard_megabytes=1)
+    files = sorted((tmp_path / "out" / "Split-train").iterdir())
+    assert [file.name[-15:] for file in files] == [
+        f"-0000{k}-of-00003" for k in range(3)
+    ]
+    assert max(file.stat().st_size for file in files) < 1.5 * 2**20
 
 
 @pytest.fixture

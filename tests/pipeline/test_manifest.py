@@ -50,7 +50,7 @@ def test_shards_hold_consecutive_pairs_and_about_the_bytes_asked_for(
         for pair in pairs["train"]
     ]
     limit = 2 * max(sizes)
-    manifest = write_manifest(str(tmp_path), pairs, "camvid", limit)
+    manifest = write_manifest(str(tmp_path), pairs, "camvid", limit / 2**20)
     found = rows(manifest, "train")
     shards = [row["shard"] for row in found]
     assert shards == sorted(shards)
@@ -69,7 +69,7 @@ def test_shards_hold_consecutive_pairs_and_about_the_bytes_asked_for(
 def test_a_pair_larger_than_a_shard_leaves_no_gap(
     pairs: dict[str, list[Pair]], tmp_path: Path
 ) -> None:
-    manifest = write_manifest(str(tmp_path), pairs, "camvid", 1)
+    manifest = write_manifest(str(tmp_path), pairs, "camvid", 1e-6)
     assert [row["shard"] for row in rows(manifest, "train")] == [0, 1, 2, 3, 4]
 
 
