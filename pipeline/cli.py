@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from pipeline.commands import data, models, releases, run, training
+from pipeline.commands import (
+    comparison,
+    data,
+    judging,
+    models,
+    releases,
+    run,
+    training,
+)
 
 app = typer.Typer(
     help="Semantic segmentation that knows how severe each confusion is.",
@@ -14,8 +22,9 @@ app = typer.Typer(
 )
 app.command()(run.run)
 app.command()(training.train)
-app.command()(training.evaluate)
-app.command()(training.predict)
+app.command()(judging.evaluate)
+app.command()(judging.predict)
+app.command()(comparison.compare)
 app.command()(models.models)
 app.command()(releases.rollback)
 app.command()(releases.baseline)

@@ -1,4 +1,4 @@
-"""`wseg train`, `evaluate` and `predict`: the same code without TFX."""
+"""`wseg train`: a recipe without TFX; run again, it goes on."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Optional
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from pipeline.commands.judging import Output, show_scores, sum_counts
 from pipeline.commands.screen import (
+    ERRORS,
+    FAILURE,
+    INTERRUPTED,
     SCREEN,
-    interruptible,
-    iou_table,
     refusals,
     refuse,
     say,
@@ -22,161 +26,166 @@ from pipeline.commands.screen import (
 )
 
 if TYPE_CHECKING:
-    from wseg_tf.data.pairs import Pair
+    from wseg_tf.metrics.confusion import Counts
     from wseg_tf.serving import ServedModel
+    from wseg_tf.training.observers import Observer
 
 # Everything heavy is imported inside the commands, as in pipeline.commands.run.
 
-Overrides = Annotated[
-    Optional[list[str]],  # noqa: UP045 (typer reads it at run time)
-    typer.Argument(help="Changes, e.g. training.batch=4"),
-]
-Output = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option("--out", help="Folder to write to."),
-]
+CHECKPOINTS = "checkpoints"
+FINISHED = "recipe.json"  # Written last, with the recipe of the model.
 
 
 def train(
     config: Annotated[str, typer.Argument(help="A file of configs/.")],
-    overrides: Overrides = None,
+    overrides: Annotated[
+        Optional[list[str]],  # noqa: UP045 (typer reads it at run time)
+        typer.Argument(help="Changes, e.g. training.batch=4"),
+    ] = None,
     data: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="Folder of the data set."),
     ] = None,
     out: Output = None,
 ) -> None:
-    """Trains by a config's recipe, without TFX; writes a SavedModel."""
+    """Trains by a config's recipe; the same command again goes on."""
     with refusals():
-        import tensorflow as tf
-
         from pipeline.config import load
         from pipeline.inputs import find_splits
         from wseg_tf.data.input import read_pairs
         from wseg_tf.data.layouts import layout
         from wseg_tf.serving import ServedModel, export
+        from wseg_tf.training.identity import identity
         from wseg_tf.training.loop import train as train_model
         from wseg_tf.training.objectives import check
+        from wseg_tf.training.strategy import choose, workers
 
         settings = load(config, with_data(overrides, data))
         recipe, classes = settings.training, settings.data.classes
+        # Workers must meet before TensorFlow does anything else.
+        strategy = choose(recipe.execution.distribute)
         ground = check(recipe, classes)
         folder = out or settings.folder("training")
-        if tf.io.gfile.exists(os.path.join(folder, "saved_model.pb")):
-            refuse(f"{folder} holds a model already; choose another --out.")
+        own = identity(recipe, classes, "")
+        if _is_finished(folder, own):
+            say(f"Finished before. Model: {folder}")
+            return
         pairs = find_splits(settings)
         described = layout(settings.data.dataset)
         training, validation = (
             read_pairs(pairs[split], described) for split in ("train", "eval")
         )
-    with interruptible(), _progress():
-        model = train_model(recipe, classes, training, validation)
+    checkpoints = os.path.join(folder, CHECKPOINTS)
+    with _endings(), _log_lines():
+        model = train_model(
+            recipe,
+            classes,
+            training,
+            validation,
+            checkpoints=checkpoints,
+            logs=folder,
+            observers=_observers(),
+        )
+        if workers(strategy)[1] > 0:
+            return  # The first worker writes the model.
         export(model, folder, classes, recipe.height, recipe.width, ground)
-        _show_scores(ServedModel(folder), pairs["eval"], settings.data.dataset)
+        served = ServedModel(folder)
+        counts = sum_counts(served, pairs["eval"], settings.data.dataset)
+        show_scores(served, counts, len(pairs["eval"]))
+        _draw(folder, served, counts)
+        _finish(folder, own)
     say(f"Model: {folder}")
 
 
-def evaluate(
-    model: Annotated[str, typer.Argument(help="A SavedModel of this package.")],
-    data: Annotated[str, typer.Argument(help="Folder of the data set.")],
-    dataset: Annotated[
-        str, typer.Option(help="A layout's name or a YAML description.")
-    ] = "camvid",
-    split: Annotated[str, typer.Option(help="The split to judge on.")] = "val",
-    report: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--json", help="Write every score here."),
-    ] = None,
-) -> None:
-    """Judges a model on a split: IoU by class and group, severity."""
-    with refusals():
-        import tensorflow as tf
+def _is_finished(folder: str, own: dict[str, Any]) -> bool:
+    """Whether the folder's model is this recipe's; another's is refused."""
+    import tensorflow as tf
 
-        from wseg_tf.data.layouts import find_pairs
-        from wseg_tf.serving import ServedModel
+    from wseg_tf.training.checkpoints import first_difference
 
-        pairs = find_pairs(dataset, data, split)
-        values = _show_scores(ServedModel(model), pairs, dataset)
-        if report is not None:
-            with tf.io.gfile.GFile(report, "w") as file:
-                file.write(json.dumps(values, indent=2))
-
-
-def predict(
-    model: Annotated[str, typer.Argument(help="A SavedModel of this package.")],
-    images: Annotated[list[str], typer.Argument(help="PNG or JPEG files.")],
-    out: Output = None,
-) -> None:
-    """Writes class ids and a colour overlay of each image."""
-    with refusals():
-        import tensorflow as tf
-        from PIL import Image
-
-        from wseg_tf.data.checks import DataError
-        from wseg_tf.plots import overlay
-        from wseg_tf.serving import ServedModel
-
-        served = ServedModel(model)
-        folder = out or "predictions"
-        tf.io.gfile.makedirs(folder)
-        for path in images:
-            try:
-                encoded = tf.io.read_file(path)
-                ids = served.segment(encoded.numpy())
-                image = tf.io.decode_image(encoded, 3, expand_animations=False)
-            except tf.errors.OpError as error:
-                raise DataError(
-                    f"{path}: expected a PNG or JPEG file. Found none."
-                ) from error
-            stem = os.path.join(
-                folder, os.path.basename(path).rsplit(".", 1)[0]
-            )
-            painted = overlay(image.numpy(), ids, served.classes)
-            for name, picture in (
-                (f"{stem}.png", ids),
-                (f"{stem}_overlay.png", painted),
-            ):
-                with tf.io.gfile.GFile(name, "wb") as file:
-                    Image.fromarray(picture).save(file, "PNG")
-                say(name)
-
-
-def _show_scores(
-    served: ServedModel, pairs: list[Pair], dataset: str
-) -> dict[str, float | None]:
-    """Counts, prints the table and returns every score."""
-    import numpy as np
-
-    from pipeline.scores import iou_rows, scores
-    from wseg_tf.data.inspection import read_checked
-    from wseg_tf.data.layouts import layout
-    from wseg_tf.data.records import serialise
-
-    described, size = layout(dataset), len(served.classes)
-    if described.classes != served.classes:
+    model = os.path.join(folder, "saved_model.pb")
+    if not tf.io.gfile.exists(model):
+        return False
+    if tf.io.gfile.exists(os.path.join(folder, CHECKPOINTS)):
+        return False  # It was killed while the model was written.
+    try:
+        with tf.io.gfile.GFile(os.path.join(folder, FINISHED)) as file:
+            difference = first_difference(json.load(file), own)
+    except tf.errors.NotFoundError:
+        difference = "its recipe is unknown"
+    if difference is not None:
         refuse(
-            f"Invalid data for this model. Expected the classes of "
-            f"`{served.classes.name}`. Received: `{described.classes.name}`."
+            f"{folder} holds another recipe's model already ({difference}); "
+            "choose another --out."
         )
-    counts = np.zeros([size, size], np.int64)
-    for pair in pairs:
-        record = serialise(pair, read_checked(pair, described))
-        counts += served.count_confusion(record)
-    ground = np.zeros([size, size]) if served.ground is None else served.ground
-    values = scores(counts, served.classes, ground)
-    title = f"IoU over {len(pairs)} images"
-    SCREEN.print(iou_table(title, iou_rows(values, served.classes)))
-    if served.ground is not None:
-        say(f"Expected severity: {values['expected_severity']:.3f}")
-    return {
-        name: value if np.isfinite(value) else None
-        for name, value in values.items()
+    return True
+
+
+def _finish(folder: str, own: dict[str, Any]) -> None:
+    """Says whose model it is, and deletes what only a resume needs."""
+    import tensorflow as tf
+
+    from wseg_tf.training.checkpoints import Checkpoints
+
+    with tf.io.gfile.GFile(os.path.join(folder, FINISHED), "w") as file:
+        file.write(json.dumps(own, indent=1))
+    Checkpoints(os.path.join(folder, CHECKPOINTS)).remove()
+
+
+def _draw(folder: str, served: ServedModel, counts: Counts) -> None:
+    """Draws the curves, the IoUs and the confusion beside the model."""
+    import tensorflow as tf
+
+    from wseg_tf.plots import plot_confusion, plot_history, plot_iou
+    from wseg_tf.training.history import read_history
+    from wseg_tf.training.loop import HISTORY
+
+    rows = read_history(os.path.join(folder, HISTORY))
+    figures = {
+        "history.png": plot_history(rows),
+        "iou.png": plot_iou({"model": counts}, served.classes),
+        "confusion.png": plot_confusion(counts, served.classes),
     }
+    for name, figure in figures.items():
+        path = os.path.join(folder, name)
+        with tf.io.gfile.GFile(path, "wb") as file:
+            figure.savefig(file, format="png")
+    say(f"Plots: {', '.join(figures)} in {folder}")
+
+
+def _observers() -> Sequence[Observer]:
+    from pipeline.commands.progress import ProgressBar
+    from wseg_tf.training.observers import LogLines
+
+    return [ProgressBar(SCREEN) if SCREEN.is_terminal else LogLines()]
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[None]:
-    """Shows what the training loop says."""
+def _endings() -> Iterator[None]:
+    """Says in a sentence why a training ended before its end."""
+    from wseg_tf.configuration import ConfigurationError
+    from wseg_tf.training.guard import DivergedError
+    from wseg_tf.training.interruption import Interrupted
+
+    try:
+        yield
+    except ConfigurationError as error:
+        refuse(error)
+    except DivergedError as error:
+        ERRORS.print(str(error), markup=False)
+        sys.exit(FAILURE)
+    except Interrupted as interruption:
+        ERRORS.print(str(interruption), markup=False)
+        # As shells count: 130 for Ctrl-C, 143 for SIGTERM.
+        sys.exit(INTERRUPTED - signal.SIGINT + interruption.number)
+    except KeyboardInterrupt:
+        ERRORS.print("Interrupted. Run the same command to go on.")
+        sys.exit(INTERRUPTED)
+
+
+@contextlib.contextmanager
+def _log_lines() -> Iterator[None]:
+    """Shows what the training says."""
 
     class Show(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

@@ -176,6 +176,77 @@ def plot_frames(
     return figure
 
 
+def plot_comparison(
+    frames: Mapping[str, tuple[npt.ArrayLike, Mapping[str, npt.ArrayLike]]],
+    class_set: ClassSet,
+    opacity: float = 0.6,
+) -> Figure:
+    """Shows frames in rows: the image, then maps of labels painted over it.
+
+    Args:
+        frames: Image, RGB `[H, W, 3]`, and class ids `[H, W]` by caption
+            (`{"truth": ..., "A": ..., "B": ...}`, the same captions in every
+            frame), by the frame's name.
+        class_set: Names, colours, groups and void.
+        opacity: Of the paint, 0..1.
+
+    Returns:
+        The figure, with the classes that occur in any frame.
+
+    Raises:
+        ValueError: If there is no frame, or the sizes of one differ.
+
+    Example:
+
+    >>> from wseg_tf.classes import CAMVID
+    >>> import numpy as np
+    >>> image, labels = np.zeros((4, 6, 3)), np.zeros((4, 6), int)
+    >>> frames = {"0001TP_006690": (image, {"truth": labels, "A": labels})}
+    >>> figure = plot_comparison(frames, CAMVID)
+    """
+    if not frames:
+        raise ValueError(
+            "Invalid value for argument `frames`. Expected at least one. "
+            "Received: none."
+        )
+    width, gap, title, legend = 2.6, 0.08, 0.26, 0.85
+    height = width * max(
+        np.shape(image)[0] / np.shape(image)[1] for image, _ in frames.values()
+    )
+    columns = 1 + max(len(maps) for _, maps in frames.values())
+    total_width = columns * (width + gap) - gap
+    total_height = len(frames) * (height + title) + legend
+    figure = style.new_figure(total_width, total_height)
+    for row, (name, (image, maps)) in enumerate(frames.items()):
+        pixels = np.asarray(image).astype(np.uint8)
+        pictures = {name: pixels} | {
+            caption: overlay(pixels, labels, class_set, opacity)
+            for caption, labels in maps.items()
+        }
+        bottom = total_height - (row + 1) * (height + title)
+        for column, (caption, picture) in enumerate(pictures.items()):
+            axes = figure.add_axes(
+                (
+                    column * (width + gap) / total_width,
+                    bottom / total_height,
+                    width / total_width,
+                    height / total_height,
+                )
+            )
+            axes.imshow(picture, interpolation="nearest")
+            axes.set_title(
+                caption, fontsize=9, color=style.INK, loc="left", pad=3
+            )
+            axes.set_axis_off()
+    shown = {
+        f"{name} {caption}": labels
+        for name, (_, maps) in frames.items()
+        for caption, labels in maps.items()
+    }
+    _draw_legend(figure, _legend(shown, class_set, opacity))
+    return figure
+
+
 def _draw_legend(figure: Figure, handles: list[Patch]) -> None:
     """Draws the legend of classes along the bottom."""
     figure.legend(

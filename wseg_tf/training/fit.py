@@ -344,9 +344,12 @@ class _Fit:
         kept = "Nothing was kept."
         if self.checkpoints is not None:
             kept = f"Kept in {self.checkpoints.newest}: run it again to go on."
+        epoch, step = self.progress.epoch, self.progress.step
+        place = (
+            f"step {step} of epoch {epoch + 1}" if step else f"epoch {epoch}"
+        )
         raise Interrupted(
-            f"Interrupted after step {self.progress.step} of epoch "
-            f"{self.progress.epoch + 1} of {self.plan.title}. {kept}",
+            f"Interrupted after {place} of {self.plan.title}. {kept}",
             requests.number,
         )
 

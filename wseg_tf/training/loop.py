@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from wseg_tf import models
 from wseg_tf.classes import ClassSet
+from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data import input
 from wseg_tf.models.finetuning import freeze_batch_norm, freeze_encoder
 from wseg_tf.training.board import Board
@@ -60,30 +61,28 @@ def train(
         The trained Keras model.
 
     Raises:
-        ValueError: If the recipe does not fit the classes or the data, the
-            weights to start from are another network's, or the checkpoints
-            are another training's: before anything is trained.
+        ConfigurationError: If the recipe does not fit the classes or the
+            data, the weights to start from are another network's, or the
+            checkpoints another training's: before anything is trained.
         DivergedError: If the loss or the weights become NaN or infinite.
         Interrupted: On Ctrl-C or SIGTERM, once a checkpoint is written.
     """
     execution = recipe.execution
     strategy = choose(execution.distribute)
-    ground = check(recipe, classes, is_judged=validation is not None)
-    surveyed = survey(training, classes)
-    check_batch(recipe.batch, strategy)
-    check_size(recipe, surveyed)
-    kept = None
     is_chief = workers(strategy)[1] == 0
-    if checkpoints is not None:
-        kept = Checkpoints(checkpoints, execution.checkpoint_steps, is_chief)
-        kept.claim(identity(recipe, classes, surveyed.digest))
-    if execution.deterministic:
-        tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(recipe.seed)
-    with strategy.scope(), policy(recipe.precision):
-        model = models.build(recipe.model, len(classes))
-        if recipe.initial is not None:
-            start_from(model, recipe.initial)
+    ground = check(recipe, classes, is_judged=validation is not None)
+    kept = None
+    try:
+        check_batch(recipe.batch, strategy)
+        surveyed = survey(training, classes)
+        check_size(recipe, surveyed)
+        if checkpoints is not None:
+            often = execution.checkpoint_steps
+            kept = Checkpoints(checkpoints, often, is_chief)
+            kept.claim(identity(recipe, classes, surveyed.digest))
+        model = build_model(recipe, classes)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
     steps = _steps(recipe, surveyed, strategy)
     judge = None
     if validation is not None:
@@ -131,8 +130,32 @@ def train(
     return model
 
 
+def build_model(recipe: Recipe, classes: ClassSet) -> keras.Model:
+    """Builds the network of a recipe, with the weights it starts from.
+
+    Args:
+        recipe: The recipe; its seed decides random weights.
+        classes: The class set.
+
+    Returns:
+        A Keras model.
+
+    Raises:
+        ValueError: If the weights to start from are another network's.
+    """
+    if recipe.execution.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(recipe.seed)
+    strategy = choose(recipe.execution.distribute)
+    with strategy.scope(), policy(recipe.precision):
+        model = models.build(recipe.model, len(classes))
+        if recipe.initial is not None:
+            start_from(model, recipe.initial)
+    return model
+
+
 def check_size(recipe: Recipe, surveyed: Survey) -> None:
-    """Refuses a batch that the data cannot fill, and a crop beyond them.
+    """Refuses a batch that the data cannot fill.
 
     Args:
         recipe: The recipe.

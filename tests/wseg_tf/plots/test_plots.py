@@ -10,8 +10,10 @@ from wseg_tf.classes import CAMVID
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.plots import (
     overlay,
+    plot_comparison,
     plot_confusion,
     plot_ground,
+    plot_history,
     plot_iou,
     plot_labels,
     style,
@@ -116,3 +118,39 @@ def test_labels_legend_names_the_classes_that_occur() -> None:
 def test_refuses_another_number_of_classes() -> None:
     with pytest.raises(ValueError, match="camvid"):
         plot_ground(1 - np.eye(3), CAMVID)
+
+
+def test_a_comparison_has_a_row_a_frame_and_a_column_a_map() -> None:
+    image, labels = np.zeros((4, 6, 3)), np.full((4, 6), 8)
+    maps = {"truth": labels, "A": labels, "B": np.zeros((4, 6), int)}
+    frames = {"one": (image, maps), "two": (image, maps)}
+    figure = plot_comparison(frames, CAMVID)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["one", "truth", "A", "B", "two", "truth", "A", "B"]
+    (legend,) = figure.legends
+    shown = [text.get_text() for text in legend.get_texts()]
+    assert shown == ["car (4)", "sky (1)"]
+    _renders(figure)
+
+
+def test_a_history_begins_a_curve_of_the_loss_with_each_stage() -> None:
+    rows = [
+        {"stage": "one", "loss": "3.0", "mean_iou": ""},
+        {"stage": "one", "loss": "2.0", "mean_iou": "0.25"},
+        {"stage": "two", "loss": "7.0", "mean_iou": "0.5"},
+    ]
+    figure = plot_history(rows, "demo")
+    loss, iou = figure.axes
+    curves = [
+        (list(line.get_xdata()), list(line.get_ydata()))
+        for line in loss.lines
+        if len(line.get_xdata()) and line.get_linestyle() == "-"
+    ]
+    assert curves[:2] == [([1, 2], [3.0, 2.0]), ([3], [7.0])]
+    mean = iou.lines[0]
+    assert (list(mean.get_xdata()), list(mean.get_ydata())) == (
+        [2, 3],
+        [25.0, 50.0],
+    )
+    assert _texts(figure) == ["one", "two"]
+    _renders(figure)

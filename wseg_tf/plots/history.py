@@ -1,0 +1,110 @@
+"""The curves of a training: loss and IoU over the epochs of its stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from wseg_tf.plots import style
+
+CURVES = {"mean_iou": "mean IoU", "critical_iou": "IoU of group 4"}
+CURVE_COLOURS = ("#3b6ea8", style.GROUP_COLOURS[4])
+
+
+def plot_history(
+    rows: Sequence[Mapping[str, Any]], title: str | None = None
+) -> Figure:
+    """Draws the loss and, below it, mean and critical IoU by epoch.
+
+    Args:
+        rows: Lines of a history: dictionaries with `stage` and `loss`, and
+            `mean_iou` and `critical_iou` where the epoch was evaluated; numbers
+            or texts, as `history.csv` holds them.
+        title: Written above. Defaults to `None`.
+
+    Returns:
+        The figure; a line marks where a stage begins, since the losses of two
+        stages do not compare.
+
+    Raises:
+        ValueError: If there is no line.
+
+    Example:
+
+    >>> rows = [{"stage": "train", "loss": 1.0, "mean_iou": 0.25}]
+    >>> figure = plot_history(rows)
+    """
+    if not rows:
+        raise ValueError(
+            "Invalid value for argument `rows`. Expected at least one line. "
+            "Received: rows=[]."
+        )
+    width, height = 6.4, 4.2
+    figure = style.new_figure(width, height)
+    left, panel = 0.65 / width, 5.55 / width
+    loss = figure.add_axes((left, 2.35 / height, panel, 1.35 / height))
+    iou = figure.add_axes((left, 0.5 / height, panel, 1.35 / height))
+    epochs = np.arange(1, len(rows) + 1)
+    stages = [str(row.get("stage", "")) for row in rows]
+    for begin, end in _spans(stages):
+        part = slice(begin, end)
+        values = _values(rows[part], "loss")
+        loss.plot(epochs[part], values, "o-", color=style.INK, ms=2, lw=1.2)
+    for (name, caption), colour in zip(
+        CURVES.items(), CURVE_COLOURS, strict=True
+    ):
+        values = 100 * _values(rows, name)
+        known = np.isfinite(values)
+        iou.plot(
+            epochs[known], values[known], "o-", color=colour, ms=2, lw=1.2,
+            label=caption,
+        )  # fmt: skip
+    _finish(loss, "loss", len(rows))
+    _finish(iou, "IoU, %", len(rows))
+    loss.tick_params(labelbottom=False)
+    iou.set_xlabel("epoch", fontsize=8, color=style.INK)
+    iou.legend(fontsize=8, frameon=False, loc="best")
+    for begin, _ in _spans(stages):
+        for axes in (loss, iou):
+            axes.axvline(begin + 0.5, color=style.FAINT, lw=1, zorder=0)
+        loss.text(
+            begin + 0.6, 1.03, stages[begin], fontsize=8, color=style.INK,
+            transform=loss.get_xaxis_transform(),
+        )  # fmt: skip
+    if title is not None:
+        figure.text(left, 1 - 0.2 / height, title, fontsize=10, color=style.INK)
+    return figure
+
+
+def _spans(stages: Sequence[str]) -> list[tuple[int, int]]:
+    """Returns where each run of one stage begins and ends."""
+    begins = [
+        place
+        for place, stage in enumerate(stages)
+        if place == 0 or stage != stages[place - 1]
+    ]
+    return list(zip(begins, [*begins[1:], len(stages)], strict=True))
+
+
+def _values(
+    rows: Sequence[Mapping[str, Any]], name: str
+) -> npt.NDArray[np.float64]:
+    return np.array(
+        [np.nan if row.get(name) in (None, "") else float(row[name])
+         for row in rows]
+    )  # fmt: skip
+
+
+def _finish(axes: Axes, caption: str, epochs: int) -> None:
+    axes.set_ylabel(caption, fontsize=8, color=style.INK)
+    axes.set_xlim(0.5, epochs + 0.5)
+    axes.set_ylim(bottom=0)
+    axes.grid(axis="y", color=style.FAINT, lw=0.6)
+    axes.tick_params(labelsize=8, colors=style.INK)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
