@@ -7,11 +7,11 @@ from typing import Any
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
-import wseg_tf
-from pipeline.components.baseline import find_baseline
+from pipeline.components.baseline import find_baseline, find_blessed
 from pipeline.components.ingest import Ingest
 from pipeline.components.reporter import Reporter
 from pipeline.components.serving import Pusher, ServingCheck
+from pipeline.components.trainer import BLESSED, settings
 from pipeline.components.validation import StopOnAnomalies
 from pipeline.config import PipelineConfig
 from pipeline.gate import eval_config
@@ -51,17 +51,18 @@ def create_pipeline(
         schema=imported.outputs["schema"],
     )
     stop = StopOnAnomalies(anomalies=validator.outputs["anomalies"])
+    start = None
+    if config.training.initial == BLESSED:
+        start = find_blessed()
     trainer = tfx.components.Trainer(
         run_fn="pipeline.components.trainer.run_fn",
         examples=examples,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config={
-            "recipe": configuration.dump(config.training),
-            "classes": classes.name,
-            # Part of the cache key: new code trains anew.
-            "version": wseg_tf.__version__,
-        },
+        custom_config=settings(
+            config.training, classes, config.folder("checkpoints")
+        ),
+        base_model=None if start is None else start.outputs["model"],
     )
     trainer.add_upstream_node(stop)
     model = trainer.outputs["model"]
@@ -89,6 +90,8 @@ def create_pipeline(
         pusher,
         reporter,
     ]
+    if start is not None:
+        components.insert(0, start)
     return tfx.dsl.Pipeline(
         pipeline_name=config.name,
         pipeline_root=config.folder("pipeline"),

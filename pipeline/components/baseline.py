@@ -49,3 +49,16 @@ def find_baseline(model: Any) -> Any:
         model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
         candidate=model,
     ).with_id("Baseline")
+
+
+def find_blessed() -> Any:
+    """Returns the node that finds the last blessed model, to start from.
+
+    Returns:
+        A resolver; its `outputs["model"]` is empty if nothing was blessed.
+    """
+    return tfx.dsl.Resolver(
+        strategy_class=_LATEST,
+        model=tfx.dsl.Channel(type=standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
+    ).with_id("WarmStart")

@@ -66,6 +66,16 @@ def test_a_good_model_is_pushed_and_the_screen_says_so(
     assert "pedestrian" in pushed
 
 
+def test_the_training_leaves_its_history_and_no_checkpoints(
+    root: Path, pushed: str
+) -> None:
+    trainer = root / "demo" / "pipeline" / "Trainer"
+    (history,) = trainer.glob("model_run/*/history.csv")
+    assert history.read_text().startswith("stage,epoch,steps,learning_rate")
+    assert list(history.with_name("tensorboard").iterdir())
+    assert not list((root / "demo" / "checkpoints").iterdir())
+
+
 def test_the_report_agrees_with_the_screen(root: Path, pushed: str) -> None:
     folder = pushed.split("Report:")[1].strip().removesuffix("/report.md")
     report = json.loads((Path(folder) / "report.json").read_text())

@@ -36,8 +36,8 @@ def small_net(name: str, classes: int) -> keras.Model:
     )
 
 
-def examples(count: int) -> tf.data.Dataset:
-    """Drawn streets, encoded as records hold them."""
+def record_texts(count: int) -> list[bytes]:
+    """Drawn streets as serialised records."""
     records = []
     for seed in range(count):
         image, label = draw_scene(seed, *SIZE)
@@ -45,7 +45,13 @@ def examples(count: int) -> tf.data.Dataset:
         checked = check_pair(encoded, encode_labels(label), CAMVID)
         pair = Pair(f"{seed}", "image", "label", "train", "drive", "streets")
         records.append(serialise(pair, checked))
-    return tf.data.Dataset.from_tensor_slices(records).map(parse)
+    return records
+
+
+def examples(count: int) -> tf.data.Dataset:
+    """Drawn streets, as `train` takes them."""
+    records = tf.data.Dataset.from_tensor_slices(record_texts(count))
+    return records.map(parse)
 
 
 def batches_of(
