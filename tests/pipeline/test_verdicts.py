@@ -5,6 +5,7 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
+import tensorflow as tf
 from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 
@@ -17,11 +18,13 @@ from pipeline.lineage import latest_run
 from pipeline.manifest import write_manifest
 from pipeline.model_files import digest, versions
 from pipeline.records import write_records
+from pipeline.releases import reset_baseline
 from pipeline.rules import Gate, Rule
 from pipeline.serving_check import WARMUP
 from tests.pipeline.hand_made import GROUND, Error, export_model, write_images
 from wseg_tf.classes import CAMVID
 from wseg_tf.data.layouts import find_pairs
+from wseg_tf.serving import CARD, CONFUSION, SERVING
 
 DRIVES = ["A", "B", "C"]
 PER_DRIVE = 4
@@ -272,6 +275,15 @@ def test_a_perfect_model_is_pushed_and_becomes_the_next_baseline(
     assert after.blessing["blessed"] == 0
 
 
+def test_after_a_reset_there_is_no_baseline(place: Place, first: Run) -> None:
+    assert "baseline_model" in place.judge("third", []).blessing
+    reset_baseline(place.config().folder(), "a test")
+    required = Gate(GATE.rules, baseline="required")
+    run = place.judge("third", gate=required)
+    assert len(run.failed) == 3
+    assert "baseline_model" not in run.blessing
+
+
 def test_an_identical_run_judges_and_pushes_nothing_again(
     place: Place, first: Run
 ) -> None:
@@ -284,3 +296,61 @@ def test_an_identical_run_judges_and_pushes_nothing_again(
     other = Gate([Rule("iou/critical", floor=0.6)])
     assert place.judge("perfect", gate=other).blessing["blessed"] == 1
     assert place.served == before
+
+
+def test_a_missing_baseline_fails_where_one_is_required(
+    tmp_path: Path, records: Path
+) -> None:
+    rules = [Rule("iou/critical", allowed_loss=1.0)]
+    gate = Gate(rules, baseline="required")
+    run = Place(tmp_path, records).judge("perfect", gate=gate)
+    assert len(run.failed) == 3
+    assert not (tmp_path / "made" / "serving").exists()
+
+
+def test_an_evaluator_that_crashes_pushes_nothing(
+    tmp_path: Path, records: Path
+) -> None:
+    lonely = Place(tmp_path, records)
+    model = tmp_path / "models" / "crash"
+    export_model(model / "Format-Serving", [])
+    # Cut short, as by a full disk; TensorFlow cannot load it.
+    variables = next(model.glob("Format-Serving/variables/*.data*"))
+    variables.write_bytes(b"")
+    with pytest.raises(Exception, match="Read less bytes"):
+        lonely.run(model)
+    assert "Pusher" not in latest_run(str(tmp_path / "made/metadata.sqlite"))
+    assert not (tmp_path / "made" / "serving").exists()
+
+
+def test_a_model_that_serves_other_than_it_was_evaluated_is_not_pushed(
+    tmp_path: Path, records: Path
+) -> None:
+    """Its evaluation is perfect, but what it serves is wrong."""
+    model = tmp_path / "models" / "two faces"
+    export_model(model / "Format-Serving", [])
+    export_model(tmp_path / "other", [("car", "road", 0.1)])
+    swap_serving(model / "Format-Serving", tmp_path / "other")
+    run = Place(tmp_path, records).run(model)
+    assert run.failed == []
+    assert run.check["blessed"] == 0
+    assert "served as they were not evaluated" in run.check["reason"]
+    assert run.pushed == ""
+    assert not (tmp_path / "made" / "serving").exists()
+
+
+def swap_serving(model: Path, other: Path) -> None:
+    """Gives a SavedModel the serving signature of another."""
+    both = tf.Module()
+    both.ours = tf.saved_model.load(str(model))
+    both.theirs = tf.saved_model.load(str(other))
+    card = (model / CARD).read_text()
+    tf.saved_model.save(
+        both,
+        str(model),
+        signatures={
+            SERVING: both.theirs.signatures[SERVING],
+            CONFUSION: both.ours.signatures[CONFUSION],
+        },
+    )
+    (model / CARD).write_text(card)
