@@ -12,9 +12,10 @@ from pipeline.components.ingest import Ingest
 from pipeline.components.reporter import Reporter
 from pipeline.components.serving import Pusher, ServingCheck
 from pipeline.components.trainer import BLESSED, settings
-from pipeline.components.validation import StopOnAnomalies
+from pipeline.components.validation import StopOnAnomalies, StopOnDrift
 from pipeline.config import PipelineConfig
 from pipeline.gate import eval_config
+from pipeline.inputs import drift_reference
 from wseg_tf import configuration
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.training.objectives import check
@@ -34,8 +35,8 @@ def create_pipeline(
         A TFX pipeline for any runner.
 
     Raises:
-        ConfigurationError: If the network is unknown or the ground matrix
-            does not fit the classes.
+        ConfigurationError: If the network is unknown, or the ground matrix
+            or the reference of drift does not fit the classes.
     """
     classes = config.data.classes
     ground = check(config.training, classes)
@@ -50,7 +51,16 @@ def create_pipeline(
         statistics=statistics.outputs["statistics"],
         schema=imported.outputs["schema"],
     )
-    stop = StopOnAnomalies(anomalies=validator.outputs["anomalies"])
+    stops = [StopOnAnomalies(anomalies=validator.outputs["anomalies"])]
+    if config.data.drift_limit is not None:
+        stops.append(
+            StopOnDrift(
+                pixel_counts=ingest.outputs["pixel_counts"],
+                classes=classes.name,
+                limit=config.data.drift_limit,
+                reference=drift_reference(config.data),
+            )
+        )
     start = None
     if config.training.initial == BLESSED:
         start = find_blessed()
@@ -64,7 +74,7 @@ def create_pipeline(
         ),
         base_model=None if start is None else start.outputs["model"],
     )
-    trainer.add_upstream_node(stop)
+    trainer.add_upstream_nodes(stops)
     model = trainer.outputs["model"]
     baseline, evaluator, serving, pusher = promote(
         config, examples, model, ground
@@ -82,7 +92,7 @@ def create_pipeline(
         statistics,
         imported,
         validator,
-        stop,
+        *stops,
         trainer,
         baseline,
         evaluator,

@@ -54,6 +54,11 @@ class DataOptions:
         limit: Read at most this many images of each split; all by default.
         shard_megabytes: About how many MiB of images and labels each record
             file holds; several workers share the work by file.
+        drift_limit: The run stops before it trains where a class has a share
+            of the labelled pixels of `eval` that is this many times as large,
+            or as small, as its share of `train`. Off by default.
+        drift_reference: `statistics.json` of data known to be good: `train`
+            is held to it by the same limit.
         streets: How the embedded streets are drawn.
     """
 
@@ -64,6 +69,8 @@ class DataOptions:
     allowed_failures: float = 0.0
     limit: Optional[int] = None  # noqa: UP045
     shard_megabytes: int = SHARD_MEGABYTES
+    drift_limit: Optional[float] = None  # noqa: UP045
+    drift_reference: Optional[str] = None  # noqa: UP045
     streets: StreetsOptions = field(default_factory=StreetsOptions)
 
     def __post_init__(self) -> None:
@@ -80,6 +87,16 @@ class DataOptions:
                 "Invalid value for argument `shard_megabytes`. Expected at "
                 "least 1. Received: "
                 f"shard_megabytes={self.shard_megabytes}."
+            )
+        if self.drift_limit is not None and not self.drift_limit > 1:
+            raise ValueError(
+                "Invalid value for argument `drift_limit`. Expected a factor "
+                f"above 1. Received: drift_limit={self.drift_limit}."
+            )
+        if self.drift_reference is not None and self.drift_limit is None:
+            raise ValueError(
+                "Invalid value for argument `drift_reference`. Expected a "
+                "`drift_limit` beside it. Received: drift_limit=None."
             )
 
     @property

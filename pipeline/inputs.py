@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 
 import tensorflow as tf
 
+from pipeline import pixel_counts
 from pipeline.config import DataOptions, PipelineConfig
 from pipeline.manifest import SPLITS, write_manifest
 from wseg_tf.configuration import ConfigurationError
@@ -112,3 +114,42 @@ def prepare_schema(config: PipelineConfig) -> str:
         with tf.io.gfile.GFile(path, "w") as file:
             file.write(text)
     return path
+
+
+def drift_reference(data: DataOptions) -> str:
+    """Returns what class frequencies are held to, as JSON.
+
+    Args:
+        data: The options; `drift_reference` names a `statistics.json`.
+
+    Returns:
+        The statistics of its split `train`, or of all its splits where there
+        is none of that name; nothing where no file is named.
+
+    Raises:
+        ConfigurationError: If it is no such file, or of other classes.
+    """
+    path = data.drift_reference
+    if path is None:
+        return ""
+    try:
+        counts = pixel_counts.read(path)
+        drives = counts.get("train") or {
+            f"{split} {drive}": statistics
+            for split, own in counts.items()
+            for drive, statistics in own.items()
+        }
+        statistics = pixel_counts.total(drives)
+    except (tf.errors.OpError, ValueError, KeyError, AttributeError):
+        raise ConfigurationError(
+            "Invalid value for argument `data.drift_reference`. Expected a "
+            "`statistics.json` of `wseg data convert` or of a run. Received: "
+            f"{path}."
+        ) from None
+    if len(statistics.frames) != len(data.classes):
+        raise ConfigurationError(
+            "Invalid value for argument `data.drift_reference`. Expected "
+            f"counts of {len(data.classes)} classes ({data.classes.name}). "
+            f"Received: {path} of {len(statistics.frames)}."
+        )
+    return json.dumps(pixel_counts.as_json(statistics))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,28 @@ def read(path: str) -> PixelCounts:
         split: {drive: from_json(values) for drive, values in drives.items()}
         for split, drives in splits.items()
     }
+
+
+def of_records(patterns: str | Sequence[str]) -> PixelStatistics | None:
+    """Returns the pixel statistics of records, without a pass over them.
+
+    Beside the splits of a folder of records lies what was counted when they
+    were written.
+
+    Args:
+        patterns: Record files of one split, e.g.
+            `"runs/records/Split-train/*"`; the first tells the split.
+
+    Returns:
+        The statistics of the split; None where nobody counted.
+    """
+    first = patterns if isinstance(patterns, str) else patterns[0]
+    folder, split = os.path.split(os.path.dirname(first))
+    path = os.path.join(folder, STATISTICS)
+    if not tf.io.gfile.exists(path):
+        return None
+    drives = read(path).get(split.removeprefix("Split-"))
+    return total(drives) if drives else None
 
 
 def as_json(statistics: PixelStatistics) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import apache_beam as beam
@@ -58,7 +59,8 @@ def write_records(
         splits: The manifest's splits.
         records: Folder to write `Split-NAME/data_tfrecord-*` to.
         quarantine: Folder for `quarantine.jsonl`: what failed its checks.
-        counts: Folder for `statistics.json`: pixels by split and drive.
+        counts: Folder for `statistics.json`: pixels by split and drive. It
+            is written beside the records, too.
     """
     with root:
         shards = (
@@ -72,11 +74,39 @@ def write_records(
             shards
             | "GatherFindings" >> beam.combiners.ToList()
             | "WriteFindings"
-            >> beam.Map(_write_findings, list(splits), quarantine, counts)
+            >> beam.Map(
+                _write_findings, list(splits), records, quarantine, counts
+            )
         )
     scratch = _scratch(records)
     if tf.io.gfile.exists(scratch):
         tf.io.gfile.rmtree(scratch)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A pair that failed its checks and is not in the records.
+
+    Args:
+        split: Its split.
+        name: Name of the frame.
+        reason: One sentence that names the file.
+    """
+
+    split: str
+    name: str
+    reason: str
+
+
+def read_quarantine(folder: str) -> list[LeftOut]:
+    """Returns the pairs that were left out, in the manifest's order.
+
+    Args:
+        folder: A folder with `quarantine.jsonl`, such as the `Quarantine`
+            artifact of a run.
+    """
+    with tf.io.gfile.GFile(os.path.join(folder, QUARANTINE)) as file:
+        return [LeftOut(**json.loads(line)) for line in file]
 
 
 def refuse_unfit(
@@ -96,11 +126,10 @@ def refuse_unfit(
         DataError: If more pairs failed, or no pair of a split passed; names
             the first ones. All are in the log.
     """
-    with tf.io.gfile.GFile(os.path.join(quarantine, QUARANTINE)) as file:
-        problems = [json.loads(line) for line in file]
+    problems = read_quarantine(quarantine)
     found = pixel_counts.read(os.path.join(counts, STATISTICS))
     for problem in problems:
-        LOG.warning("Left out: %s", problem["reason"])
+        LOG.warning("Left out: %s", problem.reason)
     kept = {
         split: sum(drive.images for drive in drives.values())
         for split, drives in found.items()
@@ -115,7 +144,7 @@ def refuse_unfit(
         refusal = f"they are all there are of split {empty[0]!r}"
     else:
         return found
-    shown = " ".join(problem["reason"] for problem in problems[:_SHOWN])
+    shown = " ".join(problem.reason for problem in problems[:_SHOWN])
     more = len(problems) - _SHOWN
     raise DataError(
         f"{len(problems)} of {total} pairs cannot be used, and {refusal}: "
@@ -257,6 +286,7 @@ def _scratch(folder: str) -> str:
 def _write_findings(
     found: Iterable[tuple[ShardKey, dict[str, Any]]],
     splits: Sequence[str],
+    records: str,
     quarantine: str,
     counts: str,
 ) -> None:
@@ -269,14 +299,15 @@ def _write_findings(
         for drive, values in shard["statistics"].items():
             more = pixel_counts.from_json(values)
             pixel_counts.add(total, split, drive, more)
-    for folder in (quarantine, counts):
+    for folder in (records, quarantine, counts):
         tf.io.gfile.makedirs(folder)
     path = os.path.join(quarantine, QUARANTINE)
     with _writing(path), tf.io.gfile.GFile(path, "w") as file:
         file.write("".join(lines))
-    path = os.path.join(counts, STATISTICS)
-    with _writing(path):
-        pixel_counts.write(path, total)
+    for folder in sorted({records, counts}):
+        path = os.path.join(folder, STATISTICS)
+        with _writing(path):
+            pixel_counts.write(path, total)
 
 
 @contextlib.contextmanager

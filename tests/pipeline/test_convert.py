@@ -1,6 +1,5 @@
 """Records by Beam: every engine the same bytes, and all of them or nothing."""
 
-import json
 import os
 import threading
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from PIL import Image
 from pipeline import pixel_counts, records
 from pipeline.convert import convert, parse_options
 from pipeline.manifest import write_manifest
-from pipeline.records import refuse_unfit, write_records
+from pipeline.records import read_quarantine, refuse_unfit, write_records
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.input import read_records
 from wseg_tf.data.layouts import find_pairs
@@ -155,6 +154,26 @@ def test_counts_are_those_of_the_pixels(pairs: Pairs, tmp_path: Path) -> None:
     assert (tmp_path / "again.json").read_bytes() == text
 
 
+def test_what_was_counted_lies_beside_the_records(
+    pairs: Pairs, tmp_path: Path
+) -> None:
+    folders = [str(tmp_path / name) for name in ("records", "q", "counts")]
+    manifest = write_manifest(str(tmp_path), pairs, "camvid", A_PAIR_A_FILE)
+    root = beam.Pipeline(options=parse_options(ONE_WORKER))
+    write_records(root, manifest, list(pairs), *folders)
+    counts = refuse_unfit(folders[1], folders[2], 0.0)
+    for split, drives in counts.items():
+        pattern = f"{folders[0]}/Split-{split}/*"
+        for patterns in (pattern, [pattern]):
+            found = pixel_counts.of_records(patterns)
+            assert found is not None
+            assert found.images == len(pairs[split])
+            expected = pixel_counts.total(drives).pixels
+            assert found.pixels.tolist() == expected.tolist()
+    assert pixel_counts.of_records(f"{folders[0]}/Split-test/*") is None
+    assert pixel_counts.of_records(f"{tmp_path}/Split-train/*") is None
+
+
 def spoil(pairs: Pairs) -> list[tuple[str, str, str]]:
     """Spoils three pairs; returns split, name and the reason's key words."""
     train, val = pairs["train"], pairs["val"]
@@ -175,13 +194,12 @@ def test_the_quarantine_lists_each_unfit_pair_with_its_reason(
 ) -> None:
     expected = spoil(pairs)
     out = Path(ingest(pairs, tmp_path / "in", ONE_WORKER))
-    lines = (out / "quarantine.jsonl").read_text().splitlines()
-    entries = [json.loads(line) for line in lines]
-    assert [(e["split"], e["name"]) for e in entries] == [
+    entries = read_quarantine(str(out))
+    assert [(e.split, e.name) for e in entries] == [
         each[:2] for each in expected
     ]
     for entry, (_, _, words) in zip(entries, expected, strict=True):
-        assert words in entry["reason"]
+        assert words in entry.reason
     assert names(out, "train") == ["A_2", "A_3", "B_é 1"]
 
 

@@ -173,6 +173,21 @@ def test_a_label_that_changes_is_ingested_again_and_checked(
     assert "Trainer" not in states
 
 
+def test_classes_that_drift_stop_a_run_before_its_trainer(
+    root: Path, pushed: str
+) -> None:
+    drift = "data.drift_limit=1.01"
+    code, screen = wseg("run", str(CONFIG), f"root={root}", *TINY, drift)
+    assert code == USER_ERROR
+    said = "eval differs from train by more than a factor of 1.01: "
+    assert f"Class frequencies have drifted: {said}" in screen
+    assert "Traceback" not in screen
+    states = steps(root)
+    assert states["Ingest"] == "cached"
+    assert states["StopOnDrift"] == "failed"
+    assert "Trainer" not in states
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
