@@ -1,13 +1,22 @@
-"""The options of augmentation: how training frames are varied."""
+"""The options of augmentation: how training frames are drawn and varied."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+_SHARES = (
+    "flip",
+    "brightness",
+    "contrast",
+    "saturation",
+    "rare",
+    "rare_images",
+)
+
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training frames are varied. The defaults change nothing.
+    """How training frames are drawn and varied. The defaults change nothing.
 
     Args:
         flip: Probability of a left-right flip, 0..1.
@@ -17,9 +26,12 @@ class Augmentation:
         brightness: Largest change of brightness, as a share of 255.
         contrast: Largest change of contrast, as a share of it.
         saturation: Largest change of saturation, as a share of it.
-        rare_classes: Ids of classes to place crops on.
+        rare_classes: Ids of classes to place crops on, or to draw frames by.
         rare: Probability that a crop is placed on a pixel of a class of
             `rare_classes`, chosen evenly among those in the frame.
+        rare_images: Share of an epoch that is drawn from the frames that show
+            a class of `rare_classes`: a class evenly, then a frame that shows
+            it. The rest is drawn evenly from all frames.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -33,11 +45,11 @@ class Augmentation:
     saturation: float = 0.0
     rare_classes: tuple[int, ...] = ()
     rare: float = 0.0
+    rare_images: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuses values out of their range."""
-        shares = ("flip", "brightness", "contrast", "saturation", "rare")
-        for name in shares:
+        for name in _SHARES:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise ValueError(
@@ -54,8 +66,10 @@ class Augmentation:
                 "Invalid value for argument `rotation`. Expected 0..180 "
                 f"degrees. Received: rotation={self.rotation}."
             )
-        if self.rare > 0 and not self.rare_classes:
-            raise ValueError(
-                "Invalid value for argument `rare_classes`. Expected a class "
-                f"where rare={self.rare}. Received: none."
-            )
+        for name in ("rare", "rare_images"):
+            if getattr(self, name) > 0 and not self.rare_classes:
+                raise ValueError(
+                    "Invalid value for argument `rare_classes`. Expected a "
+                    f"class where {name}={getattr(self, name)}. "
+                    "Received: none."
+                )

@@ -12,12 +12,16 @@ from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import decode, parse
+from wseg_tf.data.sampling import class_presence, copies, expected_copies
 from wseg_tf.data.warp import augment
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 
 CACHE_BYTES = 2 * 2**30  # what frames may take of the memory by default
 SHUFFLE_CACHED, SHUFFLE_ENCODED = 4096, 512  # frames
+# What is drawn once an epoch has a seed like that of a frame.
+_ORDER, _DRAW = -1, -2
+_MOST_FRAMES = 2**40
 
 
 def read_records(
@@ -138,8 +142,9 @@ def training_batches(
         void: Label of what lies outside a frame.
         crop: Height and width of what is cut out of a resized frame. Defaults
             to `size`.
-        augmentation: How frames are varied. Defaults to not at all, with
-            crops, where they are smaller than frames, placed at random.
+        augmentation: How frames are drawn and varied. Defaults to each once,
+            as it is, with crops, where they are smaller than frames, placed
+            at random. `rare_images` takes one more pass over the labels, now.
         seed: Another seed gives other orders and variations.
         first_epoch: Epoch of the first pass, for resuming.
         count: Number of examples, where it is known: gives the dataset a
@@ -158,6 +163,9 @@ def training_batches(
     Returns:
         A dataset of tuples of images, float32 `[B, H, W, 3]` in 0..255, and
         class ids, int32 `[B, H, W]`.
+
+    Raises:
+        DataError: If no frame shows a rare class where some are asked for.
     """
     options = augmentation or Augmentation()
     window = crop or size
@@ -165,6 +173,10 @@ def training_batches(
         cache = count is not None and _bytes(count, size) <= CACHE_BYTES
     if shuffle_buffer is None:
         shuffle_buffer = SHUFFLE_CACHED if cache else SHUFFLE_ENCODED
+    expected = None
+    if options.rare_images > 0:
+        presence = class_presence(examples, options.rare_classes)
+        expected = expected_copies(presence, options.rare_images)
     frames = examples.enumerate()
     resize = _sized(size)
 
@@ -180,8 +192,11 @@ def training_batches(
         # Of this function's graph alone: the program's own seed must not
         # change the order (and 0 would break `shuffle`).
         tf.random.set_seed(1)
+        if expected is not None:
+            offset = tf.random.stateless_uniform([], _seed(seed, epoch, _DRAW))
+            ordered = ordered.flat_map(_repeat(copies(expected, offset)))
         if shuffle:
-            order = _seed(seed, epoch, tf.constant(-1, tf.int64))
+            order = _seed(seed, epoch, _ORDER)
             ordered = ordered.shuffle(
                 shuffle_buffer,
                 seed=tf.cast(order[0], tf.int64),
@@ -258,8 +273,20 @@ def _bytes(count: int, size: tuple[int, int]) -> int:
     return count * size[0] * size[1] * 4
 
 
-def _seed(seed: int, epoch: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+def _repeat(times: tf.Tensor) -> Callable[..., tf.data.Dataset]:
+    """Returns a function from a frame to as many of it; each varies anew."""
+
+    def repeated(index: tf.Tensor, *example: tf.Tensor) -> tf.data.Dataset:
+        numbers = tf.data.Dataset.range(times[index])
+        # Another index: that is what the variation is drawn by.
+        return numbers.map(lambda k: (index + k * _MOST_FRAMES, *example))
+
+    return repeated
+
+
+def _seed(seed: int, epoch: tf.Tensor, index: tf.Tensor | int) -> tf.Tensor:
     """Returns two integers that are different for every epoch and index."""
+    index = tf.cast(index, tf.int64)
     return tf.random.stateless_uniform(
         [2],
         seed=tf.stack([tf.cast(seed, tf.int64) * 1_000_003 + epoch, index]),

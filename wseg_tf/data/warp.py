@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from wseg_tf.data.augmentation import Augmentation
 
+_LUMINANCE = (0.2989, 0.587, 0.114)  # of red, green and blue (Rec. 601)
+
 
 def augment(
     image: tf.Tensor,
@@ -40,19 +42,21 @@ def augment(
         `[*crop]`.
     """
     image = tf.cast(image, tf.float32)
-    label = tf.cast(label, tf.int32)
     if options == Augmentation() and crop == tuple(label.shape):
-        return image, label
+        return image, tf.cast(label, tf.int32)
     # One number each; unused ones cost nothing worth saving.
     draws = tf.random.stateless_uniform([10], seed)
     matrix = _affine(tf.shape(label), label, crop, options, draws)
-    image = _resample(image, matrix, crop, "BILINEAR", "NEAREST")
-    label = _resample(
-        label[..., None], matrix, crop, "NEAREST", "CONSTANT", float(void)
-    )
+    if options.rotation == 0:
+        image, label = _move(image, label, matrix, crop, void)
+    else:
+        image = _resample(image, matrix, crop, "BILINEAR", "NEAREST")
+        label = _resample(
+            label[..., None], matrix, crop, "NEAREST", "CONSTANT", float(void)
+        )[..., 0]
     if options.brightness or options.contrast or options.saturation:
         image = _recolour(image, options, draws[7:])
-    return image, label[..., 0]
+    return image, label
 
 
 def _affine(
@@ -105,7 +109,7 @@ def _rare_spot(
 
     First a class among those in the frame, then a pixel of it, each evenly.
     """
-    flat = tf.reshape(label, [-1])
+    flat = tf.cast(tf.reshape(label, [-1]), tf.int32)
     ids = tf.constant(classes, tf.int32)
     present = tf.reduce_any(flat[:, None] == ids[None, :], axis=0)
     candidates = tf.boolean_mask(ids, present)
@@ -123,6 +127,46 @@ def _rare_spot(
     return tf.cast(spot, tf.float32) + 0.5, found
 
 
+def _move(
+    image: tf.Tensor,
+    label: tf.Tensor,
+    matrix: tf.Tensor,
+    crop: tuple[int, int],
+    void: int,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Resamples where nothing turns: rows first, then columns as rows.
+
+    The same as `_resample`, several times as fast: whole rows are copied.
+    """
+    for axis in (0, 1):
+        scale, start = matrix[4 - 4 * axis], matrix[5 - 3 * axis]
+        places = start + scale * tf.range(crop[axis], dtype=tf.float32)
+        image = tf.transpose(_between_rows(image, places), [1, 0, 2])
+        label = tf.transpose(_nearest_rows(label, places, void))
+    image.set_shape([*crop, 3])
+    label.set_shape(crop)
+    return image, tf.cast(label, tf.int32)
+
+
+def _between_rows(image: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Returns rows of an image by linear interpolation; it goes on outside."""
+    last = tf.shape(image)[0] - 1
+    before = tf.floor(places)
+    first = tf.cast(before, tf.int32)
+    upper = tf.gather(image, tf.clip_by_value(first, 0, last))
+    lower = tf.gather(image, tf.clip_by_value(first + 1, 0, last))
+    return upper + (lower - upper) * (places - before)[:, None, None]
+
+
+def _nearest_rows(label: tf.Tensor, places: tf.Tensor, void: int) -> tf.Tensor:
+    """Returns the nearest rows of a label; void outside."""
+    last = tf.shape(label)[0] - 1
+    nearest = tf.cast(tf.floor(places + 0.5), tf.int32)
+    inside = (nearest >= 0) & (nearest <= last)
+    rows = tf.gather(label, tf.clip_by_value(nearest, 0, last))
+    return tf.where(inside[:, None], rows, tf.cast(void, label.dtype))
+
+
 def _resample(
     pixels: tf.Tensor,
     matrix: tf.Tensor,
@@ -131,6 +175,8 @@ def _resample(
     fill_mode: str,
     fill_value: float = 0.0,
 ) -> tf.Tensor:
+    if pixels.dtype != tf.float32:
+        pixels = tf.cast(pixels, tf.int32)
     moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=pixels[None],
         transforms=matrix[None],
@@ -147,9 +193,13 @@ def _recolour(
     image: tf.Tensor, options: Augmentation, draws: tf.Tensor
 ) -> tf.Tensor:
     around = 2.0 * draws - 1.0
-    grey = tf.image.rgb_to_grayscale(image)
-    image = grey + (image - grey) * (1.0 + options.saturation * around[0])
-    mean = tf.reduce_mean(image)
-    image = mean + (image - mean) * (1.0 + options.contrast * around[1])
-    image = image + 255.0 * options.brightness * around[2]
-    return tf.clip_by_value(image, 0.0, 255.0)
+    if options.saturation:
+        # grey + (colour - grey) (1 + s), as one matrix for all pixels
+        more = options.saturation * around[0]
+        grey = tf.constant(_LUMINANCE)[:, None] * tf.ones([1, 3])
+        mixed = (1.0 + more) * tf.eye(3) - more * grey
+        image = tf.nn.conv2d(image[None], mixed[None, None], 1, "VALID")[0]
+    contrast = 1.0 + options.contrast * around[1]
+    shift = (1.0 - contrast) * tf.reduce_mean(image)
+    shift += 255.0 * options.brightness * around[2]
+    return tf.clip_by_value(image * contrast + shift, 0.0, 255.0)

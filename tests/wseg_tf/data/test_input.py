@@ -161,6 +161,62 @@ def test_frames_vary_from_epoch_to_epoch_and_from_each_other(frames):
     assert len({x.tobytes() for x in [*first[0], *second[0]]}) == 8
 
 
+@pytest.mark.parametrize("cache", [True, False])
+def test_frames_of_rare_classes_are_drawn_as_often_as_asked(frames, cache):
+    labels = np.zeros((COUNT, *SIZE), np.uint8)
+    labels[2, 5, 5] = 9
+    examples = tf.data.Dataset.from_tensor_slices((frames[0], labels))
+    options = Augmentation(rare_classes=(8, 9), rare_images=0.5)
+
+    def epochs(first):
+        batches = training_batches(
+            examples,
+            SIZE,
+            2,
+            VOID,
+            augmentation=options,
+            first_epoch=first,
+            count=COUNT,
+            cache=cache,
+        )
+        return [order(arrays(batches)) for _ in range(20 - first)]
+
+    drawn = epochs(0)
+    assert all(len(each) == COUNT for each in drawn)
+    # Half of 7 and its share of the rest: 4 in each epoch.
+    assert all(each.count(2) == 4 for each in drawn)
+    others = np.bincount(np.ravel(drawn), minlength=COUNT) / 20
+    assert np.all(np.abs(np.delete(others, 2) - 0.5) < 0.4)
+    assert len({tuple(each) for each in drawn}) == 20
+    assert epochs(17) == drawn[17:]
+
+
+def test_each_copy_of_a_frame_varies_anew(frames):
+    labels = np.zeros((COUNT, *SIZE), np.uint8)
+    labels[2, 5, 5] = 9
+    options = Augmentation(
+        rare_classes=(9,), rare_images=1.0, brightness=0.2, flip=0.5
+    )
+    batches = training_batches(
+        tf.data.Dataset.from_tensor_slices((frames[0], labels)),
+        SIZE,
+        COUNT,
+        VOID,
+        augmentation=options,
+    )
+    ((images, _),) = arrays(batches)
+    assert len({image.tobytes() for image in images}) == COUNT
+
+
+def test_rare_frames_are_found_in_records_too(examples):
+    options = Augmentation(rare_classes=(3,), rare_images=0.5)
+    batches = training_batches(
+        examples, SIZE, 2, VOID, augmentation=options, shuffle=False
+    )
+    # All frames show class 3, so each is drawn once.
+    assert order(arrays(batches)) == list(range(COUNT))
+
+
 def test_void_alone_is_added(examples, frames):
     options = Augmentation(scale=(0.5, 0.9), rotation=15.0)
     batches = training_batches(

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wseg_tf.data.augmentation import Augmentation
-from wseg_tf.data.warp import augment
+from wseg_tf.data.warp import _move, _resample, augment
 
 RANDOM = np.random.default_rng(0)
 IMAGE = RANDOM.integers(0, 256, (12, 16, 3)).astype(np.uint8)
@@ -119,6 +119,38 @@ def test_image_and_label_stay_aligned(seed, rare):
     )
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    zoom=st.tuples(st.floats(0.3, 3), st.floats(0.3, 3)),
+    start=st.tuples(st.floats(-9, 20), st.floats(-9, 20)),
+    mirror=st.sampled_from([1.0, -1.0]),
+)
+def test_without_a_turn_it_is_tensorflows_own_transform(zoom, start, mirror):
+    matrix = tf.constant(
+        [mirror * zoom[1], 0, start[1], 0, zoom[0], start[0], 0, 0], tf.float32
+    )
+    image = tf.constant(IMAGE, tf.float32)
+    label = tf.constant(LABEL)
+    crop = (9, 14)
+    seen, found = _move(image, label, matrix, crop, 255)
+    expected = _resample(image, matrix, crop, "BILINEAR", "NEAREST")
+    # Within rounding: a place may fall just on the other side of a pixel.
+    np.testing.assert_allclose(seen, expected, atol=0.01)
+    ids = _resample(
+        label[..., None], matrix, crop, "NEAREST", "CONSTANT", 255.0
+    )[..., 0]
+    edges = _edges(zoom[0], start[0], 9)[:, None] | _edges(
+        mirror * zoom[1], start[1], 14
+    )
+    assert np.all((found.numpy() == ids.numpy()) | edges)
+
+
+def _edges(scale, start, count):
+    """Whether a place is half-way between two pixels, but for rounding."""
+    places = start + scale * np.arange(count)
+    return np.abs(places - np.floor(places) - 0.5) < 1e-3
+
+
 def test_a_turn_leaves_void_in_the_corners_and_255_alone():
     label = np.full((24, 24), 2, np.uint8)
     label[10:14, 10:14] = 255
@@ -182,6 +214,18 @@ def test_colour_changes_the_image_alone():
     assert np.ptp(image, axis=-1).max() < 0.1  # no colour out of grey
 
 
+def test_colour_is_saturation_then_contrast_then_brightness():
+    options = Augmentation(brightness=0.1, contrast=0.2, saturation=0.4)
+    image, _ = varied(IMAGE, LABEL, (12, 16), options, [1, 2])
+    draws = 2 * tf.random.stateless_uniform([10], [1, 2]).numpy()[7:] - 1
+    grey = tf.image.rgb_to_grayscale(IMAGE.astype(np.float32)).numpy()
+    expected = grey + (IMAGE - grey) * (1 + 0.4 * draws[0])
+    mean = expected.mean()
+    expected = mean + (expected - mean) * (1 + 0.2 * draws[1])
+    expected = np.clip(expected + 25.5 * draws[2], 0, 255)
+    np.testing.assert_allclose(image, expected, atol=0.01)
+
+
 def test_equal_seeds_give_equal_frames():
     first = varied(IMAGE, LABEL, (8, 8), FULL, [3, 4])
     again = varied(IMAGE, LABEL, (8, 8), FULL, [3, 4])
@@ -200,6 +244,8 @@ def test_equal_seeds_give_equal_frames():
         ({"scale": (2.0, 1.0)}, "scale"),
         ({"rotation": 200.0}, "rotation"),
         ({"rare": 0.5}, "rare_classes"),
+        ({"rare_images": 0.5}, "rare_classes"),
+        ({"rare_images": 1.5, "rare_classes": (1,)}, "rare_images"),
     ],
 )
 def test_refuses(options, name):
