@@ -95,12 +95,10 @@ def copies(expected: Expected, offset: tf.Tensor) -> tf.Tensor:
     Returns:
         Integers `[n]`, int64.
     """
-    ends = np.cumsum(expected)
-    # The sum is exact: an epoch has as many frames as there are.
-    ends *= len(expected) / ends[-1]
-    starts = np.concatenate([[0.0], ends[:-1]])
-    offset = tf.cast(offset, tf.float64)
-    ends[-1] = len(expected)
-    return tf.cast(tf.floor(ends + offset), tf.int64) - tf.cast(
-        tf.floor(starts + offset), tf.int64
-    )
+    total = len(expected)
+    sums = np.cumsum(expected)
+    sums *= total / sums[-1]
+    sums[-1] = total  # exactly, whatever was rounded
+    ends = tf.floor(sums + tf.cast(offset, tf.float64))
+    ends = tf.cast(tf.minimum(ends, total), tf.int64)
+    return ends - tf.concat([tf.zeros([1], tf.int64), ends[:-1]], 0)

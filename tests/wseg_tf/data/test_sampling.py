@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wseg_tf.data.checks import DataError
@@ -38,6 +38,7 @@ presences = st.lists(
 
 
 @given(presences, st.floats(0, 1), st.floats(0, 1, exclude_max=True))
+@example([[True, False]], 0.0, 1 - 2**-53)
 def test_an_epoch_has_as_many_frames_as_there_are(shows, share, offset):
     presence = np.array(shows, bool)
     if not presence.any():
