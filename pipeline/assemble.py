@@ -82,10 +82,14 @@ def create_pipeline(
     reporter = Reporter(
         evaluation=evaluator.outputs["evaluation"],
         blessing=evaluator.outputs["blessing"],
+        infra_blessing=serving.outputs["infra_blessing"],
         pushed_model=pusher.outputs["pushed_model"],
         model=model,
         examples=examples,
+        quarantine=ingest.outputs["quarantine"],
+        pixel_counts=ingest.outputs["pixel_counts"],
         config=configuration.dump(config),
+        manifest=manifest,
     )
     components: list[BaseNode] = [
         ingest,

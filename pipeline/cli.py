@@ -7,9 +7,11 @@ import typer
 from pipeline.commands import (
     comparison,
     data,
+    gate,
     judging,
     models,
     releases,
+    report,
     run,
     training,
 )
@@ -26,6 +28,8 @@ app.command()(judging.evaluate)
 app.command()(judging.predict)
 app.command()(comparison.compare)
 app.command()(models.models)
+app.command()(gate.gate)
+app.command()(report.report)
 app.command()(releases.rollback)
 app.command()(releases.baseline)
 app.add_typer(data.app, name="data")

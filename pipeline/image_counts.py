@@ -7,13 +7,15 @@ which totals, slices and resampled evaluation sets are sums.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 Counts = npt.NDArray[np.int64]
+# Name and drive of an image, and its counts under each model.
+Image = tuple[str, str, Mapping[str, Counts]]
 # The drives of each slice, by kind of slice.
 Slices = Mapping[str, Mapping[str, Sequence[str]]]
 
@@ -51,6 +53,35 @@ class ImageCounts:
                 f"{ours.shape[-1]} classes, as the candidate's. Received: "
                 f"{theirs.shape[-1]} classes."
             )
+
+    @classmethod
+    def gathered(
+        cls,
+        images: Iterable[Image],
+        classes: int,
+        candidate: str,
+        baseline: str | None,
+    ) -> ImageCounts:
+        """Brings images together in the order of their names.
+
+        Args:
+            images: Name, drive and counts by model; any order, maybe none.
+            classes: The number of classes N.
+            candidate: Name of the model that is judged.
+            baseline: Name of the baseline, or None without one.
+        """
+        ordered = sorted(images, key=lambda image: image[:2])
+
+        def stacked(model: str) -> Counts:
+            own = [counts[model] for _, _, counts in ordered]
+            return np.array(own, np.int64).reshape(-1, classes, classes)
+
+        return cls(
+            tuple(name for name, _, _ in ordered),
+            tuple(drive for _, drive, _ in ordered),
+            stacked(candidate),
+            None if baseline is None else stacked(baseline),
+        )
 
     def __len__(self) -> int:
         """The number of images."""

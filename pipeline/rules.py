@@ -8,7 +8,11 @@ import math
 from dataclasses import dataclass, field
 from typing import Optional
 
+import tensorflow as tf
+import yaml
+
 from pipeline.scores import CRITICAL, PER_CLASS, score_names
+from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
 
@@ -206,6 +210,43 @@ class Gate:
             else:
                 rules.append(rule)
         return rules
+
+
+def read_gate(path: str, classes: ClassSet) -> Gate:
+    """Reads a gate from a file of its own, or from a run's configuration.
+
+    Args:
+        path: YAML with the fields of `Gate`, or with them under `gate`.
+        classes: The class set that will be evaluated.
+
+    Returns:
+        The gate, checked.
+
+    Raises:
+        ConfigurationError: If there is none, or it does not fit the classes.
+    """
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            text = file.read()
+    except tf.errors.OpError as error:
+        raise ConfigurationError(
+            f"Invalid rules. Expected a YAML file. Received: {path} "
+            f"({type(error).__name__})."
+        ) from error
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError:
+        values = None  # The gate's own reader says what is wrong.
+    if isinstance(values, dict) and "gate" in values:
+        text = yaml.safe_dump(values["gate"])
+    gate = configuration.load(Gate, text, path)
+    if not gate.rules:
+        raise ConfigurationError(
+            f"Invalid gate in {path}. Expected at least one rule, since a "
+            "gate without rules passes nothing. Received: none."
+        )
+    check_rules(gate, classes, path)
+    return gate
 
 
 def check_rules(gate: Gate, classes: ClassSet, source: str) -> None:

@@ -98,4 +98,4 @@ def _report_run(settings: PipelineConfig, steps: dict[str, Step]) -> None:
     verdict = "pushed" if report["pushed"] else "refused"
     say(f"Verdict: {verdict}: {report['reason']}")
     say(f"Model:   {report['pushed'] or report['model']}")
-    say(f"Report:  {folder}/report.md")
+    say(f"Report:  {folder}/report.html")

@@ -17,6 +17,7 @@ from rich.table import Table
 
 FAILURE = 1
 USER_ERROR = 2
+REFUSED = 3
 INTERRUPTED = 130
 
 SCREEN = Console(highlight=False, soft_wrap=True)

@@ -14,7 +14,7 @@ import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
 
-from pipeline.image_counts import Counts, ImageCounts
+from pipeline.image_counts import Counts, Image, ImageCounts
 from pipeline.judge import judge, judged_rules
 from pipeline.rules import Gate
 from pipeline.scores import score_names, scores
@@ -25,9 +25,6 @@ CONFUSION = "confusion"
 IMAGE_COUNTS = "image_counts"
 BASELINE = "baseline"
 CANDIDATE = "candidate"
-
-# Name, drive and the counts of one image under each model.
-Image = tuple[str, str, dict[str, Counts]]
 
 
 def rule_key(position: int, metric: str) -> str:
@@ -171,7 +168,12 @@ class JudgeImages(beam.CombineFn):
         self, accumulator: list[Image]
     ) -> dict[tfma.metrics.MetricKey, Any]:
         """Returns scores, figures and counts; NaN where there is nothing."""
-        images = self._gathered(accumulator)
+        images = ImageCounts.gathered(
+            accumulator,
+            len(self._classes),
+            self._candidate,
+            BASELINE if BASELINE in self._models else None,
+        )
         found: dict[tfma.metrics.MetricKey, Any] = {}
         for model in self._models:
             own = images.baseline if model == BASELINE else images.candidate
@@ -189,19 +191,3 @@ class JudgeImages(beam.CombineFn):
 
     def _scores(self, total: Counts) -> dict[str, float]:
         return scores(total, self._classes, self._ground)
-
-    def _gathered(self, accumulator: list[Image]) -> ImageCounts:
-        ordered = sorted(accumulator, key=lambda image: image[:2])
-        size = len(self._classes)
-        stacked = {
-            model: np.array(
-                [counts[model] for _, _, counts in ordered], np.int64
-            ).reshape(-1, size, size)
-            for model in self._models
-        }
-        return ImageCounts(
-            tuple(name for name, _, _ in ordered),
-            tuple(drive for _, drive, _ in ordered),
-            stacked[self._candidate],
-            stacked.get(BASELINE),
-        )

@@ -77,7 +77,7 @@ def test_the_training_leaves_its_history_and_no_checkpoints(
 
 
 def test_the_report_agrees_with_the_screen(root: Path, pushed: str) -> None:
-    folder = pushed.split("Report:")[1].strip().removesuffix("/report.md")
+    folder = pushed.split("Report:")[1].strip().removesuffix("/report.html")
     report = json.loads((Path(folder) / "report.json").read_text())
     assert report["blessed"] is True
     assert report["pushed"] == str(versions(root)[0])
@@ -102,7 +102,7 @@ def test_the_evaluator_and_the_evaluate_command_agree_exactly(
         str(scores),
     )
     assert code == 0, screen
-    folder = pushed.split("Report:")[1].strip().removesuffix("/report.md")
+    folder = pushed.split("Report:")[1].strip().removesuffix("/report.html")
     report = json.loads((Path(folder) / "report.json").read_text())
     assert json.loads(scores.read_text()) == report["scores"]
 

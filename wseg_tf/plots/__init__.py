@@ -12,7 +12,7 @@ from wseg_tf.plots.labels import (
     plot_frames,
     plot_labels,
 )
-from wseg_tf.plots.matrix import plot_confusion, plot_ground
+from wseg_tf.plots.matrix import plot_confusion, plot_ground, plot_severity
 from wseg_tf.plots.scores import plot_iou
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "plot_history",
     "plot_iou",
     "plot_labels",
+    "plot_severity",
 ]

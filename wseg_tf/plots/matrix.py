@@ -99,6 +99,50 @@ def plot_confusion(
     )
 
 
+def plot_severity(
+    counts: npt.ArrayLike,
+    ground: GroundMatrix | npt.ArrayLike,
+    class_set: ClassSet | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draws which confusions the expected severity comes from, in percent.
+
+    A cell is its count times its cost, as a share of the sum over all cells.
+
+    Args:
+        counts: Confusion count `[N, N]`, rows truth.
+        ground: D `[N, N]`, `D[true, predicted]`.
+        class_set: Names and importance groups; see `plot_ground`. Defaults to
+            `None`: class ids.
+        title: Written above. Defaults to `None`.
+
+    Returns:
+        The figure; empty cells where nothing was confused.
+
+    Raises:
+        ValueError: If the class set has another number of classes.
+
+    Example:
+
+    >>> from wseg_tf.classes import CAMVID
+    >>> import numpy as np
+    >>> D = GroundMatrix.severity_aware(CAMVID)
+    >>> figure = plot_severity(np.ones((11, 11)), D, CAMVID)
+    """
+    cost = np.asarray(counts, np.float64) * np.asarray(ground, np.float64)
+    share = 100 * cost / (cost.sum() or 1.0)
+    return _heat_map(
+        share,
+        class_set,
+        None,
+        title=title,
+        colours=style.SEVERITY,
+        scale="share of the expected severity, %",
+        text=_percent,
+        largest=max(float(share.max()), 1.0),
+    )
+
+
 def _percent(value: float) -> str:
     if np.isnan(value) or value == 0:
         return ""

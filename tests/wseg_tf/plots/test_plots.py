@@ -16,6 +16,7 @@ from wseg_tf.plots import (
     plot_history,
     plot_iou,
     plot_labels,
+    plot_severity,
     style,
 )
 
@@ -76,6 +77,18 @@ def test_confusion_shows_shares_of_the_truth() -> None:
     assert shown[0, ORDER.index(0)] == 25
     assert np.isnan(shown[1:]).all()
     _renders(figure)
+
+
+def test_severity_shows_where_the_cost_comes_from() -> None:
+    counts, ground = np.zeros((N, N), int), np.ones((N, N)) - np.eye(N)
+    counts[8, 8], counts[8, 0], counts[0, 9] = 99, 1, 6
+    ground[8, 0], ground[0, 9] = 4, 2  # 4 of 16, and 12 of 16.
+    figure = plot_severity(counts, ground, CAMVID)
+    shown = figure.axes[0].get_images()[0].get_array()
+    assert shown[0, ORDER.index(0)] == 25
+    assert shown[ORDER.index(0), ORDER.index(9)] == 75
+    assert shown.sum() == 100
+    _renders(plot_severity(9 * np.eye(N), ground, CAMVID))
 
 
 def test_iou_bars_and_group_means() -> None:
