@@ -63,6 +63,26 @@ def freeze_batch_norm(model: keras.Model) -> list[str]:
     return [layer.name for layer in frozen]
 
 
+def unfreeze(model: keras.Model) -> None:
+    """Makes every layer trainable again.
+
+    Args:
+        model: A model from `build`. Compile it after this, not before.
+
+    Example:
+
+    >>> from wseg_tf.models import build
+    >>> model = build("fcn32s", 2, width=0.05)
+    >>> frozen = freeze_encoder(model)
+    >>> unfreeze(model)
+    >>> len(model.trainable_variables) == len(model.variables)
+    True
+    """
+    model.trainable = True
+    for layer in _all_layers(model):
+        layer.trainable = True
+
+
 def _all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
     for layer in model.layers:
         yield layer

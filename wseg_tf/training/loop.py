@@ -13,7 +13,11 @@ from wseg_tf import models
 from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data import input
-from wseg_tf.models.finetuning import freeze_batch_norm, freeze_encoder
+from wseg_tf.models.finetuning import (
+    freeze_batch_norm,
+    freeze_encoder,
+    unfreeze,
+)
 from wseg_tf.training.board import Board
 from wseg_tf.training.checkpoints import Checkpoints
 from wseg_tf.training.fit import Judge, fit
@@ -179,7 +183,7 @@ def freeze(model: keras.Model, parts: Sequence[str]) -> None:
         model: A model from `wseg_tf.models.build`.
         parts: Some of `"encoder"` and `"batch_norm"`.
     """
-    model.trainable = True
+    unfreeze(model)
     if "encoder" in parts:
         freeze_encoder(model)
     if "batch_norm" in parts:

@@ -1,0 +1,108 @@
+from typing import Any
+
+import pytest
+
+from wseg_tf import configuration
+from wseg_tf.classes import CAMVID
+from wseg_tf.configuration import ConfigurationError
+from wseg_tf.training.identity import code_digest, identity, meaning
+from wseg_tf.training.objectives import check
+from wseg_tf.training.recipe import Execution, Recipe, Stage
+
+STAGES: dict[str, dict[str, Any]] = {
+    "`loss`. Expected one of": {"loss": "hinge"},
+    "`optimizer`. Expected one of": {"optimizer": "lion"},
+    "`schedule`. Expected one of": {"schedule": "linear"},
+    "`average`. Expected one of": {"average": "mean"},
+    "`freeze`. Expected one of": {"freeze": ["decoder"]},
+    "`warmup`. Expected 0 <= warmup < epochs=1": {"warmup": 1.0},
+    "`drops`. Expected epochs": {"schedule": "step"},
+    "`drops`. Expected rising": {"schedule": "step", "drops": [2, 1]},
+    "`drops`. Expected epochs after": {
+        "epochs": 3,
+        "schedule": "step",
+        "drops": [1],
+        "warmup": 1.0,
+    },
+    "`multipliers`. Expected none with optimizer='lamb'": {
+        "optimizer": "lamb",
+        "multipliers": {"head": 2.0},
+    },
+    "`patience`. Expected at least 1": {"patience": 0},
+    "`average_decay`. Expected 0 <=": {"average_decay": 1.0},
+}
+
+
+@pytest.mark.parametrize("said", STAGES)
+def test_a_bad_stage_is_refused(said: str) -> None:
+    with pytest.raises(ValueError, match="Invalid value") as caught:
+        Stage(**STAGES[said])
+    assert said in str(caught.value)
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "`precision`. Expected one of": {"precision": "float8"},
+    "`crop`. Expected a height": {"crop": (0, 4)},
+    "`select`. Expected a metric": {"stages": [Stage(patience=2)]},
+    "`evaluate_every`. Expected at least 1": {"evaluate_every": 0},
+}
+
+
+@pytest.mark.parametrize("said", RECIPES)
+def test_a_bad_recipe_is_refused(said: str) -> None:
+    with pytest.raises(ValueError, match="Invalid value") as caught:
+        Recipe(**RECIPES[said])
+    assert said in str(caught.value)
+
+
+def test_xla_and_replicas_are_refused_together() -> None:
+    with pytest.raises(ValueError, match=r"`xla`\. Expected false"):
+        Execution(xla=True, distribute="mirrored")
+
+
+def test_an_unknown_metric_is_refused_with_a_hint() -> None:
+    with pytest.raises(ConfigurationError, match="did you mean `mean_iou`"):
+        check(Recipe(select="mean_iuo"), CAMVID)
+
+
+def test_a_metric_needs_data_to_judge_on() -> None:
+    with pytest.raises(ConfigurationError, match="without validation data"):
+        check(Recipe(select="mean_iou"), CAMVID, is_judged=False)
+
+
+def test_every_field_survives_the_yaml() -> None:
+    recipe = Recipe(
+        crop=(32, 48),
+        select="iou/car",
+        stages=[
+            Stage(
+                multipliers={"head": 10.0},
+                freeze=["batch_norm"],
+                schedule="step",
+                epochs=9,
+                drops=[3.0, 6.0],
+                patience=3,
+            )
+        ],
+        execution=Execution(xla=True),
+    )
+    text = configuration.dump(recipe)
+    assert configuration.load(Recipe, text, "text") == recipe
+
+
+def test_how_it_runs_is_no_part_of_what_it_is() -> None:
+    one = identity(Recipe(), CAMVID, "data")
+    assert (
+        identity(Recipe(execution=Execution(xla=True)), CAMVID, "data") == one
+    )
+    assert identity(Recipe(seed=1), CAMVID, "data") != one
+    assert identity(Recipe(), CAMVID, "other") != one
+
+
+def test_code_counts_and_what_is_said_about_it_does_not() -> None:
+    plain = "def f(x):\n    return x + 1\n"
+    told = 'def f(x):\n    """Adds."""\n    return x + 1  # one\n'
+    assert meaning(told) == meaning(plain)
+    assert meaning('class A:\n    """Is."""\n') == meaning("class A: pass")
+    assert meaning(plain) != meaning(plain.replace("1", "2"))
+    assert code_digest() == code_digest()

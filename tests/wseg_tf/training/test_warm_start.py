@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import keras
+import pytest
+
+from tests.wseg_tf.training.small import SIZE, same, small_net
+from wseg_tf import models
+from wseg_tf.classes import CAMVID
+from wseg_tf.serving import export
+from wseg_tf.training.warm_start import newest_version, start_from
+
+
+def net(seed: int, classes: int = 11) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    return small_net("enet", classes)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One model in each form that a training may start from."""
+    folder = tmp_path_factory.mktemp("models")
+    model = net(1)
+    model.save_weights(str(folder / "own.weights.h5"))
+    model.save(str(folder / "own.keras"))
+    export(model, str(folder / "exported"), CAMVID, *SIZE)
+    export(net(2), str(folder / "serving" / "9"), CAMVID, *SIZE)
+    export(model, str(folder / "serving" / "10"), CAMVID, *SIZE)
+    other = models.build("fcn32s", 11, width=0.05)
+    other.save_weights(str(folder / "other.weights.h5"))
+    other.save(str(folder / "other.keras"))
+    export(other, str(folder / "other"), CAMVID, *SIZE)
+    net(1, classes=12).save_weights(str(folder / "twelve.weights.h5"))
+    (folder / "text.weights.h5").write_text("no weights")
+    (folder / "empty").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name", ["own.weights.h5", "own.keras", "exported", "serving"]
+)
+def test_weights_come_from_every_form(folder: Path, name: str) -> None:
+    model = net(5)
+    assert not same(model, net(1))
+    start_from(model, str(folder / name))
+    assert same(model, net(1))
+
+
+def test_versions_are_numbers(folder: Path) -> None:
+    found = newest_version(str(folder / "serving"))
+    assert found == str(folder / "serving" / "10")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "other.weights.h5",
+        "other.keras",
+        "other",
+        "twelve.weights.h5",
+        "text.weights.h5",
+    ],
+)
+def test_another_network_is_refused_in_one_sentence(
+    folder: Path, name: str
+) -> None:
+    with pytest.raises(ValueError, match="weights of another") as caught:
+        start_from(net(5), str(folder / name))
+    assert str(caught.value) == (
+        "Invalid value for argument `initial`. Expected weights of `enet` "
+        f"with 11 classes. Received: initial={str(folder / name)!r}, weights "
+        "of another network."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nowhere.weights.h5", "does not exist"),
+        ("nowhere", "which is none"),
+        ("empty", "which is none"),
+    ],
+)
+def test_nothing_is_refused_in_one_sentence(
+    folder: Path, name: str, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said) as caught:
+        start_from(net(5), str(folder / name))
+    assert str(folder / name) in str(caught.value)
