@@ -87,14 +87,12 @@ def total_cost_from_logits(logits: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
     """
 
     def value_and_gradient(logits: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        # Softmax is written out, so that its division meets the upstream
-        # gradient on [P, 1]; sums that XLA can fuse are not made products.
-        powers = tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
-        total = tf.reduce_sum(powers, axis=-1, keepdims=True)
-        loss = tf.reduce_sum(powers * costs, axis=-1, keepdims=True) / total
+        probabilities = tf.nn.softmax(logits)
+        weighted = probabilities * costs
+        loss = tf.reduce_sum(weighted, axis=-1, keepdims=True)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return powers * ((costs - loss) * (upstream / total))
+            return (weighted - probabilities * loss) * upstream
 
         return tf.reduce_sum(loss), gradient
 

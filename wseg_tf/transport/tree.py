@@ -82,17 +82,15 @@ def total_tree_cost_from_logits(
     def value_and_gradient(
         logits: tf.Tensor,
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        # Softmax is written out, so that its division meets the upstream
-        # gradient on [P, 1]; sums that XLA can fuse are not made products.
-        powers = tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
-        scale = 1.0 / tf.reduce_sum(powers, axis=-1, keepdims=True)
-        surplus = powers * scale - target
+        probabilities = tf.nn.softmax(logits)
+        surplus = probabilities - target
         potential = _potential(surplus, tree)
-        mean = tf.reduce_sum(potential * powers, -1, keepdims=True) * scale
+        weighted = probabilities * potential
+        mean = tf.reduce_sum(weighted, -1, keepdims=True)
         cost = tf.reduce_sum(potential * surplus, -1, keepdims=True)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return powers * ((potential - mean) * (each * scale * upstream))
+            return (weighted - probabilities * mean) * (each * upstream)
 
         return tf.reduce_sum(each * cost), gradient
 
@@ -104,22 +102,23 @@ def _potential(surplus: tf.Tensor, tree: Tree) -> tf.Tensor:
     """Returns, for each class, the up costs above it less the down costs.
 
     An edge counts `up` where more mass lies below it in s than in t, and
-    `-down` otherwise: `(up + down) * [excess >= 0] - down`. The constant part
-    is the potential of one more edge, below which nothing ever lies. The edges
-    of a star are its classes, which saves both products.
+    `-down` otherwise. Below the edge of a class lies the class itself, which
+    takes no product; a star has no other edges.
     """
-    edges, classes = tree.members.shape
-    if tree.kind == "star":
-        up, down = (
-            tf.constant(costs @ tree.members, tf.float32)
-            for costs in (tree.up, tree.down)
-        )
-        return tf.where(surplus >= 0.0, up, -down)
-    below = np.zeros((classes, edges + 1))
-    below[:, :edges] = tree.members.T
-    costs = np.zeros((edges + 1, classes))
-    costs[:edges] = (tree.up + tree.down)[:, None] * tree.members
-    costs[edges] = -(tree.down[:, None] * tree.members).sum(0)
-    excess = tf.linalg.matmul(surplus, tf.constant(below, tf.float32))
-    rising = tf.cast(excess >= 0.0, tf.float32)
-    return tf.linalg.matmul(rising, tf.constant(costs, tf.float32))
+    leaf = tree.members.sum(axis=1) == 1
+    up, down = (
+        tf.constant(costs[leaf] @ tree.members[leaf], tf.float32)
+        for costs in (tree.up, tree.down)
+    )
+    potential = tf.where(surplus >= 0.0, up, -down)
+    if leaf.all():
+        return potential
+    inner = tree.members[~leaf].astype(np.float32)
+    up, down = tree.up[~leaf], tree.down[~leaf]
+    excess = tf.linalg.matmul(surplus, tf.constant(inner.T))
+    slope = tf.where(
+        excess >= 0.0,
+        tf.constant(up, tf.float32),
+        tf.constant(-down, tf.float32),
+    )
+    return potential + tf.linalg.matmul(slope, tf.constant(inner))
