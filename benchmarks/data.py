@@ -1,6 +1,6 @@
 """Ingest and input: DeepLab2's converter, a bare loop, a step fed from memory.
 
-python -m benchmarks.data [--deeplab2 FOLDER] [--json FILE]
+python -m benchmarks.data [--deeplab2 FOLDER] [--only PART] [--json FILE]
 
 FOLDER holds a checkout of google-research/deeplab2 in a folder of that name,
 whose `build_cityscapes_data.py` is run as it is (semantic labels).
@@ -9,11 +9,11 @@ whose `build_cityscapes_data.py` is run as it is (semantic labels).
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import hashlib
 import io
 import os
 import resource
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -38,6 +38,9 @@ from wseg_tf.data.records import serialise
 from wseg_tf.data.streets import draw_scene, write_streets
 
 CITY = "madeup"
+BARE = "bare loop, same checks"
+BEAM, BEAM_ONE_CORE = "ours, Beam", "ours, Beam on one core"
+DEEPLAB2 = "DeepLab2, build_cityscapes_data"
 AUGMENTATION = Augmentation(
     flip=0.5, scale=(0.75, 1.5), brightness=0.1, contrast=0.2, saturation=0.2
 )
@@ -48,14 +51,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", metavar="FILE", help="write results here")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--images", type=int, default=24)
+    parser.add_argument("--images", type=int, default=96)
     parser.add_argument("--many", type=int, default=10_000)
     parser.add_argument("--deeplab2", metavar="FOLDER")
+    parts = {each.__name__: each for each in (memory, ingest, feeding)}
+    parser.add_argument("--only", choices=parts, help="one part, not all")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         reports = []
         # Memory first: its peak only rises.
-        for measure in (memory, ingest, feeding):
+        for name, measure in parts.items():
+            if options.only not in (None, name):
+                continue
             reports.append(measure(folder, options))
             harness.show(reports[-1])
     harness.write(reports, options.json)
@@ -74,22 +81,19 @@ def ingest(folder: str, options: argparse.Namespace) -> harness.Report:
     out = os.path.join(folder, "records")
     tf.io.gfile.makedirs(out)
     count = len(pairs)
-    report.add("ours, one core", lambda: write_checked(pairs, out), count)
-    report.add("bare loop, same checks", lambda: write_bare(pairs, out), count)
+    report.add(BARE, lambda: write_bare(pairs, out), count)
     through_beam(report, pairs, folder)
     if options.deeplab2:
         convert = deeplab2(options.deeplab2, root, out, count)
-        report.add("DeepLab2, build_cityscapes_data", convert, count)
+        report.add(DEEPLAB2, convert, count)
     else:
-        name = "DeepLab2, build_cityscapes_data"
-        report.absent[name] = "give its folder with --deeplab2"
+        report.absent[DEEPLAB2] = "give its folder with --deeplab2"
     for text, case, against, limit in (
-        ("DeepLab2's time by ours, one core", "DeepLab2, build_cityscapes_data",
-         "ours, one core", 1.5),
-        ("DeepLab2's time by ours, Beam", "DeepLab2, build_cityscapes_data",
-         "ours, Beam, records as they are", 1.5),
-        ("bare loop's time by ours, one core", "bare loop, same checks",
-         "ours, one core", 0.9),
+        ("DeepLab2's time by ours, Beam", DEEPLAB2, BEAM, 1.5),
+        ("DeepLab2's time by ours, Beam on one core", DEEPLAB2, BEAM_ONE_CORE,
+         1.5),
+        ("bare loop's time by ours, Beam on one core", BARE, BEAM_ONE_CORE,
+         0.9),
     ):  # fmt: skip
         goal = harness.Goal(text, case, against, limit, at_least=True)
         report.goals.append(goal)
@@ -132,14 +136,6 @@ def read(path: str) -> bytes:
     return contents
 
 
-def write_checked(pairs: Iterable[Pair], out: str) -> None:
-    """Ours in one process: read, check, write."""
-    with tf.io.TFRecordWriter(os.path.join(out, "ours")) as writer:
-        for pair in pairs:
-            checked = check_pair(read(pair.image), read(pair.label), CITYSCAPES)
-            writer.write(serialise(pair, checked))
-
-
 def write_bare(pairs: Iterable[Pair], out: str) -> None:
     """The least that can be done: the same checks, with nothing around."""
     allowed = {*range(len(CITYSCAPES)), CITYSCAPES.void}
@@ -170,44 +166,22 @@ def write_bare(pairs: Iterable[Pair], out: str) -> None:
 def through_beam(
     report: harness.Report, pairs: Sequence[Pair], folder: str
 ) -> None:
-    """Adds ours on Beam's local runner, a thread for each core."""
+    """Adds `wseg data convert`, which the pipeline's Ingest step shares."""
     try:
-        import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions
+        from pipeline.convert import convert
     except ImportError as error:
-        report.absent["ours, Beam"] = str(error)
+        report.absent[BEAM] = report.absent[BEAM_ONE_CORE] = str(error)
         return
-    lines = [dataclasses.asdict(pair) for pair in pairs]
+    out = os.path.join(folder, "converted")
 
-    def run(compression: str) -> None:
-        options = PipelineOptions(
-            direct_running_mode="multi_threading",
-            direct_num_workers=len(os.sched_getaffinity(0)),
-        )
-        with beam.Pipeline(options=options) as pipeline:
-            (
-                pipeline
-                | beam.Create(lines)
-                | beam.Reshuffle()
-                | beam.Map(checked_record)
-                | beam.io.WriteToTFRecord(
-                    os.path.join(folder, "beam"), compression_type=compression
-                )
-            )
+    def run(options: str) -> None:
+        shutil.rmtree(out, ignore_errors=True)
+        split = {"train": pairs}
+        convert(split, "cityscapes_train_ids", out, beam_options=options)
 
-    kinds = beam.io.filesystem.CompressionTypes
-    for name, kind in (
-        ("records as they are", kinds.UNCOMPRESSED),
-        ("gzip, as TFX writes", kinds.GZIP),
-    ):
-        report.add(f"ours, Beam, {name}", lambda k=kind: run(k), len(pairs))
-
-
-def checked_record(row: dict[str, str]) -> bytes:
-    """Reads, checks and serialises one pair."""
-    pair = Pair(**row)
-    checked = check_pair(read(pair.image), read(pair.label), CITYSCAPES)
-    return serialise(pair, checked)
+    one = "--direct_running_mode=multi_threading --direct_num_workers=1"
+    report.add(BEAM, lambda: run(""), len(pairs))
+    report.add(BEAM_ONE_CORE, lambda: run(one), len(pairs))
 
 
 def deeplab2(
@@ -229,12 +203,12 @@ def deeplab2(
 
 def feeding(folder: str, options: argparse.Namespace) -> harness.Report:
     """A training step of ENet on 360x480: fed from records, from memory."""
-    size, batch, frames = (360, 480), 4, 32
+    size, batch, frames = (360, 480), 4, 64
     root = os.path.join(folder, "streets")
     write_streets(root, {"train": frames}, size)
     pairs = find_pairs("streets", root)
-    path = os.path.join(folder, "streets.gz")
-    with tf.io.TFRecordWriter(path, "GZIP") as writer:
+    path = os.path.join(folder, "streets.tfrecord")
+    with tf.io.TFRecordWriter(path) as writer:
         for pair in pairs:
             checked = check_pair(read(pair.image), read(pair.label), CAMVID)
             writer.write(serialise(pair, checked))
@@ -256,7 +230,7 @@ def feeding(folder: str, options: argparse.Namespace) -> harness.Report:
 
     def fed(cache: bool) -> Iterable[Any]:
         return training_batches(
-            read_records(path),
+            read_records(path, compression=""),
             size,
             batch,
             CAMVID.void,
@@ -305,6 +279,11 @@ def memory(folder: str, options: argparse.Namespace) -> harness.Report:
     write_streets(root, {"train": 64}, (96, 128))
     pairs = find_pairs("streets", root)
     report = harness.Report(f"Memory over {images} images")
+    try:
+        from pipeline.convert import convert
+    except ImportError as error:
+        report.absent["memory"] = str(error)
+        return report
 
     def peak() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -313,10 +292,8 @@ def memory(folder: str, options: argparse.Namespace) -> harness.Report:
         return [pairs[k % len(pairs)] for k in range(count)]
 
     for count in (images // 10, images):
-        with tf.io.TFRecordWriter(os.path.join(folder, "many")) as writer:
-            for pair in repeated(count):
-                checked = check_pair(read(pair.image), read(pair.label), CAMVID)
-                writer.write(serialise(pair, checked))
+        out = os.path.join(folder, f"many-{count}")
+        convert({"train": repeated(count)}, "streets", out)
         report.facts[f"ingest, MB after {count}"] = peak()
     for count in (images // 10, images):
         batches = training_batches(
