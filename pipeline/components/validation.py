@@ -40,14 +40,18 @@ def read_anomalies(folder: str, splits: list[str]) -> list[str]:
         with tf.io.gfile.GFile(path, "rb") as file:
             anomalies.ParseFromString(file.read())
         found += [
-            f"{split}: feature `{feature}`: {information.description}"
+            f"{split}: feature `{feature}`: {_sentence(information)}"
             for feature, information in sorted(anomalies.anomaly_info.items())
         ]
         if anomalies.HasField("dataset_anomaly_info"):
             found.append(
-                f"{split}: {anomalies.dataset_anomaly_info.description}"
+                f"{split}: {_sentence(anomalies.dataset_anomaly_info)}"
             )
     return found
+
+
+def _sentence(information: anomalies_pb2.AnomalyInfo) -> str:
+    return information.description.rstrip(" .")  # type: ignore[no-any-return]
 
 
 @tfx.dsl.components.component

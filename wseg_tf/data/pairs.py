@@ -109,8 +109,17 @@ def listing(folder: str) -> list[str]:
         names = tf.io.gfile.listdir(folder)
     except tf.errors.OpError as error:
         raise DataError(f"{folder}: cannot be read ({error}).") from None
+    except UnicodeDecodeError as error:
+        raise not_unicode(folder, error) from None
     # Object stores end the names of folders with a slash.
     return [posixpath.join(folder, name.rstrip("/")) for name in sorted(names)]
+
+
+def not_unicode(folder: str, error: UnicodeDecodeError) -> DataError:
+    """Returns the refusal of a file whose name is no text."""
+    return DataError(
+        f"{folder}: expected file names in UTF-8. Found: {error.object!r}."
+    )
 
 
 def _and_others(count: int) -> str:

@@ -25,10 +25,11 @@ import yaml
 
 from wseg_tf.classes import ClassSet, Colour, class_set
 from wseg_tf.data.checks import DataError
-from wseg_tf.data.pairs import Pair, match
+from wseg_tf.data.pairs import Pair, match, not_unicode
 
 VOID = "void"
 _PLACES = ("name", "split", "drive")
+_SPECIAL = re.compile(r"[\\*?\[\]]")  # what stands for more in a file pattern
 _TOKEN = re.compile(r"\{(\w+)\}|\*")
 
 
@@ -200,7 +201,11 @@ def _found(folder: str, pattern: str) -> dict[tuple[str, str, str], str]:
     expression = re.compile(_expression(pattern))
     start = folder.rstrip("/") + "/"
     found: dict[tuple[str, str, str], str] = {}
-    for path in sorted(tf.io.gfile.glob(start + _TOKEN.sub("*", pattern))):
+    anywhere = "*".join(
+        _SPECIAL.sub(r"\\\g<0>", part)
+        for part in (start + _TOKEN.sub("\0", pattern)).split("\0")
+    )
+    for path in sorted(_glob(anywhere)):
         matched = expression.fullmatch(path[len(start) :])
         if matched is None:
             continue  # one place stands for two different texts
@@ -217,6 +222,15 @@ def _found(folder: str, pattern: str) -> dict[tuple[str, str, str], str]:
             )
         found[key] = path
     return found
+
+
+def _glob(pattern: str) -> list[str]:
+    import tensorflow as tf
+
+    try:
+        return list(tf.io.gfile.glob(pattern))
+    except UnicodeDecodeError as error:
+        raise not_unicode(pattern, error) from None
 
 
 def _places(pattern: str) -> set[str]:

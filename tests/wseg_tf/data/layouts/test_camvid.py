@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -86,6 +88,20 @@ def test_refuses_a_duplicate_name(tmp_path, make_png):
     picture.save(tmp_path / "train" / "a_1.jpg")
     with pytest.raises(DataError, match="duplicate name 'a_1'"):
         find_pairs("camvid", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["camvid", "described"])
+def test_a_file_name_that_is_no_text_is_shown(tmp_path, make_png, name):
+    make(tmp_path, make_png, "train", ["a_1"])
+    image = os.fsencode(tmp_path / "train" / "a_1.png")
+    os.rename(image, image.replace(b"a_1.png", b"\xff.png"))
+    description = tmp_path / "layout.yaml"
+    description.write_text(
+        'images: "train/{name}.png"\nlabels: "trainannot/{name}.png"'
+    )
+    chosen = {"camvid": "camvid", "described": str(description)}[name]
+    with pytest.raises(DataError, match=r"names in UTF-8\. Found: b'.*xff"):
+        find_pairs(chosen, str(tmp_path))
 
 
 def test_refuses_an_unknown_layout(tmp_path):

@@ -50,6 +50,17 @@ def test_split_and_drive_from_the_path(tmp_path, make_png, describe):
     assert layout(path).classes.name == "camvid"
 
 
+def test_a_path_means_itself_whatever_is_in_it(tmp_path, make_png, describe):
+    folder = tmp_path / "mes données [1] *?"
+    make_png(folder / "left [a]" / "é 1.jpg", mode="RGB")
+    make_png(folder / "left [a]" / "é 1_mask.png")
+    make_png(folder / "left a" / "other.jpg", mode="RGB")
+    path = describe(
+        'images: "left [a]/{name}.jpg"\nlabels: "left [a]/{name}_mask.png"'
+    )
+    assert [pair.name for pair in find_pairs(path, str(folder))] == ["é 1"]
+
+
 def test_split_by_drive(tmp_path, make_png, describe):
     for drive in ("north", "south"):
         make_png(tmp_path / drive / "a.jpg", mode="RGB")
