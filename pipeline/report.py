@@ -114,7 +114,9 @@ def _data_uri(name: str, data: bytes) -> str:
 def _number(value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{value:g}" if value == round(value) else f"{value:.3f}"
+    if value == round(value):
+        return f"{value:g}"
+    return f"{value:.3f}" if abs(value) >= 0.0005 else "0.000"
 
 
 def _sentence(text: str) -> str:
@@ -124,7 +126,8 @@ def _sentence(text: str) -> str:
 def _change(value: float | None, baseline: float | None) -> str:
     if value is None or baseline is None:
         return ""
-    return f"{value - baseline:+.3f}"
+    change = round(value - baseline, 3)
+    return f"{change:+.3f}" if change else "0.000"
 
 
 def _scale(rule: Mapping[str, Any]) -> dict[str, float | None] | None:
@@ -147,7 +150,7 @@ def _scale(rule: Mapping[str, Any]) -> dict[str, float | None] | None:
         "judged": place(judged),
         "limit": place(limit),
         "low": None if low is None else place(low),
-        "width": None if low is None else round(place(high) - place(low), 1),
+        "width": None if low is None else max(2.0, place(high) - place(low)),
     }
 
 

@@ -1,17 +1,25 @@
 """Hand-made models through the real Evaluator, serving check and Pusher."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_model_analysis as tfma
+from apache_beam.testing.util import BeamAssertException, assert_that
 from tfx import v1 as tfx
 from tfx.types import standard_artifacts
+from typer.testing import CliRunner
 
 from pipeline.assemble import promote
+from pipeline.cli import app
+from pipeline.commands.screen import REFUSED
 from pipeline.config import DataOptions, PipelineConfig
 from pipeline.evaluation import Evaluation, read_evaluation
+from pipeline.facts import finding_json
 from pipeline.findings import Finding
 from pipeline.judge import judge
 from pipeline.lineage import latest_run
@@ -22,9 +30,11 @@ from pipeline.releases import reset_baseline
 from pipeline.rules import Gate, Rule
 from pipeline.serving_check import WARMUP
 from tests.pipeline.hand_made import GROUND, Error, export_model, write_images
+from wseg_tf import configuration
 from wseg_tf.classes import CAMVID
+from wseg_tf.data.input import read_records
 from wseg_tf.data.layouts import find_pairs
-from wseg_tf.serving import CARD, CONFUSION, SERVING
+from wseg_tf.serving import CARD, CONFUSION, SERVING, ServedModel
 
 DRIVES = ["A", "B", "C"]
 PER_DRIVE = 4
@@ -296,6 +306,130 @@ def test_an_identical_run_judges_and_pushes_nothing_again(
     other = Gate([Rule("iou/critical", floor=0.6)])
     assert place.judge("perfect", gate=other).blessing["blessed"] == 1
     assert place.served == before
+
+
+@pytest.mark.parametrize(
+    ("name", "baseline"),
+    [("first", None), ("better mean but worse pedestrian", "first")],
+)
+def test_the_gate_command_gives_the_same_verdict_and_figures(
+    place: Place,
+    records: Path,
+    first: Run,
+    tmp_path: Path,
+    name: str,
+    baseline: str | None,
+) -> None:
+    errors = [("pedestrian", "pole", 0.35)]
+    run = first if baseline is None else place.judge(name, errors)
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(configuration.dump(GATE))
+    found = tmp_path / "found.json"
+    models = place.root / "models"
+    arguments = [
+        str(models / name / "Format-Serving"),
+        str(records.parent / "data"),
+        str(rules),
+        f"--json={found}",
+    ]
+    if baseline is not None:
+        arguments += ["--baseline", str(models / baseline / "Format-Serving")]
+    result = CliRunner().invoke(app, ["gate", *arguments])
+    assert result.exit_code == (REFUSED if run.failed else 0), result.output
+    # Of a run after others, the baseline is the one that was blessed then.
+    if baseline is not None:
+        assert run.blessing["baseline_model"].endswith(baseline)
+    assert json.loads(found.read_text()) == [
+        finding_json(each) for each in run.findings
+    ]
+    values = run.evaluation.values
+    figures = [each.figure for each in run.findings]
+    assert figures == [v for k, v in values.items() if k.startswith("rule/")]
+    word = "refused" if run.failed else "passes"
+    assert f"Verdict: {word}: " in result.output
+
+
+def test_tfmas_own_counts_agree(
+    place: Place, records: Path, first: Run
+) -> None:
+    """TFMA counts true and false positives from dense maps: an oracle."""
+    ours = first.evaluation.images.candidate.sum(axis=0)
+    expected = {
+        (kind, index): int(count)
+        for index in range(len(CAMVID))
+        for kind, count in (
+            ("True", ours[index, index]),
+            ("False", ours[:, index].sum() - ours[index, index]),
+        )
+    }
+    assert expected["False", CAMVID.index("road")] > 0
+    model = place.root / "models" / "first" / "Format-Serving"
+    assert_tfma_counts(records, model, expected)
+
+
+def assert_tfma_counts(
+    records: Path, model: Path, expected: dict[tuple[str, int], int]
+) -> None:
+    served = ServedModel(str(model))
+    extracts = []
+    for record in read_records(f"{records}/Split-eval/*", ""):
+        encoded = record["image/encoded"].numpy()
+        predicted = tf.io.encode_png(served.segment(encoded)[..., None])
+        maps = {
+            "labels": {"truth": record["label/encoded"]},
+            "predictions": {"predicted": predicted},
+        }
+        features = {
+            kind: {name: np.array([own.numpy()]) for name, own in each.items()}
+            for kind, each in maps.items()
+        }
+        extracts.append({"features": features})
+    metrics = [
+        tfma.MetricConfig(
+            class_name=f"SemanticSegmentation{kind}Positive",
+            config=json.dumps(
+                {
+                    "class_ids": [*range(len(CAMVID))],
+                    "ground_truth_key": "truth",
+                    "prediction_key": "predicted",
+                    "decode_prediction": True,
+                    "ignore_ground_truth_id": CAMVID.void,
+                    "name": kind,
+                }
+            ),
+        )
+        for kind in ("True", "False")
+    ]
+    config = tfma.EvalConfig(
+        model_specs=[
+            tfma.ModelSpec(label_key="labels", prediction_key="predictions")
+        ],
+        slicing_specs=[tfma.SlicingSpec()],
+        metrics_specs=[tfma.MetricsSpec(metrics=metrics)],
+    )
+
+    def check(slices: Any) -> None:
+        ((_, values),) = slices
+        found = {
+            (key.name, key.sub_key.class_id): int(value)
+            for key, value in values.items()
+            if key.sub_key is not None
+        }
+        if found != expected:
+            raise BeamAssertException(f"{found} is not {expected}")
+
+    with beam.Pipeline() as pipeline:
+        evaluated = (
+            pipeline
+            | beam.Create(extracts)
+            | tfma.ExtractAndEvaluate(
+                extractors=tfma.default_extractors(
+                    eval_shared_model=None, eval_config=config
+                ),
+                evaluators=tfma.default_evaluators(eval_config=config),
+            )
+        )
+        assert_that(evaluated["metrics"], check)
 
 
 def test_a_missing_baseline_fails_where_one_is_required(
