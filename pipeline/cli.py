@@ -7,6 +7,7 @@ import typer
 from pipeline.commands import (
     comparison,
     data,
+    experiment,
     gate,
     judging,
     models,
@@ -27,6 +28,7 @@ app.command()(training.train)
 app.command()(judging.evaluate)
 app.command()(judging.predict)
 app.command()(comparison.compare)
+app.command()(experiment.experiment)
 app.command()(models.models)
 app.command()(gate.gate)
 app.command()(report.report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import logging
 import os
@@ -50,6 +51,9 @@ def train(
 ) -> None:
     """Trains by a config's recipe; the same command again goes on."""
     with refusals():
+        import tensorflow as tf
+
+        from pipeline.components.trainer import BLESSED
         from pipeline.config import load
         from pipeline.inputs import find_splits
         from wseg_tf.data.input import read_pairs
@@ -62,6 +66,10 @@ def train(
 
         settings = load(config, with_data(overrides, data))
         recipe, classes = settings.training, settings.data.classes
+        if recipe.initial == BLESSED:
+            pushed = settings.folder("serving")
+            start = pushed if tf.io.gfile.exists(pushed) else None
+            recipe = dataclasses.replace(recipe, initial=start)
         # Workers must meet before TensorFlow does anything else.
         strategy = choose(recipe.execution.distribute)
         ground = check(recipe, classes)
@@ -76,7 +84,7 @@ def train(
             read_pairs(pairs[split], described) for split in ("train", "eval")
         )
     checkpoints = os.path.join(folder, CHECKPOINTS)
-    with _endings(), _log_lines():
+    with endings(), log_lines():
         model = train_model(
             recipe,
             classes,
@@ -161,7 +169,7 @@ def _observers() -> Sequence[Observer]:
 
 
 @contextlib.contextmanager
-def _endings() -> Iterator[None]:
+def endings() -> Iterator[None]:
     """Says in a sentence why a training ended before its end."""
     from wseg_tf.configuration import ConfigurationError
     from wseg_tf.training.guard import DivergedError
@@ -184,7 +192,7 @@ def _endings() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _log_lines() -> Iterator[None]:
+def log_lines() -> Iterator[None]:
     """Shows what the training says."""
 
     class Show(logging.Handler):

@@ -1,0 +1,1 @@
+"""Comparisons of losses: same start, same budget, several seeds."""

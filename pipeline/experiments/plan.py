@@ -1,0 +1,152 @@
+"""What a comparison of losses consists of: one typed file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+import tensorflow as tf
+
+from pipeline.config import DataOptions
+from wseg_tf import configuration
+from wseg_tf.configuration import ConfigurationError
+from wseg_tf.training.objectives import check
+from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
+
+
+@dataclass
+class Method:
+    """One way to continue from the common start.
+
+    Args:
+        name: Shown in the tables.
+        stage: Fields of `Stage` that differ from the experiment's `finetune`.
+        ground: Fields of `GroundOptions` that differ from the recipe's.
+    """
+
+    name: str
+    stage: dict[str, Any] = field(default_factory=dict)
+    ground: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Experiment:
+    """A comparison: a start, methods that continue from it, and seeds.
+
+    Args:
+        name: Names the results' folder.
+        root: Folder of all experiments.
+        data: The images; `train` is trained on, `eval` reported on.
+        hold_out: Drives of the training split that are not trained on but
+            reported on, under the name `"held-out drives"`.
+        start: The recipe all methods start from; its stages are trained once.
+        finetune: The stage that follows, as far as methods do not change it.
+        methods: What is compared.
+        reference: The method that the others are tested against.
+        seeds: Of the fine-tuning: order and augmentation.
+        metrics: Rows of the tables, names of `pipeline.scores`.
+        severity: D of the reported expected severity; the same for all.
+        published: Figures printed elsewhere, by method and metric, in percent.
+        notes: What a reader of the published figures should know.
+    """
+
+    name: str
+    root: str = "runs/experiments"
+    data: DataOptions = field(default_factory=DataOptions)
+    hold_out: list[str] = field(default_factory=list)
+    start: Recipe = field(default_factory=Recipe)
+    finetune: Stage = field(default_factory=Stage)
+    methods: list[Method] = field(default_factory=list)
+    reference: str = "continued CE"
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    metrics: list[str] = field(default_factory=list)
+    severity: GroundOptions = field(default_factory=GroundOptions)
+    published: dict[str, dict[str, float]] = field(default_factory=dict)
+    notes: Optional[str] = None  # noqa: UP045
+
+    def __post_init__(self) -> None:
+        """Refuses a comparison with nothing to compare."""
+        names = [method.name for method in self.methods]
+        for argument in ("methods", "seeds"):
+            values = getattr(self, argument)
+            keys = names if argument == "methods" else list(values)
+            if not values or len(set(keys)) < len(keys):
+                raise ValueError(
+                    f"Invalid value for argument `{argument}`. Expected at "
+                    "least one, and none twice. Received: "
+                    f"{argument}={keys}."
+                )
+        if self.reference not in names:
+            raise ValueError(
+                "Invalid value for argument `reference`. Expected one of "
+                f"{names}. Received: reference={self.reference!r}."
+            )
+
+    def recipe(self, method: Method, seed: int, initial: str) -> Recipe:
+        """Returns what a method runs.
+
+        Args:
+            method: One of `methods`.
+            seed: One of `seeds`.
+            initial: The weights that the start ended with.
+
+        Raises:
+            ConfigurationError: If the method names a field there is not.
+        """
+        try:
+            stage = dataclasses.replace(
+                self.finetune, **{"name": method.name, **method.stage}
+            )
+            ground = dataclasses.replace(self.start.ground, **method.ground)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"Invalid method `{method.name}` of the experiment "
+                f"`{self.name}`. Expected fields of `Stage` and "
+                f"`GroundOptions`. Received: {error}"
+            ) from error
+        return dataclasses.replace(
+            self.start,
+            initial=initial,
+            seed=seed,
+            ground=ground,
+            stages=[stage],
+            # The last weights count: nothing is selected on what is reported.
+            select=None,
+        )
+
+
+def load(path: str, overrides: Sequence[str] = ()) -> Experiment:
+    """Reads an experiment and checks every recipe in it.
+
+    Args:
+        path: A YAML file.
+        overrides: `key=value` assignments, applied last.
+
+    Returns:
+        The experiment.
+
+    Raises:
+        ConfigurationError: One sentence that names the file and the field.
+    """
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            text = file.read()
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            "Invalid experiment. Expected a YAML file. Received: "
+            f"{path} ({type(error).__name__})."
+        ) from error
+    plan = configuration.load(Experiment, text, path, overrides)
+    classes = plan.data.classes
+    check(plan.start, classes)
+    for method in plan.methods:
+        check(plan.recipe(method, plan.seeds[0], ""), classes)
+    return plan
+
+
+def folder(plan: Experiment, *parts: str) -> str:
+    """Returns a path in the experiment's folder."""
+    return os.path.join(plan.root, plan.name, *parts)

@@ -1,0 +1,212 @@
+"""Runs a comparison; run again after a kill, it goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from pipeline.config import PipelineConfig
+from pipeline.experiments.plan import Experiment, folder
+from pipeline.inputs import find_splits
+from pipeline.rules import Gate, Rule
+from wseg_tf import configuration
+from wseg_tf.classes import ClassSet
+from wseg_tf.configuration import ConfigurationError
+from wseg_tf.data.input import read_pairs
+from wseg_tf.data.inspection import read_checked
+from wseg_tf.data.layouts import layout
+from wseg_tf.data.pairs import Pair
+from wseg_tf.data.records import serialise
+from wseg_tf.serving import SegmentationService
+from wseg_tf.training.loop import train
+from wseg_tf.training.recipe import Recipe
+
+LOG = logging.getLogger("wseg_tf.experiments")
+
+HELD_OUT = "held-out drives"
+START = "start"
+WEIGHTS = "model.weights.h5"
+RESULT = "counts.npz"  # Written last: a run that has it is finished.
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The frames of an experiment.
+
+    Args:
+        training: What is trained on.
+        reported: What is reported on, by name.
+    """
+
+    training: list[Pair]
+    reported: dict[str, list[Pair]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one method did with one seed.
+
+    Args:
+        method: Its name; `START` for the common start.
+        seed: The seed.
+        counts: Per-image confusion `[images, N, N]` by evaluation set.
+        seconds: What the training took; of the last sitting, if resumed.
+        recipe: What was run, as YAML.
+    """
+
+    method: str
+    seed: int
+    counts: Mapping[str, Counts]
+    seconds: float
+    recipe: str
+
+
+def find_frames(plan: Experiment) -> Frames:
+    """Finds the frames and sets the held-out drives apart.
+
+    Args:
+        plan: The experiment.
+
+    Returns:
+        The frames.
+
+    Raises:
+        ConfigurationError: If a held-out drive is not there, or none is left.
+        DataError: If a file has no partner.
+    """
+    # Streets are drawn below the experiment's folder, as below a pipeline's.
+    gate = Gate(rules=[Rule(metric="mean_iou", floor=0.0)])
+    name = re.sub(r"\W", "_", plan.name)
+    splits = find_splits(
+        PipelineConfig(name=name, root=plan.root, data=plan.data, gate=gate)
+    )
+    drives = {pair.drive for pair in splits["train"]}
+    if unknown := sorted(set(plan.hold_out) - drives):
+        raise ConfigurationError(
+            "Invalid value for argument `hold_out`. Expected drives of the "
+            f"training split, {sorted(drives)}. Received: {unknown}."
+        )
+    kept = [p for p in splits["train"] if p.drive not in plan.hold_out]
+    held = [p for p in splits["train"] if p.drive in plan.hold_out]
+    if not kept:
+        raise ConfigurationError(
+            "Invalid value for argument `hold_out`. Expected a drive to train "
+            f"on to be left. Received: hold_out={list(plan.hold_out)}."
+        )
+    reported = {plan.data.eval: splits["eval"]}
+    return Frames(kept, {**reported, HELD_OUT: held} if held else reported)
+
+
+def run(plan: Experiment) -> list[Outcome]:
+    """Trains the start once, then every method with every seed.
+
+    Args:
+        plan: The experiment.
+
+    Returns:
+        The start's outcome, then those of the methods, seed by seed.
+    """
+    frames, classes = find_frames(plan), plan.data.classes
+    first = _once(plan, START, plan.start, frames, classes)
+    weights = os.path.join(_place(plan, START, plan.start), WEIGHTS)
+    outcomes = [first]
+    for seed in plan.seeds:
+        for method in plan.methods:
+            recipe = plan.recipe(method, seed, weights)
+            outcomes.append(_once(plan, method.name, recipe, frames, classes))
+    return outcomes
+
+
+def _place(plan: Experiment, method: str, recipe: Recipe) -> str:
+    """Returns a folder for a recipe; another recipe has another one."""
+    # Where it is run from does not matter, only what it starts from.
+    own = configuration.dump(recipe).replace(plan.root, "")
+    what = f"{own} {list(plan.hold_out)} {plan.data.limit}"
+    digest = hashlib.sha256(what.encode()).hexdigest()[:8]
+    slug = re.sub(r"[^\w]+", "-", method).strip("-")
+    return folder(plan, f"{slug}-seed{recipe.seed}-{digest}")
+
+
+def _once(
+    plan: Experiment,
+    method: str,
+    recipe: Recipe,
+    frames: Frames,
+    classes: ClassSet,
+) -> Outcome:
+    place = _place(plan, method, recipe)
+    result = os.path.join(place, RESULT)
+    if not tf.io.gfile.exists(result):
+        LOG.info("%s, seed %d", method, recipe.seed)
+        _train(plan, recipe, place, frames, classes)
+    with tf.io.gfile.GFile(result, "rb") as file:
+        arrays = dict(np.load(io.BytesIO(file.read())))
+    seconds = float(arrays.pop("seconds"))
+    text = configuration.dump(recipe)
+    return Outcome(method, recipe.seed, arrays, seconds, text)
+
+
+def _train(
+    plan: Experiment,
+    recipe: Recipe,
+    place: str,
+    frames: Frames,
+    classes: ClassSet,
+) -> None:
+    described = layout(plan.data.dataset)
+    started = time.monotonic()
+    model = train(
+        recipe,
+        classes,
+        read_pairs(frames.training, described),
+        checkpoints=os.path.join(place, "checkpoints"),
+        logs=place,
+    )
+    seconds = time.monotonic() - started
+    model.save_weights(os.path.join(place, WEIGHTS))
+    service = SegmentationService(model, classes, recipe.height, recipe.width)
+    counts = {
+        name: count_images(service, pairs, plan.data.dataset)
+        for name, pairs in frames.reported.items()
+    }
+    content = io.BytesIO()
+    np.savez_compressed(content, seconds=seconds, **counts)
+    unfinished = os.path.join(place, f"{RESULT}.unfinished")
+    with tf.io.gfile.GFile(unfinished, "wb") as file:
+        file.write(content.getvalue())
+    tf.io.gfile.rename(unfinished, os.path.join(place, RESULT), overwrite=True)
+    tf.io.gfile.rmtree(os.path.join(place, "checkpoints"))
+
+
+def count_images(
+    service: SegmentationService, pairs: Sequence[Pair], dataset: str
+) -> Counts:
+    """Counts the confusion of each image, at its own size.
+
+    Args:
+        service: The model, as it would be served.
+        pairs: The frames.
+        dataset: The layout they were found by.
+
+    Returns:
+        Exact counts `[images, N, N]`.
+    """
+    described = layout(dataset)
+    counts = []
+    for pair in pairs:
+        record = serialise(pair, read_checked(pair, described))
+        found = service.count_confusion(tf.constant([record]))
+        counts.append(found["confusion"].numpy()[0])
+    return np.stack(counts)
