@@ -1,0 +1,62 @@
+"""Every experiment of configs/tables is one that could be started."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.experiments.plan import load
+from pipeline.experiments.tables import check_metrics
+from wseg_tf.configuration import ConfigurationError
+from wseg_tf.training.objectives import build_ground
+
+TABLES = sorted(Path("configs/tables").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_the_tables_of_the_repository_are_whole(path):
+    plan = load(str(path))
+    check_metrics(plan, plan.data.classes)
+    names = {method.name for method in plan.methods}
+    for method, figures in plan.published.items():
+        assert method in names or method.startswith("start")
+        assert set(figures) <= {"mean_iou"} | {
+            f"iou/{name}" for name in plan.data.classes.names
+        }
+
+
+def test_methods_differ_from_the_start_in_what_they_say_alone():
+    plan = load("configs/tables/camvid_enet.yaml")
+    by_name = {method.name: method for method in plan.methods}
+    square = plan.recipe(by_name["W d^2"], 2, "start.weights.h5")
+    plain = plan.recipe(by_name["continued CE"], 2, "start.weights.h5")
+    assert square.initial == "start.weights.h5"
+    assert square.seed == plain.seed == 2
+    assert square.stages[0].loss == "wasserstein"
+    assert square.stages[0].epochs == plain.stages[0].epochs
+    assert square.stages[0].learning_rate == plain.stages[0].learning_rate
+    classes = plan.data.classes
+    linear = build_ground(plain.ground, classes).values
+    assert (build_ground(square.ground, classes).values == linear**2).all()
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("seeds=[0,0]", "none twice"),
+        ("reference=nobody", "nobody"),
+        ("methods=[]", "at least one"),
+        ("methods=[{name: continued CE, stage: {losses: 1}}]", "losses"),
+        ("methods=[{name: continued CE, stage: {loss: typo}}]", "typo"),
+        ("methods=[{name: continued CE, ground: {map: cube}}]", "cube"),
+        ("start.model=unet", "unet"),
+        ("epochs=3", "epochs"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_in_a_sentence(override, words):
+    with pytest.raises(ConfigurationError, match=words):
+        load("configs/tables/camvid_enet.yaml", [override])
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(ConfigurationError, match=r"nowhere\.yaml"):
+        load("nowhere.yaml")

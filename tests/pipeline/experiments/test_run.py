@@ -1,0 +1,97 @@
+"""The order, the folders and the frames of a comparison's runs."""
+
+import keras
+import numpy as np
+import pytest
+
+from pipeline.config import DataOptions
+from pipeline.experiments import run
+from pipeline.experiments.plan import Experiment, Method
+from wseg_tf.configuration import ConfigurationError
+from wseg_tf.data.streets import write_streets
+from wseg_tf.training.recipe import Recipe, Stage
+
+
+@pytest.fixture(scope="module")
+def streets(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("streets")
+    write_streets(str(folder), {"train": 8, "val": 2}, (32, 40), seed=3)
+    return folder
+
+
+@pytest.fixture
+def plan(streets, tmp_path):
+    return Experiment(
+        "tiny",
+        str(tmp_path),
+        DataOptions("camvid", str(streets)),
+        start=Recipe(height=32, width=40, batch=2),
+        finetune=Stage(learning_rate=1e-3),
+        methods=[
+            Method("continued CE"),
+            Method("W d^2", {"loss": "wasserstein"}, {"map": "power"}),
+        ],
+        seeds=[0, 1],
+    )
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Real frames and counts; what is trained is one convolution."""
+    recipes = []
+
+    def train(recipe, classes, training, **folders):
+        recipes.append(recipe)
+        keras.utils.set_random_seed(recipe.seed)
+        run.tf.io.gfile.makedirs(folders["checkpoints"])
+        image = keras.Input([None, None, 3])
+        return keras.Model(image, keras.layers.Conv2D(len(classes), 1)(image))
+
+    monkeypatch.setattr(run, "train", train)
+    return recipes
+
+
+def test_every_method_starts_from_the_one_start(plan, trained):
+    outcomes = run.run(plan)
+    assert [(o.method, o.seed) for o in outcomes] == [
+        ("start", 0),
+        ("continued CE", 0),
+        ("W d^2", 0),
+        ("continued CE", 1),
+        ("W d^2", 1),
+    ]
+    assert trained[0].initial is None
+    starts = {recipe.initial for recipe in trained[1:]}
+    assert len(starts) == 1
+    assert starts.pop().endswith("model.weights.h5")
+    assert all(o.counts["val"].shape == (2, 11, 11) for o in outcomes)
+
+
+def test_finished_runs_are_not_run_again(plan, trained):
+    before = run.run(plan)
+    after = run.run(plan)
+    assert len(trained) == 5
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old.counts["val"], new.counts["val"])
+    plan.finetune.learning_rate = 2e-3
+    run.run(plan)  # Another recipe: all but the start.
+    assert len(trained) == 9
+
+
+def test_drives_are_held_out_and_reported_on(plan, trained):
+    drives = sorted({p.drive for p in run.find_frames(plan).training})
+    assert len(drives) > 1
+    plan.hold_out = drives[:1]
+    frames = run.find_frames(plan)
+    assert {pair.drive for pair in frames.training} == set(drives[1:])
+    held = frames.reported[run.HELD_OUT]
+    assert {pair.drive for pair in held} == {drives[0]}
+    assert set(run.run(plan)[-1].counts) == {"val", run.HELD_OUT}
+
+
+@pytest.mark.parametrize("drives", [["S999"], None])
+def test_drives_that_are_not_there_or_all_are_refused(plan, trained, drives):
+    everything = {pair.drive for pair in run.find_frames(plan).training}
+    plan.hold_out = drives or sorted(everything)
+    with pytest.raises(ConfigurationError, match="hold_out"):
+        run.find_frames(plan)
