@@ -1,13 +1,21 @@
-"""Draws the pictures of docs/losses.md: `python docs/images/draw.py`."""
+"""Draws the pictures of docs/losses.md and docs/results.md; run it."""
 
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from wseg_tf.classes import CAMVID
 from wseg_tf.ground import GroundMatrix
-from wseg_tf.plots import plot_ground, style
+from wseg_tf.plots import (
+    plot_ground,
+    plot_predictions,
+    plot_transport,
+    style,
+)
+
+Histogram = npt.NDArray[np.float64]
 
 HERE = Path(__file__).parent
 
@@ -58,6 +66,39 @@ def gradients() -> Figure:
     return figure
 
 
+def histogram(**masses: float) -> Histogram:
+    """Probabilities by class name; the rest is spread evenly."""
+    values = np.zeros(len(CAMVID))
+    for name, mass in masses.items():
+        values[CAMVID.index(name)] = mass
+    rest = values == 0
+    values[rest] = (1 - values.sum()) / rest.sum()
+    return values
+
+
+def severities() -> dict[str, Figure]:
+    """Figures 1 and 3 of the paper, with our matrices and classes."""
+    ground = GroundMatrix.severity_aware(CAMVID)
+    near = histogram(car=0.3, bicyclist=0.6)
+    far = histogram(car=0.3, road=0.6)
+    label = np.eye(len(CAMVID))[CAMVID.index("car")]
+    soft = histogram(car=0.55, bicyclist=0.25, road=0.15)
+    return {
+        "severity-of-predictions": plot_predictions(
+            {"mostly bicyclist": near, "mostly road": far},
+            "car",
+            ground,
+            CAMVID,
+        ),
+        "transport-plans": plot_transport(
+            {"to a class id": (far, label), "to a soft target": (far, soft)},
+            ground,
+            CAMVID,
+        ),
+    }
+
+
 if __name__ == "__main__":
-    for name, figure in {**grounds(), "gradients": gradients()}.items():
+    pictures = {**grounds(), "gradients": gradients(), **severities()}
+    for name, figure in pictures.items():
         figure.savefig(HERE / f"{name}.png", dpi=110, metadata={"Software": ""})

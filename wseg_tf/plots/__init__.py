@@ -1,4 +1,4 @@
-"""Pictures: ground matrices, labels, frequencies, IoU, confusions, curves.
+"""Pictures: ground matrices, plans, labels, frequencies, IoU, confusions.
 
 Every function returns a matplotlib `Figure` that belongs to no window, so it
 runs without a display: save it with `figure.savefig(path)`.
@@ -14,8 +14,14 @@ from wseg_tf.plots.labels import (
 )
 from wseg_tf.plots.matrix import plot_confusion, plot_ground, plot_severity
 from wseg_tf.plots.scores import plot_iou
+from wseg_tf.plots.transport import (
+    cheapest_plan,
+    plot_predictions,
+    plot_transport,
+)
 
 __all__ = [
+    "cheapest_plan",
     "overlay",
     "plot_comparison",
     "plot_confusion",
@@ -25,5 +31,7 @@ __all__ = [
     "plot_history",
     "plot_iou",
     "plot_labels",
+    "plot_predictions",
     "plot_severity",
+    "plot_transport",
 ]
