@@ -76,7 +76,7 @@ def _published(path: str) -> dict[str, set[str]] | None:
     if not tf.io.gfile.exists(path):
         return None
     try:
-        from scipy.io import loadmat  # type: ignore[import-untyped]
+        from scipy.io import loadmat
     except ImportError:
         raise DataError(
             f"{path}: reading it needs SciPy, which is not installed."
