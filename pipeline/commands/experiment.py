@@ -29,7 +29,7 @@ def experiment(
 
         import tensorflow as tf
 
-        from pipeline.experiments import plan, run, tables
+        from pipeline.experiments import pictures, plan, run, tables
 
         chosen = plan.load(config, with_data(overrides, data))
         tables.check_metrics(chosen, chosen.data.classes)
@@ -57,5 +57,12 @@ def experiment(
         path = plan.folder(chosen, name)
         with tf.io.gfile.GFile(path, "w") as file:
             file.write(text)
+    for evaluation in found:
+        contrast = pictures.find_contrast(chosen, outcomes, evaluation)
+        if contrast is not None:
+            figure = pictures.plot_contrast(chosen, contrast, evaluation)
+            name = f"contrast-{evaluation.replace(' ', '-')}.png"
+            with tf.io.gfile.GFile(plan.folder(chosen, name), "wb") as file:
+                figure.savefig(file, format="png")
     say("\n".join(pages))
     say(f"Results: {plan.folder(chosen)}/results.md and results.json")

@@ -64,6 +64,7 @@ class Outcome:
         counts: Per-image confusion `[images, N, N]` by evaluation set.
         seconds: What the training took; of the last sitting, if resumed.
         recipe: What was run, as YAML.
+        weights: Where they are.
     """
 
     method: str
@@ -71,6 +72,7 @@ class Outcome:
     counts: Mapping[str, Counts]
     seconds: float
     recipe: str
+    weights: str
 
 
 def find_frames(plan: Experiment) -> Frames:
@@ -120,11 +122,10 @@ def run(plan: Experiment) -> list[Outcome]:
     """
     frames, classes = find_frames(plan), plan.data.classes
     first = _once(plan, START, plan.start, frames, classes)
-    weights = os.path.join(_place(plan, START, plan.start), WEIGHTS)
     outcomes = [first]
     for seed in plan.seeds:
         for method in plan.methods:
-            recipe = plan.recipe(method, seed, weights)
+            recipe = plan.recipe(method, seed, first.weights)
             outcomes.append(_once(plan, method.name, recipe, frames, classes))
     return outcomes
 
@@ -155,7 +156,8 @@ def _once(
         arrays = dict(np.load(io.BytesIO(file.read())))
     seconds = float(arrays.pop("seconds"))
     text = configuration.dump(recipe)
-    return Outcome(method, recipe.seed, arrays, seconds, text)
+    weights = os.path.join(place, WEIGHTS)
+    return Outcome(method, recipe.seed, arrays, seconds, text, weights)
 
 
 def _train(

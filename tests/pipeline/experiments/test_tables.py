@@ -40,7 +40,7 @@ def counts(hits, seed):
 def outcomes(better):
     hits = {START: 0.5, "continued CE": 0.6, "W": better}
     return [
-        Outcome(name, seed, {"val": counts(share, seed)}, 1.0, "")
+        Outcome(name, seed, {"val": counts(share, seed)}, 1.0, "", "")
         for name, share in hits.items()
         for seed in ((0,) if name == START else (0, 1))
     ]
