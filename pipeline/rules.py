@@ -130,7 +130,10 @@ class Rule:
         """The rule in a few words."""
         kind, figure = self.bound
         where = f" on {self.where}" if self.where else ""
-        words = [f"{self.metric}{where}: {BOUNDS[kind]} {figure:g}"]
+        name = self.metric
+        if name.startswith("images/"):
+            name = f"images that show {name.partition('/')[2]}"
+        words = [f"{name}{where}: {BOUNDS[kind]} {figure:g}"]
         if self.confidence is not None:
             unit = "images" if self.resample == IMAGE else f"{self.resample}s"
             words.append(f"with {self.confidence:.4g} confidence over {unit}")

@@ -98,4 +98,6 @@ def _report_run(settings: PipelineConfig, steps: dict[str, Step]) -> None:
     verdict = "pushed" if report["pushed"] else "refused"
     say(f"Verdict: {verdict}: {report['reason']}")
     say(f"Model:   {report['pushed'] or report['model']}")
+    if report["pushed"] and not tf.io.gfile.exists(report["pushed"]):
+        say("         withdrawn since then; `wseg baseline` lists decisions")
     say(f"Report:  {folder}/report.html")

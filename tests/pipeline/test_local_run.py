@@ -88,6 +88,26 @@ def test_the_report_agrees_with_the_screen(root: Path, pushed: str) -> None:
     assert rule["value"] == report["scores"]["mean_iou"]
 
 
+def test_the_page_is_found_and_needs_no_other_file(
+    root: Path, pushed: str, tmp_path: Path
+) -> None:
+    copy = tmp_path / "page.html"
+    code, screen = wseg("report", str(root / "demo"), f"--out={copy}")
+    assert code == 0, screen
+    code, screen = wseg("report", str(CONFIG), f"root={root}")
+    assert code == 0, screen
+    (path,) = screen.split()
+    assert path in pushed
+    page = copy.read_text()
+    assert page == Path(path).read_text()
+    for fact in ("worst images", "data:image/jpeg", "Every pair passed"):
+        assert fact in page
+    card = Path(path).with_name("model_card.md").read_text()
+    assert "- train: 4 images of 2 drives" in card
+    code, screen = wseg("report", str(CONFIG), f"root={tmp_path}")
+    assert (code, "no run so far" in screen) == (USER_ERROR, True)
+
+
 def test_the_evaluator_and_the_evaluate_command_agree_exactly(
     root: Path, pushed: str, tmp_path: Path
 ) -> None:
