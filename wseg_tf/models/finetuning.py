@@ -55,7 +55,7 @@ def freeze_batch_norm(model: keras.Model) -> list[str]:
     """
     frozen = [
         layer
-        for layer in _all_layers(model)
+        for layer in all_layers(model)
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
     for layer in frozen:
@@ -79,15 +79,20 @@ def unfreeze(model: keras.Model) -> None:
     True
     """
     model.trainable = True
-    for layer in _all_layers(model):
+    for layer in all_layers(model):
         layer.trainable = True
 
 
-def _all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+def all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Yields the layers of a model and of the models in it.
+
+    Args:
+        model: Any model.
+    """
     for layer in model.layers:
         yield layer
         if isinstance(layer, keras.Model):
-            yield from _all_layers(layer)
+            yield from all_layers(layer)
 
 
 class LayerwiseRates:

@@ -19,6 +19,7 @@ from wseg_tf.classes import ClassSet
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import summary
 from wseg_tf.training import guard
+from wseg_tf.training.batch_norm import renew_statistics
 from wseg_tf.training.checkpoints import (
     Checkpoints,
     Progress,
@@ -32,6 +33,7 @@ from wseg_tf.training.optimizers import (
     assign_average,
     averaged_weights,
     has_average,
+    is_snapshot_average,
     learning_rate,
     prepare,
 )
@@ -168,6 +170,7 @@ def fit(
         selection=selection,
         checkpoints=checkpoints,
         observers=tuple(observers),
+        batches=batches,
     )
     with watched() as requests, running.observed():
         step: Step | None = None
@@ -204,6 +207,7 @@ class _Fit:
         selection: Selection | None,
         checkpoints: Checkpoints | None,
         observers: tuple[Observer, ...],
+        batches: Batches,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -213,6 +217,7 @@ class _Fit:
         self.selection = selection
         self.checkpoints = checkpoints
         self.observers = observers
+        self.batches = batches
         self._started = time.monotonic() - progress.seconds
         self._best: dict[str, Any] | None = None
         self._count: Callable[[tf.data.Dataset], Counts] | None = None
@@ -313,10 +318,17 @@ class _Fit:
         epoch = self.progress.epoch
         if epoch % self.judge.every and epoch < self.plan.epochs:
             return None
+        self._renew_statistics()
         counts = self._count(self.judge.batches)
         scores = summary(counts, self.judge.classes, self.judge.ground)
         row |= metric_values(scores)
         return counts
+
+    def _renew_statistics(self) -> None:
+        """After snapshots were averaged, batch normalisation is renewed."""
+        if is_snapshot_average(self.optimizer):
+            last = self.progress.epoch - 1
+            renew_statistics(self.model, self.batches(last, 0))
 
     def _keep_best(self) -> None:
         if self.checkpoints is None:
@@ -333,6 +345,7 @@ class _Fit:
                 restore(self._best, self.model)
         elif has_average(self.optimizer):
             assign_average(self.model, self.optimizer)
+            self._renew_statistics()
         self.progress.done = True
         if self.checkpoints is not None:
             self.checkpoints.save(self.progress, self.model, self.optimizer)

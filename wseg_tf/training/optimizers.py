@@ -231,6 +231,22 @@ def assign_average(model: keras.Model, optimizer: Any) -> None:
         optimizer.finalize_variable_values(model.trainable_variables)
 
 
+def is_snapshot_average(optimizer: Any) -> bool:
+    """Whether the averaged weights are now those of distant snapshots.
+
+    Batch normalisation then needs statistics of its own for them.
+
+    Args:
+        optimizer: Any optimiser.
+    """
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if not hasattr(optimizer, "assign_average_vars"):
+        return False
+    return "start_averaging" in optimizer.get_config() and _has_snapshot(
+        optimizer
+    )
+
+
 def _has_snapshot(optimizer: Any) -> bool:
     start = optimizer.get_config().get("start_averaging")
     return start is None or int(optimizer.iterations) > int(start)

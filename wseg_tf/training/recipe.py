@@ -116,7 +116,8 @@ class Stage:
         average: The weights that are judged, selected and kept: `"none"` (the
             last), `"ema"` (Keras' exponential moving average), and on Keras 2
             tensorflow-addons' `"moving_average"`, `"swa"` (the mean of the
-            weights after each epoch) and `"lookahead"`.
+            weights after each epoch, with batch normalisation renewed by a
+            pass over the images) and `"lookahead"`.
         average_decay: Of `"ema"` and `"moving_average"`.
         average_start: Epochs before `"swa"` begins.
         multipliers: Factor of the steps by the beginning of a layer's name,
@@ -273,6 +274,9 @@ class Recipe:
             raise _invalid("crop", "a height and a width", tuple(self.crop))
         if not self.stages:
             raise _invalid("stages", "at least one stage", [])
+        shared = self.execution.distribute
+        if shared != "none" and any(s.average == "swa" for s in self.stages):
+            raise _invalid("average", f"no 'swa' with {shared} replicas", "swa")
         if self.select is None and any(s.patience for s in self.stages):
             raise _invalid(
                 "select", "a metric, since a stage has `patience`", self.select

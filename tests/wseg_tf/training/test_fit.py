@@ -422,3 +422,35 @@ def test_several_fits_share_checkpoints(
     first = rounds(2)
     assert same(rounds(2), first)
     assert not same(rounds(3), first)
+
+
+@pytest.mark.skipif(not KERAS_2, reason="tensorflow-addons needs Keras 2")
+def test_swa_renews_batch_normalisation_for_its_weights(
+    data: tf.data.Dataset, judge: Judge
+) -> None:
+    model = net()
+    stage = Stage(epochs=3, learning_rate=0.05, average="swa")
+    batches = batches_of(data)
+    watcher = Watcher()
+    fit(
+        model,
+        batches,
+        LOSS,
+        build_optimizer(stage, 2),
+        epochs=3,
+        steps=2,
+        judge=judge,
+        observers=[watcher],
+    )
+    # It is judged with what it ends with.
+    for a, b in zip(model.get_weights(), watcher.weights[-1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    rescale, convolution, norm = model.layers[:3]
+    means = [
+        np.mean(convolution(rescale(images)), axis=(0, 1, 2))
+        for images, _ in batches(2, 0)
+    ]
+    np.testing.assert_allclose(
+        norm.moving_mean, np.mean(means, axis=0), rtol=1e-4, atol=1e-6
+    )
+    assert norm.momentum == 0.99

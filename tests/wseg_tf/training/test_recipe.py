@@ -45,6 +45,10 @@ RECIPES: dict[str, dict[str, Any]] = {
     "`crop`. Expected a height": {"crop": (0, 4)},
     "`select`. Expected a metric": {"stages": [Stage(patience=2)]},
     "`evaluate_every`. Expected at least 1": {"evaluate_every": 0},
+    "`average`. Expected no 'swa' with mirrored replicas": {
+        "stages": [Stage(average="swa")],
+        "execution": Execution(distribute="mirrored"),
+    },
 }
 
 

@@ -1,0 +1,47 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import tensorflow as tf
+
+from wseg_tf.training.strategy import check_batch, grow_memory, workers
+
+
+def test_the_memory_of_every_gpu_grows(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gpus = [SimpleNamespace(name="GPU:0"), SimpleNamespace(name="GPU:1")]
+    grown = []
+
+    def grow(device: Any, enable: bool) -> None:
+        if device.name == "GPU:1":
+            raise RuntimeError("in use")
+        grown.append((device.name, enable))
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", grow)
+    grow_memory()
+    assert grown == [("GPU:0", True)]
+    assert "GPU:1 is in use" in caplog.text
+
+
+def test_a_batch_must_be_shared_evenly() -> None:
+    replicas: Any = SimpleNamespace(num_replicas_in_sync=4)
+    check_batch(8, replicas)
+    with pytest.raises(ValueError, match=r"multiple of the 4 replicas.*=6"):
+        check_batch(6, replicas)
+
+
+def test_the_chief_is_the_first_machine() -> None:
+    def place(task: str, index: int) -> tuple[int, int]:
+        spec = tf.train.ClusterSpec(
+            {"worker": ["a:1", "b:1"], "chief": ["c:1"]}
+        )
+        resolver = SimpleNamespace(
+            task_type=task, task_id=index, cluster_spec=lambda: spec
+        )
+        strategy: Any = SimpleNamespace(cluster_resolver=resolver)
+        return workers(strategy)
+
+    assert place("chief", 0) == (3, 0)
+    assert place("worker", 1) == (3, 2)
