@@ -56,8 +56,8 @@ def build_optimizer(stage: Stage, steps: int) -> Any:
 
     Example:
 
-    >>> build_optimizer(Stage(optimizer="sgd"), steps=10).name.lower()
-    'sgd'
+    >>> type(build_optimizer(Stage(optimizer="sgd"), steps=10)).__name__
+    'SGD'
     """
     check_optimizer(stage)
     rate = build_schedule(stage, steps)
