@@ -127,6 +127,7 @@ def training_batches(
     shuffle_buffer: int | None = None,
     drop_remainder: bool = False,
     shard: tuple[int, int] = (1, 0),
+    read: Callable[[dict[str, tf.Tensor]], tuple[tf.Tensor, ...]] = decode,
 ) -> tf.data.Dataset:
     """Returns batches whose every pass is the next epoch.
 
@@ -159,10 +160,13 @@ def training_batches(
         shard: Number of machines and the place of this one, from 0. Each
             prepares its share of an epoch alone: with a share of the batch
             size, their batches together are those of one machine.
+        read: Decodes an example into an image, a label and any further maps
+            of `size`, `[H, W, ...]`, which are moved as the label is, with
+            zeros outside the frame. Defaults to the image and the label.
 
     Returns:
-        A dataset of tuples of images, float32 `[B, H, W, 3]` in 0..255, and
-        class ids, int32 `[B, H, W]`.
+        A dataset of tuples of images, float32 `[B, H, W, 3]` in 0..255, class
+        ids, int32 `[B, H, W]`, and the further maps, if any.
 
     Raises:
         DataError: If no frame shows a rare class where some are asked for.
@@ -178,7 +182,7 @@ def training_batches(
         presence = class_presence(examples, options.rare_classes)
         expected = expected_copies(presence, options.rare_images)
     frames = examples.enumerate()
-    resize = _sized(size)
+    resize = _sized(size, read)
 
     def prepare(index: tf.Tensor, *example: tf.Tensor) -> tuple[tf.Tensor, ...]:
         return (index, *resize(*_flattened(example)))
@@ -207,9 +211,14 @@ def training_batches(
         if not cache:
             ordered = ordered.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
 
-        def vary(index: tf.Tensor, image: tf.Tensor, label: tf.Tensor) -> Batch:
+        def vary(
+            index: tf.Tensor,
+            image: tf.Tensor,
+            label: tf.Tensor,
+            *maps: tf.Tensor,
+        ) -> tuple[tf.Tensor, ...]:
             key = _seed(seed, epoch, index)
-            return augment(image, label, window, void, options, key)
+            return augment(image, label, window, void, options, key, *maps)
 
         return ordered.map(vary, num_parallel_calls=tf.data.AUTOTUNE).batch(
             batch_size, drop_remainder=drop_remainder
@@ -302,11 +311,15 @@ def _flattened(example: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
     return tuple(first) if isinstance(first, tuple) else example
 
 
-def _sized(size: tuple[int, int]) -> Callable[..., Batch]:
+def _sized(
+    size: tuple[int, int],
+    read: Callable[[dict[str, tf.Tensor]], tuple[tf.Tensor, ...]] = decode,
+) -> Callable[..., tuple[tf.Tensor, ...]]:
     """Returns a function from an example, decoded or not, to a frame."""
 
-    def sized(*example: tf.Tensor) -> Batch:
-        image, label = decode(example[0]) if len(example) == 1 else example
-        return resize(image, label, size)
+    def sized(*example: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        decoded = read(example[0]) if len(example) == 1 else example
+        image, label, *maps = decoded
+        return *resize(image, label, size), *maps
 
     return sized

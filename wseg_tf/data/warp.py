@@ -22,7 +22,8 @@ def augment(
     void: int,
     options: Augmentation,
     seed: tf.Tensor,
-) -> tuple[tf.Tensor, tf.Tensor]:
+    *maps: tf.Tensor,
+) -> tuple[tf.Tensor, ...]:
     """Varies one frame; equal seeds give equal frames.
 
     Zoom, turn, flip and crop are one affine map, so that pixels are resampled
@@ -36,27 +37,46 @@ def augment(
         void: Label of what lies outside the frame.
         options: How to vary it.
         seed: Two integers, shape `[2]`.
+        *maps: Further maps `[H, W, ...]`, each pixel of which goes where its
+            label goes; they are zero outside the frame.
 
     Returns:
-        A tuple of the image, float32 `[*crop, 3]`, and the label, int32
-        `[*crop]`.
+        A tuple of the image, float32 `[*crop, 3]`, the label, int32
+        `[*crop]`, and the further maps `[*crop, ...]`.
     """
     image = tf.cast(image, tf.float32)
     if options == Augmentation() and crop == tuple(label.shape):
-        return image, tf.cast(label, tf.int32)
+        return image, tf.cast(label, tf.int32), *maps
     # One number each; unused ones cost nothing worth saving.
     draws = tf.random.stateless_uniform([10], seed)
     matrix = _affine(tf.shape(label), label, crop, options, draws)
+    # Of further maps, it is moved where each pixel was: they follow it.
+    given, outside = label, void
+    if maps:
+        outside = tf.size(label)
+        label = tf.reshape(tf.range(outside), tf.shape(label))
     if options.rotation == 0:
-        image, label = _move(image, label, matrix, crop, void)
+        image, label = _move(image, label, matrix, crop, outside)
     else:
         image = _resample(image, matrix, crop, "BILINEAR", "NEAREST")
+        fill = tf.cast(outside, tf.float32)
         label = _resample(
-            label[..., None], matrix, crop, "NEAREST", "CONSTANT", float(void)
+            label[..., None], matrix, crop, "NEAREST", "CONSTANT", fill
         )[..., 0]
+    if maps:
+        maps = tuple(_fetched(each, label, 0) for each in maps)
+        label = _fetched(tf.cast(given, tf.int32), label, void)
     if options.brightness or options.contrast or options.saturation:
         image = _recolour(image, options, draws[7:])
-    return image, label
+    return image, label, *maps
+
+
+def _fetched(values: tf.Tensor, where: tf.Tensor, void: int) -> tf.Tensor:
+    """Returns the values of the pixels `where` names, by row-major number."""
+    shape = values.shape[2:]
+    flat = tf.reshape(values, tf.concat([[-1], tf.shape(values)[2:]], 0))
+    flat = tf.concat([flat, tf.fill([1, *shape], tf.cast(void, flat.dtype))], 0)
+    return tf.gather(flat, where)
 
 
 def _affine(
@@ -173,7 +193,7 @@ def _resample(
     crop: tuple[int, int],
     interpolation: str,
     fill_mode: str,
-    fill_value: float = 0.0,
+    fill_value: tf.Tensor | float = 0.0,
 ) -> tf.Tensor:
     if pixels.dtype != tf.float32:
         pixels = tf.cast(pixels, tf.int32)

@@ -251,3 +251,24 @@ def test_equal_seeds_give_equal_frames():
 def test_refuses(options, name):
     with pytest.raises(ValueError, match=f"argument `{name}`"):
         Augmentation(**options)
+
+
+@pytest.mark.parametrize("rotation", [0.0, 20.0])
+def test_further_maps_go_where_their_labels_go(rotation):
+    random = np.random.default_rng(3)
+    image = random.integers(0, 256, (12, 16, 3)).astype(np.uint8)
+    label = random.integers(0, 4, (12, 16)).astype(np.uint8)
+    soft = (255 * np.eye(4)[label]).astype(np.uint8)
+    options = Augmentation(
+        flip=0.5, scale=(0.5, 1.6), rotation=rotation, rare=0.5,
+        rare_classes=(2,),
+    )  # fmt: skip
+    for draw in range(6):
+        given = (tf.constant(image), tf.constant(label), (10, 14), 9, options)
+        plain = augment(*given, tf.constant([draw, 1]))
+        moved = augment(*given, tf.constant([draw, 1]), tf.constant(soft))
+        np.testing.assert_array_equal(moved[0], plain[0])
+        np.testing.assert_array_equal(moved[1], plain[1])
+        expected = 255 * tf.one_hot(plain[1], 4)  # zeros where void
+        np.testing.assert_array_equal(moved[2], expected)
+    assert (plain[1].numpy() == 9).any() or rotation == 0

@@ -1,0 +1,317 @@
+"""Labels the target with a model, in two steps over its record files.
+
+First every image is predicted once: its levels are written, and counted. Then
+the counts of all files together give the thresholds, and those the labels. A
+step works on one file, so that Beam's workers share the work; what is in
+memory is a batch and the counts, however many images there are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from wseg_tf.adaptation import pseudo_labels, records
+from wseg_tf.adaptation.options import SelfTraining
+from wseg_tf.adaptation.prediction import predictor
+from wseg_tf.adaptation.pseudo_labels import LevelCounts, Thresholds
+from wseg_tf.adaptation.target import prepare_image, read_images
+from wseg_tf.classes import ClassSet
+
+SUMMARY = "pseudo_labels.json"
+SPLIT = "Split-train"
+
+Pixels = npt.NDArray[np.int64]
+Predict = Callable[[tf.Tensor], tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a round's labels are.
+
+    Args:
+        method: The method.
+        round: The round, from 1.
+        portion: The share of each class that was asked for.
+        images: Number of images.
+        classes: Class names.
+        thresholds: l of each class, a probability.
+        predicted: Pixels predicted of each class.
+        kept: Pixels labelled with each class.
+    """
+
+    method: str
+    round: int
+    portion: float
+    images: int
+    classes: list[str]
+    thresholds: list[float]
+    predicted: list[int]
+    kept: list[int]
+
+    @property
+    def kept_share(self) -> float:
+        """Share of all pixels that have a label."""
+        return sum(self.kept) / max(sum(self.predicted), 1)
+
+    def rarest(self, number: int) -> tuple[int, ...]:
+        """Returns the labelled classes that the target shows least.
+
+        Args:
+            number: How many.
+
+        Returns:
+            Class ids.
+        """
+        known = [k for k, pixels in enumerate(self.kept) if pixels > 0]
+        order = sorted(known, key=lambda k: (self.predicted[k], k))
+        return tuple(order[:number])
+
+
+def predict_file(
+    source: str,
+    target: str,
+    predict: Predict,
+    size: tuple[int, int],
+    batch: int,
+    compression: str = "",
+) -> LevelCounts:
+    """Predicts the images of one record file.
+
+    Args:
+        source: Records of the target; their labels are not read.
+        target: Where the predictions are written.
+        predict: What `prediction.predictor` returned.
+        size: Height and width that the network sees, pixels.
+        batch: Images at a time.
+        compression: Of `source`.
+
+    Returns:
+        What `count_levels` counts.
+    """
+    images = read_images(source, compression).map(
+        lambda features: prepare_image(features, size),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )
+    counts: Any = 0
+    with writing(target) as write:
+        for features in images.batch(batch).prefetch(1):
+            levels = _levels(predict, features["image"]).numpy()
+            counts = counts + pseudo_labels.count_levels(levels)
+            planes = np.ascontiguousarray(levels.transpose(0, 3, 1, 2))
+            values = {key: each.numpy() for key, each in features.items()}
+            for place, own in enumerate(planes):
+                each = {key: value[place] for key, value in values.items()}
+                write(records.serialise_prediction(each, own))
+    found: LevelCounts = counts
+    return found
+
+
+def label_file(
+    source: str,
+    target: str,
+    limits: Thresholds,
+    options: SelfTraining,
+    classes: ClassSet,
+) -> Pixels:
+    """Labels the images of one file of predictions.
+
+    Args:
+        source: What `predict_file` wrote.
+        target: Where the pseudo-labelled records are written.
+        limits: The thresholds, as levels.
+        options: The method and its softness.
+        classes: The class set.
+
+    Returns:
+        Pixels labelled with each class, and not labelled, `[N + 1]`.
+    """
+    count = len(classes)
+    kept = np.zeros(count + 1, np.int64)
+    label = _labeller(limits, options, classes.void)
+    with writing(target) as write:
+        for text in tf.data.TFRecordDataset(source).as_numpy_iterator():
+            record, levels = records.parse_prediction(text, count)
+            labels, units = label(levels)
+            seen = np.minimum(labels.ravel(), count)
+            kept += np.bincount(seen, minlength=count + 1)
+            write(records.serialise_labelled(record, labels, units))
+    return kept
+
+
+def summarise(
+    counts: LevelCounts,
+    limits: Thresholds,
+    kept: Pixels,
+    images: int,
+    options: SelfTraining,
+    classes: ClassSet,
+    number: int,
+) -> Summary:
+    """Gathers what a round's labels are.
+
+    Args:
+        counts: What all `predict_file` counted.
+        limits: The thresholds, as levels.
+        kept: What all `label_file` counted.
+        images: Number of images.
+        options: The options.
+        classes: The class set.
+        number: The round, from 0.
+
+    Returns:
+        The summary.
+    """
+    return Summary(
+        options.method,
+        number + 1,
+        options.portion_in(number),
+        images,
+        list(classes.names),
+        [int(level) / pseudo_labels.LEVELS for level in limits],
+        counts.sum(axis=1).tolist(),
+        kept[:-1].tolist(),
+    )
+
+
+def label_target(
+    model: keras.Model,
+    files: Sequence[str],
+    folder: str,
+    options: SelfTraining,
+    classes: ClassSet,
+    size: tuple[int, int],
+    *,
+    number: int = 0,
+    batch: int = 4,
+    compression: str = "",
+) -> Summary:
+    """Labels the target in this process; the folder is whole or not there.
+
+    Args:
+        model: Maps images `[B, H, W, 3]` to logits `[B, H, W, N]`.
+        files: Record files of the target; their labels are not read.
+        folder: Where `Split-train/` and `pseudo_labels.json` are written; if
+            it is there, it is left alone.
+        options: The options.
+        classes: The class set.
+        size: Height and width that the network sees, pixels.
+        number: The round, from 0.
+        batch: Images at a time.
+        compression: Of the files.
+
+    Returns:
+        What the labels are.
+    """
+    if tf.io.gfile.exists(os.path.join(folder, SUMMARY)):
+        return read_summary(folder)
+    aside = f"{folder.rstrip('/')}.unfinished"
+    if tf.io.gfile.exists(aside):
+        tf.io.gfile.rmtree(aside)
+    predict = predictor(model, options.flip, options.scales)
+    counts: Any = 0
+    waiting = []
+    for place, path in enumerate(files):
+        spilled = os.path.join(aside, "predictions", f"{place:05d}")
+        counts = counts + predict_file(
+            path, spilled, predict, size, batch, compression
+        )
+        waiting.append(spilled)
+    limits = pseudo_labels.thresholds(counts, options.portion_in(number))
+    kept = np.zeros(len(classes) + 1, np.int64)
+    for path, spilled in zip(files, waiting, strict=True):
+        name = os.path.basename(path)
+        finished = os.path.join(aside, SPLIT, name)
+        kept += label_file(spilled, finished, limits, options, classes)
+    tf.io.gfile.rmtree(os.path.join(aside, "predictions"))
+    images = int(counts.sum()) // (size[0] * size[1])
+    summary = summarise(counts, limits, kept, images, options, classes, number)
+    write_summary(aside, summary)
+    tf.io.gfile.rename(aside, folder)
+    return summary
+
+
+def write_summary(folder: str, summary: Summary) -> None:
+    """Writes `pseudo_labels.json`.
+
+    Args:
+        folder: Where.
+        summary: What the labels are.
+    """
+    tf.io.gfile.makedirs(folder)
+    with tf.io.gfile.GFile(os.path.join(folder, SUMMARY), "w") as file:
+        file.write(json.dumps(asdict(summary), indent=1) + "\n")
+
+
+def read_summary(folder: str) -> Summary:
+    """Reads what `write_summary` wrote.
+
+    Args:
+        folder: Where.
+    """
+    with tf.io.gfile.GFile(os.path.join(folder, SUMMARY)) as file:
+        return Summary(**json.load(file))
+
+
+@contextlib.contextmanager
+def writing(path: str) -> Iterator[Callable[[bytes], None]]:
+    """Writes a record file that is whole or not there.
+
+    Args:
+        path: The file.
+
+    Yields:
+        What takes a record.
+    """
+    aside = f"{path}.{uuid.uuid4().hex[:8]}.unfinished"
+    tf.io.gfile.makedirs(os.path.dirname(path))
+    try:
+        with tf.io.TFRecordWriter(aside) as writer:
+            yield writer.write
+        tf.io.gfile.rename(aside, path, overwrite=True)
+    finally:
+        if tf.io.gfile.exists(aside):
+            tf.io.gfile.remove(aside)
+
+
+def _levels(predict: Predict, images: tf.Tensor) -> tf.Tensor:
+    return pseudo_labels.to_levels(predict(tf.cast(images, tf.float32)))
+
+
+def _labeller(
+    limits: Thresholds, options: SelfTraining, void: int
+) -> Callable[[npt.NDArray[np.uint16]], Any]:
+    """Returns a function from levels `[N, H, W]` to ids and soft labels."""
+    known = tf.constant(limits)
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def soft(planes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        levels = tf.transpose(planes, [1, 2, 0])
+        labels = pseudo_labels.soft_labels(levels, known, options.alpha)
+        units = tf.transpose(pseudo_labels.to_units(labels), [2, 0, 1])
+        ids = pseudo_labels.of_soft(labels, void)
+        return tf.cast(ids, tf.uint8), units
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def hard(planes: tf.Tensor) -> tf.Tensor:
+        levels = tf.transpose(planes, [1, 2, 0])
+        ids = pseudo_labels.hard_labels(levels, known, void)
+        return tf.cast(ids, tf.uint8)
+
+    def label(planes: npt.NDArray[np.uint16]) -> Any:
+        if not options.is_soft:
+            return hard(planes).numpy(), None
+        ids, units = soft(planes)
+        return ids.numpy(), units.numpy()
+
+    return label
