@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from tfx import v1 as tfx
@@ -21,8 +23,32 @@ from wseg_tf.ground import GroundMatrix
 from wseg_tf.training.objectives import check
 
 
+def _as_it_is(name: str, value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What differs between the engines that run a pipeline.
+
+    Args:
+        given: Takes the name and the value of what a compiled pipeline may be
+            given anew for each run; returns what the components are given.
+        baseline: Makes the node that finds the baseline of a model.
+        metadata: Whether ML Metadata is a file of the pipeline's own; a
+            cluster has a service.
+    """
+
+    given: Callable[[str, Any], Any] = _as_it_is
+    baseline: Callable[[Any], Any] = find_baseline
+    metadata: bool = True
+
+
 def create_pipeline(
-    config: PipelineConfig, manifest: str, schema: str
+    config: PipelineConfig,
+    manifest: str,
+    schema: str,
+    engine: Engine = Engine(),
 ) -> tfx.dsl.Pipeline:
     """Returns the graph of components a run executes.
 
@@ -30,6 +56,7 @@ def create_pipeline(
         config: The configuration.
         manifest: What `prepare_manifest` returned.
         schema: The curated schema of the records, a text proto.
+        engine: What will run it; this machine by default.
 
     Returns:
         A TFX pipeline for any runner.
@@ -40,9 +67,10 @@ def create_pipeline(
     """
     classes = config.data.classes
     ground = check(config.training, classes)
+    listed = engine.given("manifest", manifest)
 
     ingest = Ingest(
-        manifest=manifest, allowed_failures=config.data.allowed_failures
+        manifest=listed, allowed_failures=config.data.allowed_failures
     )
     examples = ingest.outputs["examples"]
     statistics = tfx.components.StatisticsGen(examples=examples)
@@ -69,15 +97,16 @@ def create_pipeline(
         examples=examples,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config=settings(
-            config.training, classes, config.folder("checkpoints")
+        custom_config=engine.given(
+            "training",
+            settings(config.training, classes, config.folder("checkpoints")),
         ),
         base_model=None if start is None else start.outputs["model"],
     )
     trainer.add_upstream_nodes(stops)
     model = trainer.outputs["model"]
     baseline, evaluator, serving, pusher = promote(
-        config, examples, model, ground
+        config, examples, model, ground, engine
     )
     reporter = Reporter(
         evaluation=evaluator.outputs["evaluation"],
@@ -88,8 +117,8 @@ def create_pipeline(
         examples=examples,
         quarantine=ingest.outputs["quarantine"],
         pixel_counts=ingest.outputs["pixel_counts"],
-        config=configuration.dump(config),
-        manifest=manifest,
+        config=engine.given("config", configuration.dump(config)),
+        manifest=listed,
     )
     components: list[BaseNode] = [
         ingest,
@@ -115,13 +144,19 @@ def create_pipeline(
             tfx.orchestration.metadata.sqlite_metadata_connection_config(
                 config.folder("metadata.sqlite")
             )
+            if engine.metadata
+            else None
         ),
         beam_pipeline_args=list(config.beam),
     )
 
 
 def promote(
-    config: PipelineConfig, examples: Any, model: Any, ground: GroundMatrix
+    config: PipelineConfig,
+    examples: Any,
+    model: Any,
+    ground: GroundMatrix,
+    engine: Engine,
 ) -> list[Any]:
     """Returns the components that judge a model and push it if it is good.
 
@@ -130,19 +165,22 @@ def promote(
         examples: Channel of the records; their split `eval` is judged on.
         model: Channel of the model.
         ground: The ground matrix of the expected severity.
+        engine: What will run them.
 
     Returns:
         The baseline's resolver, the Evaluator, the serving check and the
         Pusher, in this order.
     """
     classes = config.data.classes
-    baseline = find_baseline(model)
+    baseline = engine.baseline(model)
     evaluator = tfx.components.Evaluator(
         examples=examples,
         example_splits=["eval"],
         model=model,
         baseline_model=baseline.outputs["model"],
-        eval_config=eval_config(config.gate, classes, ground),
+        eval_config=engine.given(
+            "gate", eval_config(config.gate, classes, ground)
+        ),
     )
     check = ServingCheck(
         model=model,

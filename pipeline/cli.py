@@ -6,6 +6,7 @@ import typer
 
 from pipeline.commands import (
     comparison,
+    compile,
     data,
     experiment,
     gate,
@@ -34,6 +35,8 @@ app.command()(gate.gate)
 app.command()(report.report)
 app.command()(releases.rollback)
 app.command()(releases.baseline)
+app.command("compile")(compile.compile_pipeline)
+app.command()(compile.submit)
 app.add_typer(data.app, name="data")
 
 

@@ -9,6 +9,7 @@ from typing import Optional
 
 import tensorflow as tf
 
+from pipeline.kubeflow_options import KubeflowOptions
 from pipeline.manifest import SHARD_MEGABYTES
 from pipeline.rules import Gate, check_rules
 from wseg_tf import configuration
@@ -118,6 +119,7 @@ class PipelineConfig:
         training: The recipe.
         gate: The rules.
         beam: Options passed on to Beam.
+        kubeflow: How a cluster runs it; not used by `wseg run`.
     """
 
     name: str
@@ -129,6 +131,7 @@ class PipelineConfig:
     beam: list[str] = field(
         default_factory=lambda: ["--direct_running_mode=in_memory"]
     )
+    kubeflow: KubeflowOptions = field(default_factory=KubeflowOptions)
 
     def __post_init__(self) -> None:
         """Refuses a name that cannot be a folder, and a gate without rules."""

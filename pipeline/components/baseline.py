@@ -51,8 +51,26 @@ def find_baseline(model: Any) -> Any:
     ).with_id("Baseline")
 
 
-def find_blessed() -> Any:
+def find_baseline_by_type(model: Any) -> Any:
+    """Returns the node that finds a baseline by what a pipeline spec can say.
+
+    It knows TFX's own strategies alone: the last blessed model, even when it
+    is the candidate, found again because nothing has changed.
+
+    Args:
+        model: Channel of the model that will be judged; not asked for.
+
+    Returns:
+        A resolver; its `outputs["model"]` is empty if nothing was blessed.
+    """
+    return find_blessed("Baseline")
+
+
+def find_blessed(name: str = "WarmStart") -> Any:
     """Returns the node that finds the last blessed model, to start from.
+
+    Args:
+        name: The node's id.
 
     Returns:
         A resolver; its `outputs["model"]` is empty if nothing was blessed.
@@ -61,4 +79,4 @@ def find_blessed() -> Any:
         strategy_class=_LATEST,
         model=tfx.dsl.Channel(type=standard_artifacts.Model),
         model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
-    ).with_id("WarmStart")
+    ).with_id(name)

@@ -19,13 +19,13 @@ PICTURE = "frequencies.png"
 class Quarantine(tfx.dsl.Artifact):
     """A folder with `quarantine.jsonl`: the pairs left out, and why."""
 
-    TYPE_NAME = "Quarantine"
+    TYPE_NAME = "pipeline.Quarantine"
 
 
 class PixelCounts(tfx.dsl.Artifact):
     """A folder with `statistics.json`, exact pixel counts, and their plot."""
 
-    TYPE_NAME = "PixelCounts"
+    TYPE_NAME = "pipeline.PixelCounts"
 
 
 @tfx.dsl.components.component(use_beam=True)

@@ -44,7 +44,7 @@ PICTURE = "prediction.png"
 class RunReport(tfx.dsl.Artifact):
     """A folder with the report's page, its twins, and the pictures."""
 
-    TYPE_NAME = "RunReport"
+    TYPE_NAME = "pipeline.RunReport"
 
 
 @tfx.dsl.components.component

@@ -14,6 +14,9 @@ import absl.logging
 import tensorflow as tf
 from tfx import v1 as tfx
 
+from pipeline.adaptation import create_adaptation_pipeline
+from pipeline.adaptation_config import AdaptationConfig
+from pipeline.adaptation_inputs import prepare_domain
 from pipeline.assemble import create_pipeline
 from pipeline.config import PipelineConfig
 from pipeline.inputs import prepare_manifest, prepare_schema
@@ -105,11 +108,54 @@ def run(config: PipelineConfig, show: Show = print) -> dict[str, Step]:
         ConfigurationError: If the configuration and the data do not fit.
         DataError: If the data are damaged.
     """
-    os.makedirs(config.folder("logs"), exist_ok=True)
     # First what needs no data, so that nothing is drawn in vain.
     check(config.training, config.data.classes)
     schema = prepare_schema(config)
     pipeline = create_pipeline(config, prepare_manifest(config), schema)
+    return execute(config, pipeline, show)
+
+
+def run_adaptation(
+    config: AdaptationConfig, show: Show = print
+) -> dict[str, Step]:
+    """Runs the pipeline of an adaptation on this machine.
+
+    Args:
+        config: The configuration.
+        show: Prints one line of progress; `print` by default.
+
+    Returns:
+        The run's steps by component id, as ML Metadata has them.
+
+    Raises:
+        ConfigurationError: If the configuration and the data do not fit.
+        DataError: If the data are damaged.
+    """
+    judged = config.of("target")
+    check(config.training, judged.data.classes)
+    schema = prepare_schema(judged)
+    manifests = {
+        domain: prepare_domain(config, domain)
+        for domain in ("source", "target")
+    }
+    pipeline = create_adaptation_pipeline(config, manifests, schema)
+    return execute(judged, pipeline, show)
+
+
+def execute(
+    config: PipelineConfig, pipeline: tfx.dsl.Pipeline, show: Show
+) -> dict[str, Step]:
+    """Runs a pipeline on this machine, showing progress.
+
+    Args:
+        config: The configuration, for its folders.
+        pipeline: The pipeline.
+        show: Prints one line of progress.
+
+    Returns:
+        The run's steps by component id, as ML Metadata has them.
+    """
+    os.makedirs(config.folder("logs"), exist_ok=True)
     progress = Progress(show, len(pipeline.components))
     with _logging_to(log_path(config), progress):
         try:
@@ -120,6 +166,6 @@ def run(config: PipelineConfig, show: Show = print) -> dict[str, Step]:
         return latest_run(config.folder("metadata.sqlite"))
 
 
-def log_path(config: PipelineConfig) -> str:
+def log_path(config: PipelineConfig | AdaptationConfig) -> str:
     """Returns the file the latest run's whole log is written to."""
     return config.folder("logs", "latest.log")

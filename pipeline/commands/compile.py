@@ -1,0 +1,141 @@
+"""`wseg compile` and `wseg submit`: the pipeline on a cluster."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from pipeline.commands.screen import refusals, refuse, say, with_data
+
+if TYPE_CHECKING:
+    from pipeline.config import PipelineConfig
+
+
+class Target(str, Enum):
+    """What a pipeline is compiled for."""
+
+    KUBEFLOW = "kubeflow"
+    KUBEFLOW_V2 = "kubeflow-v2"
+
+
+def compile_pipeline(
+    config: Annotated[str, typer.Argument(help="A file of configs/.")],
+    overrides: Annotated[
+        Optional[list[str]],  # noqa: UP045 (typer reads it at run time)
+        typer.Argument(help="Changes, e.g. kubeflow.image=registry/wseg:1"),
+    ] = None,
+    target: Annotated[
+        Target, typer.Option(help="KFP v1 on Argo, or KFP v2 and Vertex.")
+    ] = Target.KUBEFLOW,
+    out: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="File to write; NAME.TARGET.yaml by default."),
+    ] = None,
+    data: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Folder of the data set."),
+    ] = None,
+) -> None:
+    """Compiles the pipeline for a cluster, and lists its data there."""
+    with refusals():
+        from pipeline.config import load
+        from pipeline.runners.kubeflow import check_cluster, compile_argo
+        from pipeline.runners.kubeflow_v2 import compile_spec
+
+        settings = load(config, with_data(overrides, data))
+        path = out or f"{settings.name}.{target.value}.yaml"
+        _refuse_ending(path, target)
+        check_cluster(settings)
+        manifest, schema = _prepare(settings)
+        if target is Target.KUBEFLOW:
+            compile_argo(settings, manifest, schema, path)
+        else:
+            compile_spec(settings, manifest, schema, path)
+    say(f"Compiled: {path}")
+    say(f"Data:     {manifest}")
+
+
+def _refuse_ending(path: str, target: Target) -> None:
+    """Refuses a file whose name says that it is something else."""
+    endings = [".yaml", ".yml"]
+    if target is Target.KUBEFLOW_V2:
+        endings.append(".json")
+    if not path.endswith(tuple(endings)):
+        raise ValueError(
+            f"Invalid value for argument `out`. Expected a name that ends in "
+            f"one of {endings}. Received: out={path}."
+        )
+
+
+def _prepare(settings: PipelineConfig) -> tuple[str, str]:
+    """Lists the data and puts the schema where the cluster sees them."""
+    from pipeline.inputs import prepare_manifest, prepare_schema
+
+    schema = prepare_schema(settings)
+    return prepare_manifest(settings), schema
+
+
+def submit(
+    package: Annotated[
+        str, typer.Argument(help="What `wseg compile` wrote for kubeflow.")
+    ],
+    config: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(help="The configuration, where a run is to differ."),
+    ] = None,
+    overrides: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(help="Changes, e.g. training.stages.0.epochs=60"),
+    ] = None,
+    data: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Folder of other data of the same data set."),
+    ] = None,
+    host: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Address of Kubeflow Pipelines."),
+    ] = None,
+    experiment: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Experiment; the pipeline's name by default."),
+    ] = None,
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Name of the run."),
+    ] = None,
+) -> None:
+    """Starts a run on Kubeflow Pipelines, with other data, recipe or gate."""
+    with refusals():
+        from pipeline.config import load
+        from pipeline.runners import kubeflow_submit
+        from pipeline.runners.kubeflow import check_cluster
+        from pipeline.runners.run_parameters import refuse_fixed, run_values
+
+        compiled = kubeflow_submit.read_package(package)
+        settings, values = compiled.config, {}
+        if config is None and (data or overrides):
+            raise ValueError(
+                "Invalid value for argument `config`. Expected the "
+                "configuration, since the run is to differ. Received: none."
+            )
+        if config is not None:
+            settings = load(config, with_data(overrides, data))
+            refuse_fixed(compiled.config, settings)
+        address = kubeflow_submit.find_host(settings.kubeflow, host)
+        if config is not None:
+            check_cluster(settings)
+            values = run_values(settings, *_prepare(settings))
+        try:
+            run = kubeflow_submit.submit(
+                compiled,
+                values,
+                settings.kubeflow,
+                address,
+                experiment or settings.name,
+                name,
+            )
+        except kubeflow_submit.SubmissionError as error:
+            refuse(error)
+    say(f"Started: {address}/#/runs/details/{run}")
