@@ -156,7 +156,7 @@ def promote(
     examples: Any,
     model: Any,
     ground: GroundMatrix,
-    engine: Engine,
+    engine: Engine = Engine(),
 ) -> list[Any]:
     """Returns the components that judge a model and push it if it is good.
 
@@ -165,7 +165,7 @@ def promote(
         examples: Channel of the records; their split `eval` is judged on.
         model: Channel of the model.
         ground: The ground matrix of the expected severity.
-        engine: What will run them.
+        engine: What will run them; this machine by default.
 
     Returns:
         The baseline's resolver, the Evaluator, the serving check and the
