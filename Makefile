@@ -32,6 +32,9 @@ lock: $(ENVIRONMENT)
 	.venv/bin/uv pip compile setup.cfg --extra kubeflow --extra dev \
 	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
 	    --upgrade --quiet --output-file locks/python310.txt
+	.venv/bin/uv pip compile locks/gpu.in \
+	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
+	    --upgrade --quiet --output-file locks/gpu.txt
 	.venv/bin/uv pip compile locks/keras3.in \
 	    --python-version 3.11 --no-header --no-annotate --generate-hashes \
 	    --upgrade --quiet --output-file locks/keras3.txt
