@@ -31,7 +31,6 @@ from wseg_tf.adaptation.options import SelfTraining
 from wseg_tf.adaptation.rounds import adapt
 from wseg_tf.adaptation.target import find_files
 from wseg_tf.classes import CAMVID
-from wseg_tf.data.augmentation import Augmentation
 from wseg_tf.data.checks import check_pair, encode_labels
 from wseg_tf.data.input import (
     evaluation_batches,
@@ -48,10 +47,9 @@ from wseg_tf.training.fit import fit
 from wseg_tf.training.observers import Epoch, Observer
 from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
 
-SIZE = (64, 96)
-IMAGES = {"source": 48, "target": 32, "judged": 32}
+SIZE = (48, 64)
+IMAGES = {"source": 32, "target": 32, "judged": 32}
 SOURCE_EPOCHS = 40
-AUGMENTATION = Augmentation(flip=0.5, brightness=0.1, contrast=0.2)
 SOURCE_ONLY = "source only"
 STAGE = Stage(
     "round",
@@ -87,7 +85,7 @@ def small_network(seed: int) -> keras.Model:
     x = layers.Rescaling(1 / 64, offset=-2)(images)
     fine = block(x, 16)
     x = block(fine, 32, strides=2)
-    for rate in (1, 2, 4, 8):
+    for rate in (1, 2, 4):
         x = block(x, 32, dilation_rate=rate)
     x = layers.UpSampling2D(2, interpolation="bilinear")(x)
     x = block(layers.Concatenate()([x, fine]), 24)
@@ -156,7 +154,6 @@ def train_source(seed: int, source: tf.data.Dataset) -> keras.Model:
             SIZE,
             8,
             CAMVID.void,
-            augmentation=AUGMENTATION,
             seed=seed,
             first_epoch=epoch,
             count=IMAGES["source"],
@@ -203,7 +200,6 @@ def run_seed(seed: int, folder: str) -> dict[str, list[dict[str, Any]]]:
             batch=8,
             seed=seed,
             ground=ground,
-            augmentation=AUGMENTATION,
         )
         work = os.path.join(folder, name)
         seen = Rounds(judged)
