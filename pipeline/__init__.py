@@ -9,7 +9,9 @@ from typing import Any
 # name `package.Class` alone. Imported on first use, since TFX takes long.
 _ARTIFACTS = {
     "PixelCounts": "pipeline.components.ingest",
+    "PseudoLabels": "pipeline.components.self_training",
     "Quarantine": "pipeline.components.ingest",
+    "RoundScores": "pipeline.components.self_training",
     "RunReport": "pipeline.components.reporter",
 }
 

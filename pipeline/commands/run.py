@@ -24,6 +24,7 @@ from pipeline.commands.screen import (
 )
 
 if TYPE_CHECKING:
+    from pipeline.adaptation_config import AdaptationConfig
     from pipeline.config import PipelineConfig
     from pipeline.lineage import Step
 
@@ -42,26 +43,37 @@ def run(
         typer.Option(help="Folder of the data set."),
     ] = None,
 ) -> None:
-    """Runs the pipeline: images in, a pushed (or refused) model out."""
+    """Runs the pipeline: images in, a pushed (or refused) model out.
+
+    A configuration with `adaptation` learns a second domain without labels.
+    """
     say("Starting (TensorFlow and TFX take half a minute) ...")
     quiet_imports()
+    from pipeline import adaptation_config
     from pipeline.config import load
     from wseg_tf.configuration import ConfigurationError
 
+    settings: PipelineConfig | AdaptationConfig
     try:
-        settings = load(config, with_data(overrides, data))
+        if adaptation_config.is_adaptation(config):
+            settings = adaptation_config.load(config, overrides or [], data)
+        else:
+            settings = load(config, with_data(overrides, data))
     except ConfigurationError as error:
         refuse(error)
-    _report_run(settings, _run(settings))
+    _report_run(_run(settings))
 
 
-def _run(settings: PipelineConfig) -> dict[str, Step]:
+def _run(settings: PipelineConfig | AdaptationConfig) -> dict[str, Step]:
+    from pipeline.adaptation_config import AdaptationConfig
     from pipeline.components.validation import InvalidDataError
     from pipeline.runners import local
     from wseg_tf.configuration import ConfigurationError
     from wseg_tf.data.records import DataError
 
     try:
+        if isinstance(settings, AdaptationConfig):
+            return local.run_adaptation(settings, say)
         return local.run(settings, say)
     except (ConfigurationError, DataError, InvalidDataError) as error:
         refuse(first_line(error))
@@ -79,7 +91,32 @@ def _run(settings: PipelineConfig) -> dict[str, Step]:
         sys.exit(FAILURE)
 
 
-def _report_run(settings: PipelineConfig, steps: dict[str, Step]) -> None:
+def _show_rounds(steps: dict[str, Step]) -> None:
+    """Says how each round of an adaptation fared, if there were any."""
+    judges = [name for name in steps if name.startswith("RoundJudge")]
+    if not judges:
+        return
+    from rich.table import Table
+
+    from pipeline.adaptation_rounds import read_rounds
+
+    folder = steps[max(judges)].outputs["scores"][0].uri
+    table = Table(title="Rounds, judged on the target")
+    captions = ("round", "labels kept", "labels right", "group 4", "mean IoU")
+    for caption in captions:
+        table.add_column(caption, justify="right")
+    keys = ("kept_share", "label_accuracy", "critical_iou", "mean_iou")
+    for row in read_rounds(folder):
+        values = [row.get(key) for key in keys]
+        table.add_row(
+            str(row["round"]),
+            *("" if each is None else f"{each:.3f}" for each in values),
+        )
+    SCREEN.print(table)
+    say(f"Rounds:  {folder}/rounds.png")
+
+
+def _report_run(steps: dict[str, Step]) -> None:
     import tensorflow as tf
 
     folder = steps["Reporter"].outputs["report"][0].uri
@@ -96,6 +133,7 @@ def _report_run(settings: PipelineConfig, steps: dict[str, Step]) -> None:
     title = f"{report['name']}: IoU over {report['images']} images"
     SCREEN.print(iou_table(title, rows))
     verdict = "pushed" if report["pushed"] else "refused"
+    _show_rounds(steps)
     say(f"Verdict: {verdict}: {report['reason']}")
     say(f"Model:   {report['pushed'] or report['model']}")
     if report["pushed"] and not tf.io.gfile.exists(report["pushed"]):

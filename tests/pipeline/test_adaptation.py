@@ -1,0 +1,248 @@
+"""An adaptation's pipeline, once, on a few drawn streets; and its refusals."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import yaml
+from typer.testing import CliRunner
+
+from pipeline.adaptation_config import is_adaptation, load
+from pipeline.adaptation_inputs import domain_splits, hold_out
+from pipeline.cli import app
+from pipeline.commands.screen import USER_ERROR
+from pipeline.lineage import latest_run
+from tests.wseg_tf.training.small import small_net
+from wseg_tf import models
+from wseg_tf.adaptation.labelling import read_summary
+from wseg_tf.configuration import ConfigurationError
+from wseg_tf.data.checks import DataError
+from wseg_tf.data.pairs import Pair
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIG = str(CONFIGS / "day_to_dusk.yaml")
+TINY = [
+    *(
+        f"{domain}.streets.{key}={value}"
+        for domain, train in (("source", 4), ("target", 4))
+        for key, value in {
+            "train": train, "eval": 2, "height": 48, "width": 64
+        }.items()
+    ),
+    "training.height=32",
+    "training.width=32",
+    "training.batch=2",
+    "training.stages.0.epochs=1",
+    "adaptation.rounds=2",
+    "adaptation.stage.epochs=1",
+    "gate.rules=[{metric: mean_iou, floor: 0.0}]",
+]  # fmt: skip
+ROUNDS = (1, 2)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_net() -> Iterator[None]:
+    """A network of a few layers stands for ENet: it takes a moment."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "build", small_net)
+        yield
+
+
+@pytest.fixture(scope="module")
+def screen(root: Path) -> str:
+    """The screen of a run."""
+    arguments = ["run", CONFIG, f"root={root}", *TINY]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def outputs(root: Path, step: str, channel: str) -> str:
+    run = latest_run(str(root / "day-to-dusk" / "metadata.sqlite"))
+    return run[step].outputs[channel][0].uri
+
+
+def test_the_rounds_are_steps_and_the_last_model_is_pushed(
+    root: Path, screen: str
+) -> None:
+    steps = latest_run(str(root / "day-to-dusk" / "metadata.sqlite"))
+    for number in ROUNDS:
+        for name in ("PseudoLabels", "RoundTrainer", "RoundJudge"):
+            assert steps[f"{name}{number}"].state == "complete"
+    assert "Verdict: pushed" in screen
+    assert len(list((root / "day-to-dusk" / "serving").glob("*"))) == 1
+    assert not list((root / "day-to-dusk" / "checkpoints").iterdir())
+
+
+def test_labels_are_records_with_their_thresholds(
+    root: Path, screen: str
+) -> None:
+    for number in ROUNDS:
+        folder = outputs(root, f"PseudoLabels{number}", "labels")
+        summary = read_summary(folder)
+        assert (summary.round, summary.images) == (number, 4)
+        assert sum(summary.predicted) == 4 * 32 * 32
+        assert all(0 < limit <= 1 for limit in summary.thresholds)
+        paths = tf.io.gfile.glob(f"{folder}/Split-train/data_tfrecord-*")
+        texts = tf.data.TFRecordDataset(paths).as_numpy_iterator()
+        assert len(list(texts)) == 4
+        assert not (Path(folder) / "predictions").exists()
+
+
+def test_every_round_is_judged_and_drawn(root: Path, screen: str) -> None:
+    folder = outputs(root, "RoundJudge2", "scores")
+    rows = json.loads((Path(folder) / "rounds.json").read_text())
+    assert [row["round"] for row in rows] == [0, 1, 2]
+    for row in rows[1:]:
+        assert 0 < row["kept_share"] <= 1
+        assert 0 <= row["label_accuracy"] <= 1
+    assert (Path(folder) / "rounds.png").stat().st_size > 5000
+    assert f"Rounds:  {folder}/rounds.png" in screen
+    # The last round's model is the one that the report is about.
+    report = outputs(root, "Reporter", "report")
+    scores = json.loads((Path(report) / "report.json").read_text())["scores"]
+    assert scores["mean_iou"] == pytest.approx(rows[-1]["mean_iou"])
+
+
+def test_a_second_run_reuses_every_round(root: Path, screen: str) -> None:
+    arguments = ["run", CONFIG, f"root={root}", *TINY]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    steps = latest_run(str(root / "day-to-dusk" / "metadata.sqlite"))
+    states = {step.state for name, step in steps.items() if name != "Baseline"}
+    assert states == {"cached"}
+
+
+def test_beam_labels_as_one_process_does(root: Path, screen: str) -> None:
+    from pipeline.pseudo_labels import Labeller
+    from wseg_tf.adaptation.labelling import label_target
+    from wseg_tf.training.loop import build_model
+
+    folder = outputs(root, "PseudoLabels1", "labels")
+    execution = json.loads(_settings(root))
+    model = outputs(root, "SourceTrainer", "model")
+    labeller = Labeller(
+        execution["recipe"], execution["options"], execution["classes"], 0
+    )
+    recipe = labeller.read_recipe()
+    recipe.initial = f"{model}/Format-Serving"
+    examples = outputs(root, "TargetIngest", "examples")
+    files = sorted(tf.io.gfile.glob(f"{examples}/Split-train/*"))
+    out = str(root / "one-process")
+    summary = label_target(
+        build_model(recipe, labeller.read_classes()),
+        files,
+        out,
+        labeller.read_options(),
+        labeller.read_classes(),
+        (32, 32),
+        batch=2,
+    )
+    assert summary == read_summary(folder)
+    for path in Path(folder, "Split-train").iterdir():
+        ours = Path(out, "Split-train", path.name).read_bytes()
+        assert ours == path.read_bytes()
+
+
+def _settings(root: Path) -> str:
+    from pipeline.adaptation_rounds import settings
+
+    return json.dumps(settings(load(CONFIG, [f"root={root}", *TINY])))
+
+
+def test_the_rounds_are_steps_on_kubeflow(tmp_path: Path) -> None:
+    pytest.importorskip("kfp")
+    from tfx.orchestration.kubeflow import kubeflow_dag_runner
+
+    from pipeline.adaptation import create_adaptation_pipeline
+    from pipeline.assemble import Engine
+
+    pipeline = create_adaptation_pipeline(
+        load(CONFIG, ["root=gs://bucket/runs", *TINY]),
+        {"source": "gs://bucket/source", "target": "gs://bucket/target"},
+        "gs://bucket/schema.pbtxt",
+        Engine(metadata=False),
+    )
+    kubeflow_dag_runner.KubeflowDagRunner(
+        output_dir=str(tmp_path),
+        output_filename="workflow.yaml",
+        config=kubeflow_dag_runner.KubeflowDagRunnerConfig(tfx_image="image"),
+    ).run(pipeline)
+    workflow = yaml.safe_load((tmp_path / "workflow.yaml").read_text())
+    names = [each["name"] for each in workflow["spec"]["templates"]]
+    for number in ROUNDS:
+        for name in ("pseudolabels", "roundtrainer", "roundjudge"):
+            assert f"{name}{number}" in names
+    (graph,) = (
+        each["dag"]["tasks"]
+        for each in workflow["spec"]["templates"]
+        if "dag" in each
+    )
+    waits = {task["name"]: task.get("dependencies", []) for task in graph}
+    assert "roundtrainer1" in waits["pseudolabels2"]
+    assert "roundtrainer2" in waits["evaluator"]
+
+
+def test_domains_of_other_classes_are_refused_in_one_sentence() -> None:
+    result = CliRunner().invoke(
+        app, ["run", CONFIG, "source.dataset=cityscapes", "source.path=x"]
+    )
+    assert result.exit_code == USER_ERROR
+    assert "Expected the same classes in the same order" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_both_configurations_adapt_and_ask_for_their_data() -> None:
+    assert is_adaptation(CONFIG)
+    assert not is_adaptation(str(CONFIGS / "demo.yaml"))
+    path = str(CONFIGS / "gta5_to_cityscapes.yaml")
+    with pytest.raises(ConfigurationError, match=r"source\.path=FOLDER"):
+        load(path)
+    config = load(path, ["source.path=a", "target.path=b"])
+    assert config.target.data().classes.name == "cityscapes"
+    drawn = load(CONFIG)
+    assert drawn.target.data().dataset == "streets"
+    real = load(CONFIG, data="camvid folder")
+    assert real.source.data().dataset == "camvid"
+    assert real.target.path == "camvid folder"
+
+
+def test_camvid_s_dusk_drive_is_split_and_no_other_is_the_target() -> None:
+    folder = Path(__file__).parents[3] / "shared" / "data" / "camvid"
+    if not folder.is_dir():
+        pytest.skip("no CamVid in ../shared/data/camvid")
+    config = load(CONFIG, data=str(folder))
+    target = domain_splits(config.target, str(folder))
+    source = domain_splits(config.source, str(folder))
+    assert {pair.drive for pair in target["train"]} == {"0001TP"}
+    assert {len(pairs) for pairs in target.values()} == {31}
+    last, first = target["train"][-1], target["eval"][0]
+    assert last.name < first.name
+    assert {pair.drive for pair in source["train"]} == {"0006R0", "0016E5"}
+
+
+def test_the_last_frames_of_each_drive_are_held_out() -> None:
+    pairs = [
+        Pair(f"{k}", "", "", "train", drive, "toy")
+        for drive, frames in (("b", 4), ("a", 3))
+        for k in np.arange(frames)[::-1]
+    ]
+    first, last = hold_out(pairs, 0.5)
+    assert [(pair.drive, pair.name) for pair in last] == [
+        ("a", "1"), ("a", "2"), ("b", "2"), ("b", "3"),
+    ]  # fmt: skip
+    assert len(first) == 3
+
+
+def test_a_drive_that_is_not_there_is_refused(street_folder: Path) -> None:
+    config = load(CONFIG, ["target.drives=[nowhere]"], str(street_folder))
+    with pytest.raises(DataError, match="Found: none"):
+        domain_splits(config.target, str(street_folder))
