@@ -1,6 +1,7 @@
 """Day to dusk on the embedded streets: which self-training helps.
 
 python -m benchmarks.adaptation_study [--json FILE] [--picture FILE]
+python -m benchmarks.adaptation_study --show FILE [--picture FILE]
 
 A small network learns drawn streets by day, then each method adapts it to the
 same kind of streets at dusk, without their labels; other streets at dusk judge
@@ -300,11 +301,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", metavar="FILE", help="write results here")
     parser.add_argument("--picture", metavar="FILE", help="draw rounds here")
+    parser.add_argument("--show", metavar="FILE", help="show these results")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     started = time.monotonic()
     runs = {}
-    for seed in options.seeds:
+    if options.show:
+        with open(options.show) as file:
+            runs = json.load(file)["runs"]
+    for seed in [] if options.show else options.seeds:
         with tempfile.TemporaryDirectory() as folder:
             runs[str(seed)] = run_seed(seed, folder)
         if options.json:

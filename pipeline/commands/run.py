@@ -93,14 +93,18 @@ def _run(settings: PipelineConfig | AdaptationConfig) -> dict[str, Step]:
 
 def _show_rounds(steps: dict[str, Step]) -> None:
     """Says how each round of an adaptation fared, if there were any."""
-    judges = [name for name in steps if name.startswith("RoundJudge")]
-    if not judges:
+    rounds = [
+        int(name.removeprefix("RoundJudge"))
+        for name in steps
+        if name.startswith("RoundJudge")
+    ]
+    if not rounds:
         return
     from rich.table import Table
 
     from pipeline.adaptation_rounds import read_rounds
 
-    folder = steps[max(judges)].outputs["scores"][0].uri
+    folder = steps[f"RoundJudge{max(rounds)}"].outputs["scores"][0].uri
     table = Table(title="Rounds, judged on the target")
     captions = ("round", "labels kept", "labels right", "group 4", "mean IoU")
     for caption in captions:
