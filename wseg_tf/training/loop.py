@@ -19,7 +19,7 @@ from wseg_tf.models.finetuning import (
     unfreeze,
 )
 from wseg_tf.training.board import Board
-from wseg_tf.training.checkpoints import Checkpoints
+from wseg_tf.training.checkpoints import Checkpoints, restore, snapshot
 from wseg_tf.training.fit import Judge, fit
 from wseg_tf.training.history import History
 from wseg_tf.training.identity import identity
@@ -62,7 +62,7 @@ def train(
         observers: Who else looks on. Lines in the log by default.
 
     Returns:
-        The trained Keras model.
+        The trained Keras model, on one device.
 
     Raises:
         ConfigurationError: If the recipe does not fit the classes or the
@@ -131,6 +131,8 @@ def train(
             history=history,
         )
         epochs_before += stage.epochs
+    if strategy.num_replicas_in_sync > 1:
+        return _on_one_device(model, recipe, classes)
     return model
 
 
@@ -156,6 +158,17 @@ def build_model(recipe: Recipe, classes: ClassSet) -> keras.Model:
         if recipe.initial is not None:
             start_from(model, recipe.initial)
     return model
+
+
+def _on_one_device(
+    model: keras.Model, recipe: Recipe, classes: ClassSet
+) -> keras.Model:
+    """Returns a copy that one worker can read and save without the others."""
+    arrays = snapshot(model)
+    with policy(recipe.precision):
+        alone = models.build(recipe.model, len(classes))
+    restore(arrays, alone)
+    return alone
 
 
 def check_size(recipe: Recipe, surveyed: Survey) -> None:
@@ -235,6 +248,9 @@ def _writers(
     logs: str, recipe: Recipe, classes: ClassSet, judge: Judge | None
 ) -> list[Observer]:
     samples = None if judge is None else judge.batches
+    if workers(choose(recipe.execution.distribute))[0] > 1:
+        # Reading batch normalisation takes all workers; this is the first.
+        samples = None
     return [
         History(os.path.join(logs, HISTORY), classes),
         Board(

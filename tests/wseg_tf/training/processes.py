@@ -27,6 +27,7 @@ import tensorflow as tf
 from tests.wseg_tf.training.small import SIZE, examples
 from wseg_tf import models
 from wseg_tf.classes import CAMVID
+from wseg_tf.serving import export
 from wseg_tf.training.loop import train
 from wseg_tf.training.recipe import Execution, Recipe, Stage
 from wseg_tf.training.strategy import choose
@@ -47,20 +48,35 @@ PLAIN = Recipe(
     width=SIZE[1],
     batch=4,
     seed=2,
+    # Replicas normalise their own images, so the statistics stay.
     stages=[
-        Stage(epochs=2, learning_rate=1e-2, balance="logarithmic"),
-        Stage("fine-tune", "wasserstein", epochs=1, optimizer="sgd"),
+        Stage(
+            epochs=2,
+            learning_rate=1e-2,
+            balance="logarithmic",
+            freeze=["batch_norm"],
+        ),
+        Stage(
+            "fine-tune",
+            "wasserstein",
+            epochs=1,
+            optimizer="sgd",
+            learning_rate=0.1,
+            freeze=["batch_norm"],
+        ),
     ],
 )
 
 
 def plain_net(name: str, classes: int) -> keras.Model:
-    """Nothing that replicas do for themselves: no normalisation, no dropout."""
+    """A network without dropout, which replicas draw for themselves."""
     return keras.Sequential(
         [
             keras.layers.Input([*SIZE, 3]),
             keras.layers.Rescaling(1 / 255),
-            keras.layers.Conv2D(8, 3, padding="same", activation="relu"),
+            keras.layers.Conv2D(8, 3, padding="same"),
+            keras.layers.BatchNormalization(),
+            keras.layers.ReLU(),
             keras.layers.Conv2D(classes, 1),
         ],
         name=name,
@@ -86,16 +102,21 @@ def succeed(*processes: int) -> None:
     assert codes == [0] * len(codes), codes
 
 
-def run(recipe: Recipe, folder: Path, images: int) -> None:
+def run(
+    recipe: Recipe, folder: Path, images: int, judged: int = 0
+) -> keras.Model:
     """Trains and writes the weights it ends with."""
+    data = examples(images)
     model = train(
         recipe,
         CAMVID,
-        examples(images),
+        data,
+        data.take(judged) if judged else None,
         checkpoints=str(folder / "checkpoints"),
         logs=str(folder),
     )
     np.savez(folder / "weights.npz", *model.get_weights())
+    return model
 
 
 def kill(folder: Path, network: str = "fcn32s") -> None:
@@ -151,20 +172,22 @@ def workers(folder: Path) -> None:
         os.environ["TF_CONFIG"] = json.dumps(config)
         recipe = recipe_on("multi_worker")
         choose("multi_worker")  # Before anything else.
-        run(recipe, folder / f"worker{index}", images=8)
+        model = run(recipe, folder / f"worker{index}", images=8, judged=2)
+        if index == 0:  # Alone: it must not wait for the other.
+            export(model, str(folder / "exported"), CAMVID, *SIZE)
 
     def mirrored() -> None:
         (cpu,) = tf.config.list_physical_devices("CPU")
         logical = [tf.config.LogicalDeviceConfiguration()] * 2
         tf.config.set_logical_device_configuration(cpu, logical)
-        run(recipe_on("mirrored"), folder / "mirrored", images=8)
+        run(recipe_on("mirrored"), folder / "mirrored", images=8, judged=2)
 
     def alone() -> None:
-        run(recipe_on("none"), folder / "alone", images=8)
+        run(recipe_on("none"), folder / "alone", images=8, judged=2)
 
     def recipe_on(distribute: str) -> Recipe:
         models.build = plain_net
-        execution = Execution(distribute=distribute, overlays_every=0)
+        execution = Execution(distribute=distribute, overlays_every=1)
         return Recipe(**{**vars(PLAIN), "execution": execution})
 
     succeed(

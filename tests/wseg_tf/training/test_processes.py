@@ -65,3 +65,6 @@ def test_two_workers_and_two_replicas_do_what_one_device_does(
         np.testing.assert_allclose(
             float(one["loss"]), float(two["loss"]), rtol=1e-5
         )
+        assert one["mean_iou"][:6] == two["mean_iou"][:6]
+    assert alone[-1]["mean_iou"]
+    assert (tmp_path / "exported" / "saved_model.pb").exists()
