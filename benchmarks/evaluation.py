@@ -145,7 +145,7 @@ def bootstrap_alone(images: int, classes: int, replicates: int) -> Any:
         drawn = replicate(counts, replicates, seed=0)
         hits = np.diagonal(drawn, axis1=-2, axis2=-1)
         union = drawn.sum(axis=-1) + drawn.sum(axis=-2) - hits
-        return interval((hits / union).mean(axis=-1), 0.95)
+        return interval((hits / union).mean(axis=-1), 0.95, images)
 
     return run
 

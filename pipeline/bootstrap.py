@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 Draws = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -69,9 +70,14 @@ def replicate(
     return total.reshape(replicates, *counts.shape[1:])
 
 
-def interval(values: Values, confidence: float) -> tuple[float, float]:
+def interval(
+    values: Values, confidence: float, units: int
+) -> tuple[float, float]:
     """Returns the one-sided bounds of a score: each holds with `confidence`.
 
+    The percentiles are those of the expanded percentile interval (Hesterberg
+    2015, "What Teachers Should Know About the Bootstrap"): further out for few
+    units, as Student's t is, since drawn sets vary less than new ones would.
     A drawn set that the score does not exist on (the class is not in it)
     counts against the model at both ends.
 
@@ -79,20 +85,25 @@ def interval(values: Values, confidence: float) -> tuple[float, float]:
         values: The score on the drawn sets `[replicates]`; NaN where it does
             not exist.
         confidence: 0.5..1.
+        units: Number of units the sets were drawn from; at least 2.
 
     Returns:
-        The lower and the upper percentile bound, infinite where too many
-        sets lack the score.
+        The lower and the upper bound, infinite where too many sets lack the
+        score.
 
     Example:
 
-    >>> interval(np.arange(101.0), 0.95)
-    (5.0, 95.0)
+    >>> interval(np.arange(1001.0), 0.95, units=10_000)
+    (49.0, 951.0)
+    >>> interval(np.arange(1001.0), 0.95, units=10)
+    (26.0, 974.0)
     """
     low = np.where(np.isnan(values), -np.inf, values)
     high = np.where(np.isnan(values), np.inf, values)
+    student = special.stdtrit(units - 1, confidence)
+    tail = float(special.ndtr(-student * np.sqrt(units / (units - 1))))
     # A drawn value, never one between two: infinities cannot be averaged.
     return (
-        float(np.quantile(low, 1 - confidence, method="lower")),
-        float(np.quantile(high, confidence, method="higher")),
+        float(np.quantile(low, tail, method="lower")),
+        float(np.quantile(high, 1 - tail, method="higher")),
     )

@@ -159,7 +159,8 @@ class _Judge:
         if rule.compares and own.baseline is not None:
             theirs = self._drawn_scores(rule, own, own.baseline, place + "*")
             drawn = _loss(rule, drawn, theirs)
-        low, high = interval(drawn, rule.confidence or SHOWN_CONFIDENCE)
+        confidence = rule.confidence or SHOWN_CONFIDENCE
+        low, high = interval(drawn, confidence, len(units))
         figure = found.judged
         if rule.confidence is not None:
             figure = low if rule.bound[0] == "floor" else high

@@ -84,4 +84,6 @@ def gate(
 
 
 def _figure(value: float) -> str:
-    return f"{value:.4f}" if math.isfinite(value) else "none"
+    if not math.isfinite(value):
+        return "none"
+    return f"{value:g}" if value == round(value) else f"{value:.4f}"

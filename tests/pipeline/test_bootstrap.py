@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from pipeline.bootstrap import draw, interval, replicate
 
@@ -37,15 +38,26 @@ def test_the_bound_is_the_normal_one_where_the_mean_is_normal() -> None:
     counts = np.zeros([400, 2, 2], np.int64)
     counts[:, 0, 0], counts[:, 0, 1] = hits, 100 - hits
     drawn = replicate(counts, replicates=4000, seed=2)
-    low, high = interval(drawn[:, 0, 0] / drawn[:, 0].sum(axis=-1), 0.95)
+    low, high = interval(drawn[:, 0, 0] / drawn[:, 0].sum(axis=-1), 0.95, 400)
     error = hits.std() / 100 / 20
     mean = hits.mean() / 100
     assert low == pytest.approx(mean - 1.645 * error, abs=0.1 * error)
     assert high == pytest.approx(mean + 1.645 * error, abs=0.1 * error)
 
 
+def test_few_units_widen_the_interval_as_students_t_does() -> None:
+    # The normal distribution as its own quantiles: bounds are quantiles.
+    normal = stats.norm.ppf((np.arange(100_000) + 0.5) / 100_000)
+    for units in (5, 30):
+        low, high = interval(normal, 0.95, units)
+        student = stats.t.ppf(0.95, units - 1)
+        expected = student * np.sqrt(units / (units - 1))
+        assert high == pytest.approx(expected, abs=1e-3)
+        assert low == pytest.approx(-expected, abs=1e-3)
+
+
 def test_sets_without_the_score_count_against_it_at_both_ends() -> None:
     values = np.array([np.nan] * 4 + [0.5] * 96)
-    assert interval(values, 0.95) == (0.5, 0.5)
+    assert interval(values, 0.95, 10_000) == (0.5, 0.5)
     values[:6] = np.nan
-    assert interval(values, 0.95) == (-np.inf, np.inf)
+    assert interval(values, 0.95, 10_000) == (-np.inf, np.inf)
