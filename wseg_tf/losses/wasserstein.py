@@ -57,7 +57,8 @@ class WassersteinLoss(PixelLoss):
             solver of D's structure; `"tree"`, `"line"` and `"sinkhorn"` are
             taken by name.
         partial: Whether prediction and target may have different masses, as in
-            Eq. 1: only the smaller mass moves. See `wseg_tf.transport.solve`. Defaults to False: both must sum to 1.
+            Eq. 1: only the smaller mass moves, see `wseg_tf.transport.solve`.
+            Defaults to False: both must sum to 1.
         epsilon: Weight of Sinkhorn's entropy, in the units of D. Defaults to
             None: a tenth of the median cost, at most `max(D) / 40`.
         iterations: At most so many Sinkhorn iterations. Defaults to 100.
