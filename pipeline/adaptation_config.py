@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-import tensorflow as tf
 import yaml
 
 from pipeline.config import DataOptions, PipelineConfig, StreetsOptions
 from pipeline.manifest import SHARD_MEGABYTES
 from pipeline.rules import Gate, check_rules
+from pipeline.yaml_files import read_yaml
 from wseg_tf import configuration
 from wseg_tf.adaptation.options import SelfTraining
 from wseg_tf.adaptation.target import check_domains
@@ -149,9 +149,8 @@ def is_adaptation(path: str) -> bool:
         path: A YAML file; one that cannot be read does not.
     """
     try:
-        with tf.io.gfile.GFile(path) as file:
-            values = yaml.safe_load(file.read())
-    except (tf.errors.OpError, UnicodeDecodeError, yaml.YAMLError):
+        values = yaml.safe_load(read_yaml(path))
+    except (ConfigurationError, yaml.YAMLError):
         return False  # Whoever loads it says what is wrong.
     return isinstance(values, dict) and KEY in values
 
@@ -172,14 +171,12 @@ def load(
     Raises:
         ConfigurationError: One sentence that names the file and the field.
     """
-    with tf.io.gfile.GFile(path) as file:
-        text = file.read()
     given = list(overrides)
     if data is not None:
         # As JSON, which is YAML: a path may hold colons.
         for domain in ("source", "target"):
             given.append(f"{domain}.path={json.dumps(data)}")
-    config = configuration.load(AdaptationConfig, text, path, given)
+    config = configuration.load(AdaptationConfig, read_yaml(path), path, given)
     if "://" not in config.schema:
         schema = os.path.join(os.path.dirname(path), config.schema)
         config = dataclasses.replace(config, schema=schema)

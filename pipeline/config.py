@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-import tensorflow as tf
-
 from pipeline.kubeflow_options import KubeflowOptions
 from pipeline.manifest import SHARD_MEGABYTES
 from pipeline.rules import Gate, check_rules
+from pipeline.yaml_files import read_yaml
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
-from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.layouts import layout
 from wseg_tf.training.recipe import Recipe
 
@@ -168,22 +166,10 @@ def load(path: str, overrides: Sequence[str] = ()) -> PipelineConfig:
     Raises:
         ConfigurationError: One sentence that names the file and the field.
     """
-    try:
-        with tf.io.gfile.GFile(path) as file:
-            text = file.read()
-    except (tf.errors.OpError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"Invalid configuration file. Expected a YAML file. Received: "
-            f"{path} ({_reason(error)})."
-        ) from error
-    config = configuration.load(PipelineConfig, text, path, overrides)
+    config = configuration.load(
+        PipelineConfig, read_yaml(path), path, overrides
+    )
     if "://" not in config.schema:
         config.schema = os.path.join(os.path.dirname(path), config.schema)
     check_rules(config.gate, config.data.classes, path)
     return config
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, tf.errors.NotFoundError):
-        return "no such file"
-    return type(error).__name__

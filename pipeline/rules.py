@@ -8,10 +8,10 @@ import math
 from dataclasses import dataclass, field
 from typing import Optional
 
-import tensorflow as tf
 import yaml
 
 from pipeline.scores import CRITICAL, PER_CLASS, score_names
+from pipeline.yaml_files import read_yaml
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
@@ -228,14 +228,7 @@ def read_gate(path: str, classes: ClassSet) -> Gate:
     Raises:
         ConfigurationError: If there is none, or it does not fit the classes.
     """
-    try:
-        with tf.io.gfile.GFile(path) as file:
-            text = file.read()
-    except tf.errors.OpError as error:
-        raise ConfigurationError(
-            f"Invalid rules. Expected a YAML file. Received: {path} "
-            f"({type(error).__name__})."
-        ) from error
+    text = read_yaml(path)
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError:

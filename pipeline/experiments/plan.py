@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-import tensorflow as tf
-
 from pipeline.config import DataOptions
+from pipeline.yaml_files import read_yaml
 from wseg_tf import configuration
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.training.objectives import check
@@ -131,15 +130,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Experiment:
     Raises:
         ConfigurationError: One sentence that names the file and the field.
     """
-    try:
-        with tf.io.gfile.GFile(path) as file:
-            text = file.read()
-    except (tf.errors.OpError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            "Invalid experiment. Expected a YAML file. Received: "
-            f"{path} ({type(error).__name__})."
-        ) from error
-    plan = configuration.load(Experiment, text, path, overrides)
+    plan = configuration.load(Experiment, read_yaml(path), path, overrides)
     classes = plan.data.classes
     check(plan.start, classes)
     for method in plan.methods:
