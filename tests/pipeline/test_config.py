@@ -22,8 +22,11 @@ def write(folder: Path, text: str) -> str:
 def test_every_config_of_the_project_loads(path: Path) -> None:
     adapts = adaptation_config.is_adaptation(str(path))
     assert adapts == (path.stem in ("day_to_dusk", "gta5_to_cityscapes"))
-    read = adaptation_config.load if adapts else load
-    assert read(str(path)).gate.rules
+    if adapts:
+        folders = ["source.path=a", "target.path=b"]
+        assert adaptation_config.load(str(path), folders).gate.rules
+    else:
+        assert load(str(path)).gate.rules
 
 
 def test_the_schema_is_looked_for_beside_the_file(tmp_path: Path) -> None:
