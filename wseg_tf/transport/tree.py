@@ -32,8 +32,8 @@ def tree_cost(source: tf.Tensor, target: tf.Tensor, tree: Tree) -> tf.Tensor:
 
     Returns:
         float32 `[P]`, with gradients for both: a potential of the optimal
-        dual. Where S = T the cost has a kink and the gradient is the mean of
-        both sides.
+        dual. Where S = T the cost has a kink and the gradient is that of the
+        side S > T.
 
     Example:
 
@@ -82,15 +82,17 @@ def total_tree_cost_from_logits(
     def value_and_gradient(
         logits: tf.Tensor,
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        probabilities = tf.nn.softmax(logits)
-        surplus = probabilities - target
+        # Softmax is written out, so that its division meets the upstream
+        # gradient on [P, 1]; sums that XLA can fuse are not made products.
+        powers = tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
+        scale = 1.0 / tf.reduce_sum(powers, axis=-1, keepdims=True)
+        surplus = powers * scale - target
         potential = _potential(surplus, tree)
-        weighted = probabilities * potential
-        mean = tf.reduce_sum(weighted, -1, keepdims=True)
+        mean = tf.reduce_sum(potential * powers, -1, keepdims=True) * scale
         cost = tf.reduce_sum(potential * surplus, -1, keepdims=True)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return (weighted - probabilities * mean) * (each * upstream)
+            return powers * ((potential - mean) * (each * scale * upstream))
 
         return tf.reduce_sum(each * cost), gradient
 
@@ -101,20 +103,23 @@ def total_tree_cost_from_logits(
 def _potential(surplus: tf.Tensor, tree: Tree) -> tf.Tensor:
     """Returns, for each class, the up costs above it less the down costs.
 
-    An edge counts `up` where more mass lies below it in s than in t, `-down`
-    where less does, and the mean of both where it is the same. Below the edge
-    of a class lies the class itself, which takes no product; a star has no
-    other edges. A sign times half the sum is a third faster than a choice.
+    An edge counts `up` where more mass lies below it in s than in t, and
+    `-down` otherwise: `(up + down) * [excess >= 0] - down`. The constant part
+    is the potential of one more edge, below which nothing ever lies. The edges
+    of a star are its classes, which saves both products.
     """
-    leaf = tree.members.sum(axis=1) == 1
-    half = tree.members * ((tree.up + tree.down) / 2)[:, None]
-    middle = ((tree.up - tree.down) / 2) @ tree.members
-    potential = tf.sign(surplus) * tf.constant(half[leaf].sum(0), tf.float32)
-    potential += tf.constant(middle, tf.float32)
-    if leaf.all():
-        return potential
-    inner = tf.constant(tree.members[~leaf].T, tf.float32)
-    rising = tf.sign(tf.linalg.matmul(surplus, inner))
-    return potential + tf.linalg.matmul(
-        rising, tf.constant(half[~leaf], tf.float32)
-    )
+    edges, classes = tree.members.shape
+    if tree.kind == "star":
+        up, down = (
+            tf.constant(costs @ tree.members, tf.float32)
+            for costs in (tree.up, tree.down)
+        )
+        return tf.where(surplus >= 0.0, up, -down)
+    below = np.zeros((classes, edges + 1))
+    below[:, :edges] = tree.members.T
+    costs = np.zeros((edges + 1, classes))
+    costs[:edges] = (tree.up + tree.down)[:, None] * tree.members
+    costs[edges] = -(tree.down[:, None] * tree.members).sum(0)
+    excess = tf.linalg.matmul(surplus, tf.constant(below, tf.float32))
+    rising = tf.cast(excess >= 0.0, tf.float32)
+    return tf.linalg.matmul(rising, tf.constant(costs, tf.float32))
