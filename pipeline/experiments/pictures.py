@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,14 +11,13 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from pipeline.experiments.plan import Experiment
-from pipeline.experiments.run import START, Outcome, find_frames
+from pipeline.experiments.run import START, Outcome, find_frames, restore
 from pipeline.scores import many
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import layout
 from wseg_tf.data.records import decode, parse, serialise
 from wseg_tf.plots import plot_comparison
 from wseg_tf.serving import SegmentationService
-from wseg_tf.training.loop import build_model
 from wseg_tf.training.objectives import build_ground
 
 # Mean IoUs of an image that differ by less are called equal.
@@ -123,11 +121,11 @@ def plot_contrast(
 def _predict(
     plan: Experiment, outcome: Outcome, image: tf.Tensor
 ) -> npt.NDArray[np.uint8]:
-    recipe = dataclasses.replace(
-        plan.start, initial=outcome.weights, seed=outcome.seed
+    service = SegmentationService(
+        restore(plan, outcome),
+        plan.data.classes,
+        plan.start.height,
+        plan.start.width,
     )
-    model = build_model(recipe, plan.data.classes)
-    size = (recipe.height, recipe.width)
-    service = SegmentationService(model, plan.data.classes, *size)
     predicted: npt.NDArray[np.uint8] = service.predict(image).numpy()
     return predicted

@@ -24,11 +24,22 @@ class Method:
         name: Shown in the tables.
         stage: Fields of `Stage` that differ from the experiment's `finetune`.
         ground: Fields of `GroundOptions` that differ from the recipe's.
+        trained: False for the start's own weights, not trained further, that
+            decide by the least expected severity under D (`least_risk`).
     """
 
     name: str
     stage: dict[str, Any] = field(default_factory=dict)
     ground: dict[str, Any] = field(default_factory=dict)
+    trained: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuses a stage that is never run."""
+        if self.stage and not self.trained:
+            raise ValueError(
+                "Invalid value for argument `stage`. Expected none for a "
+                f"method that is not trained. Received: stage={self.stage}."
+            )
 
 
 @dataclass
@@ -83,6 +94,14 @@ class Experiment:
                 "Invalid value for argument `reference`. Expected one of "
                 f"{names}. Received: reference={self.reference!r}."
             )
+
+    def method(self, name: str) -> Method:
+        """Returns the method of a name.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        return {method.name: method for method in self.methods}[name]
 
     def recipe(self, method: Method, seed: int, initial: str) -> Recipe:
         """Returns what a method runs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import logging
@@ -11,12 +12,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.config import PipelineConfig
-from pipeline.experiments.plan import Experiment, folder
+from pipeline.experiments.plan import Experiment, Method, folder
 from pipeline.inputs import find_splits
 from pipeline.rules import Gate, Rule
 from wseg_tf import configuration
@@ -27,8 +29,10 @@ from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
+from wseg_tf.decisions import least_risk
 from wseg_tf.serving import SegmentationService
-from wseg_tf.training.loop import train
+from wseg_tf.training.loop import build_model, train
+from wseg_tf.training.objectives import build_ground
 from wseg_tf.training.recipe import Recipe
 
 LOG = logging.getLogger("wseg_tf.experiments")
@@ -121,28 +125,57 @@ def run(plan: Experiment) -> list[Outcome]:
         The start's outcome, then those of the methods, seed by seed.
     """
     frames, classes = find_frames(plan), plan.data.classes
-    first = _once(plan, START, plan.start, frames, classes)
+    first = _once(plan, Method(START), plan.start, frames, classes)
     outcomes = [first]
     for seed in plan.seeds:
         for method in plan.methods:
-            recipe = plan.recipe(method, seed, first.weights)
-            outcomes.append(_once(plan, method.name, recipe, frames, classes))
+            # A decision has no seed of its own.
+            if method.trained or seed == plan.seeds[0]:
+                recipe = plan.recipe(method, seed, first.weights)
+                outcomes.append(_once(plan, method, recipe, frames, classes))
     return outcomes
 
 
-def _place(plan: Experiment, method: str, recipe: Recipe) -> str:
+def restore(plan: Experiment, outcome: Outcome) -> keras.Model:
+    """Returns the model of an outcome, deciding as it did.
+
+    Args:
+        plan: The experiment.
+        outcome: One of what `run` returned.
+    """
+    recipe = dataclasses.replace(
+        plan.start, initial=outcome.weights, seed=outcome.seed
+    )
+    model = build_model(recipe, plan.data.classes)
+    if outcome.method == START:
+        return model
+    return _deciding(plan, plan.method(outcome.method), model)
+
+
+def _deciding(
+    plan: Experiment, method: Method, model: keras.Model
+) -> keras.Model:
+    if method.trained:
+        return model
+    recipe = plan.recipe(method, plan.start.seed, "")
+    return least_risk(model, build_ground(recipe.ground, plan.data.classes))
+
+
+def _place(plan: Experiment, method: Method, recipe: Recipe) -> str:
     """Returns a folder for a recipe; another recipe has another one."""
     # Where it is run from does not matter, only what it starts from.
     own = configuration.dump(recipe).replace(plan.root, "")
     what = f"{own} {list(plan.hold_out)} {plan.data.limit}"
+    if not method.trained:
+        what += " least risk"
     digest = hashlib.sha256(what.encode()).hexdigest()[:8]
-    slug = re.sub(r"[^\w]+", "-", method).strip("-")
+    slug = re.sub(r"[^\w]+", "-", method.name).strip("-")
     return folder(plan, f"{slug}-seed{recipe.seed}-{digest}")
 
 
 def _once(
     plan: Experiment,
-    method: str,
+    method: Method,
     recipe: Recipe,
     frames: Frames,
     classes: ClassSet,
@@ -150,34 +183,39 @@ def _once(
     place = _place(plan, method, recipe)
     result = os.path.join(place, RESULT)
     if not tf.io.gfile.exists(result):
-        LOG.info("%s, seed %d", method, recipe.seed)
-        _train(plan, recipe, place, frames, classes)
+        LOG.info("%s, seed %d", method.name, recipe.seed)
+        _make(plan, method, recipe, place, frames)
     with tf.io.gfile.GFile(result, "rb") as file:
         arrays = dict(np.load(io.BytesIO(file.read())))
     seconds = float(arrays.pop("seconds"))
     text = configuration.dump(recipe)
     weights = os.path.join(place, WEIGHTS)
-    return Outcome(method, recipe.seed, arrays, seconds, text, weights)
+    return Outcome(method.name, recipe.seed, arrays, seconds, text, weights)
 
 
-def _train(
+def _make(
     plan: Experiment,
+    method: Method,
     recipe: Recipe,
     place: str,
     frames: Frames,
-    classes: ClassSet,
 ) -> None:
-    described = layout(plan.data.dataset)
+    classes = plan.data.classes
     started = time.monotonic()
-    model = train(
-        recipe,
-        classes,
-        read_pairs(frames.training, described),
-        checkpoints=os.path.join(place, "checkpoints"),
-        logs=place,
-    )
+    if method.trained:
+        model = train(
+            recipe,
+            classes,
+            read_pairs(frames.training, layout(plan.data.dataset)),
+            checkpoints=os.path.join(place, "checkpoints"),
+            logs=place,
+        )
+    else:
+        model = build_model(recipe, classes)
     seconds = time.monotonic() - started
+    tf.io.gfile.makedirs(place)
     model.save_weights(os.path.join(place, WEIGHTS))
+    model = _deciding(plan, method, model)
     service = SegmentationService(model, classes, recipe.height, recipe.width)
     counts = {
         name: count_images(service, pairs, plan.data.dataset)
@@ -189,7 +227,8 @@ def _train(
     with tf.io.gfile.GFile(unfinished, "wb") as file:
         file.write(content.getvalue())
     tf.io.gfile.rename(unfinished, os.path.join(place, RESULT), overwrite=True)
-    tf.io.gfile.rmtree(os.path.join(place, "checkpoints"))
+    if method.trained:
+        tf.io.gfile.rmtree(os.path.join(place, "checkpoints"))
 
 
 def count_images(

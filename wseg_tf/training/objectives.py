@@ -30,9 +30,10 @@ def build_ground(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
         The matrix, with the class set's names.
 
     Raises:
-        ValueError: If a file holds no ground matrix, or one of other classes.
+        ValueError: If a file holds no ground matrix, or one of other classes,
+            or a factor names none of the classes.
     """
-    return _mapped(_predefined(options, classes), options)
+    return _mapped(_scaled(_predefined(options, classes), options), options)
 
 
 def check(
@@ -106,6 +107,20 @@ def _from_file(path: str, classes: ClassSet) -> GroundMatrix:
             f"`{classes.name}`. Received others or lacks some: {unknown}."
         )
     return ground.subset(classes)
+
+
+def _scaled(ground: GroundMatrix, options: GroundOptions) -> GroundMatrix:
+    if not options.factors:
+        return ground
+    names = list(ground.classes or ())
+    if unknown := sorted(set(options.factors) - set(names)):
+        raise ValueError(
+            "Invalid value for argument `ground.factors`. Expected some of "
+            f"{names}. Received: {unknown}."
+        )
+    factors = [options.factors.get(name, 1.0) for name in names]
+    scaled = ground.values * np.array(factors)[:, None]
+    return GroundMatrix(scaled, ground.classes)
 
 
 def _mapped(ground: GroundMatrix, options: GroundOptions) -> GroundMatrix:

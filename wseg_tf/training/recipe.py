@@ -58,6 +58,8 @@ class GroundOptions:
         severities: Cost of losing a pixel of importance group 1, 2, 3 and 4.
         within: Share of that cost when the confusion stays in the group;
             `"severity_aware"` only.
+        factors: What losing a pixel of a class costs, times what the above
+            says, e.g. `{bicyclist: 3}`; 1 for classes not named.
         map: `"linear"`, `"power"`, `"huber"` or `"step"`, applied to D.
         exponent: The power, for `map="power"`.
         tau: Where Huber turns linear, in units of D, for `map="huber"`.
@@ -69,6 +71,7 @@ class GroundOptions:
         default_factory=lambda: [1.0, 2.0, 3.0, 4.0]
     )
     within: float = 0.5
+    factors: dict[str, float] = field(default_factory=dict)
     map: str = "linear"
     exponent: float = 2.0
     tau: float = 2.0
@@ -83,6 +86,8 @@ class GroundOptions:
                 "four non-negative costs, for importance groups 1 to 4",
                 list(self.severities),
             )
+        if any(factor < 0 for factor in self.factors.values()):
+            raise _invalid("factors", "none below 0", dict(self.factors))
 
 
 @dataclass

@@ -48,6 +48,7 @@ def test_methods_differ_from_the_start_in_what_they_say_alone():
         ("methods=[{name: continued CE, stage: {losses: 1}}]", "losses"),
         ("methods=[{name: continued CE, stage: {loss: typo}}]", "typo"),
         ("methods=[{name: continued CE, ground: {map: cube}}]", "cube"),
+        ("methods=[{name: W, stage: {weight: 1}, trained: false}]", "trained"),
         ("start.model=unet", "unet"),
         ("epochs=3", "epochs"),
     ],

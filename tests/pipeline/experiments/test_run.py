@@ -1,8 +1,11 @@
 """The order, the folders and the frames of a comparison's runs."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipeline.config import DataOptions
 from pipeline.experiments import run
@@ -40,13 +43,23 @@ def trained(monkeypatch):
     """Real frames and counts; what is trained is one convolution."""
     recipes = []
 
+    def build(recipe, classes):
+        keras.utils.set_random_seed(recipe.seed)
+        image = keras.Input([None, None, 3])
+        logits = keras.layers.Conv2D(len(classes), 1, name="head")(
+            keras.layers.Rescaling(1 / 255)(image)
+        )
+        model = keras.Model(image, logits)
+        if recipe.initial is not None:
+            model.load_weights(recipe.initial)
+        return model
+
     def train(recipe, classes, training, **folders):
         recipes.append(recipe)
-        keras.utils.set_random_seed(recipe.seed)
         run.tf.io.gfile.makedirs(folders["checkpoints"])
-        image = keras.Input([None, None, 3])
-        return keras.Model(image, keras.layers.Conv2D(len(classes), 1)(image))
+        return build(dataclasses.replace(recipe, initial=None), classes)
 
+    monkeypatch.setattr(run, "build_model", build)
     monkeypatch.setattr(run, "train", train)
     return recipes
 
@@ -76,6 +89,26 @@ def test_finished_runs_are_not_run_again(plan, trained):
     plan.finetune.learning_rate = 2e-3
     run.run(plan)  # Another recipe: all but the start.
     assert len(trained) == 9
+
+
+def test_a_decision_trains_nothing_and_follows_its_ground(plan, trained):
+    # A missed sky costs so much that everything is called sky.
+    everything = {"severities": [1e6, 1, 1, 1]}
+    plan.methods.append(Method("risk", {}, everything, trained=False))
+    outcomes = run.run(plan)
+    assert [o.method for o in outcomes].count("risk") == 1
+    assert len(trained) == 5
+    decided = next(o for o in outcomes if o.method == "risk")
+    assert decided.counts["val"][..., 1:].sum() == 0
+    start = outcomes[0]
+    for model, outcome in (("risk", decided), ("start", start)):
+        restored = run.restore(plan, dataclasses.replace(outcome, method=model))
+        frame = tf.random.uniform([1, 32, 40, 3], maxval=255)
+        assert (restored(frame)[0].shape) == (32, 40, 11)
+    np.testing.assert_array_equal(
+        run.restore(plan, start).get_weights()[0],
+        run.restore(plan, decided).get_weights()[0],
+    )
 
 
 def test_drives_are_held_out_and_reported_on(plan, trained):

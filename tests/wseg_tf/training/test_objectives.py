@@ -31,6 +31,18 @@ def test_maps_are_applied_to_the_preset() -> None:
     assert set(step.values.ravel()) == {0, 1}
 
 
+def test_factors_weigh_the_rows_of_their_classes_before_the_map() -> None:
+    options = GroundOptions(factors={"pedestrian": 3, "pole": 0.5}, map="power")
+    ground = build_ground(options, CAMVID)
+    assert ground.cost("pedestrian", "pole") == 12**2
+    assert ground.cost("pole", "pedestrian") == 1
+    assert ground.cost("car", "pedestrian") == 4
+    with pytest.raises(ValueError, match=r"Received: \['tram'\]"):
+        build_ground(GroundOptions(factors={"tram": 2}), CAMVID)
+    with pytest.raises(ValueError, match="none below 0"):
+        GroundOptions(factors={"car": -1})
+
+
 def test_a_file_is_reordered_to_the_class_set(tmp_path: Path) -> None:
     path = tmp_path / "ground.csv"
     GROUND.subset(CAMVID.names[::-1]).to_csv(path)
