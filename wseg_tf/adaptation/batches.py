@@ -88,7 +88,8 @@ def mixed_batches(
         parse_labelled, num_parallel_calls=tf.data.AUTOTUNE
     )
     mined = mining(recipe.augmentation, options, summary)
-    read = soft_reader(len(classes), size) if options.is_soft else decode
+    soft = soft_reader(len(classes), classes.void)
+    read = soft if options.is_soft else decode
     steps = round_steps(recipe, options, summary.images)
 
     def from_epoch(epoch: int, skipped: int) -> Iterable[Any]:

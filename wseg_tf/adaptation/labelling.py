@@ -12,9 +12,11 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -24,7 +26,7 @@ import tensorflow as tf
 from wseg_tf.adaptation import pseudo_labels, records
 from wseg_tf.adaptation.options import SelfTraining
 from wseg_tf.adaptation.prediction import predictor
-from wseg_tf.adaptation.pseudo_labels import LevelCounts, Thresholds
+from wseg_tf.adaptation.pseudo_labels import LevelCounts, Levels, Thresholds
 from wseg_tf.adaptation.target import prepare_image, read_images
 from wseg_tf.classes import ClassSet
 
@@ -33,6 +35,8 @@ SPLIT = "Split-train"
 
 Pixels = npt.NDArray[np.int64]
 Predict = Callable[[tf.Tensor], tf.Tensor]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -103,16 +107,27 @@ def predict_file(
         lambda features: prepare_image(features, size),
         num_parallel_calls=tf.data.AUTOTUNE,
     )
-    counts: Any = 0
-    with writing(target) as write:
+
+    def predictions() -> Iterator[tuple[dict[str, Any], Levels]]:
         for features in images.batch(batch).prefetch(1):
             levels = _levels(predict, features["image"]).numpy()
-            counts = counts + pseudo_labels.count_levels(levels)
-            planes = np.ascontiguousarray(levels.transpose(0, 3, 1, 2))
-            values = {key: each.numpy() for key, each in features.items()}
-            for place, own in enumerate(planes):
-                each = {key: value[place] for key, value in values.items()}
-                write(records.serialise_prediction(each, own))
+            yield {key: each.numpy() for key, each in features.items()}, levels
+
+    def keep(found: tuple[dict[str, Any], Levels]) -> LevelCounts:
+        values, levels = found
+        for place, own in enumerate(levels):
+            each = {key: value[place] for key, value in values.items()}
+            records.write_prediction(file, each, own)
+        return pseudo_labels.count_levels(levels)
+
+    counts: Any = 0
+    with (
+        whole(target) as aside,
+        tf.io.gfile.GFile(aside, "wb") as file,
+    ):
+        # One thread writes in order, while the network is at the next batch.
+        for own in ahead(keep, predictions(), threads=1):
+            counts += own
     found: LevelCounts = counts
     return found
 
@@ -137,15 +152,28 @@ def label_file(
         Pixels labelled with each class, and not labelled, `[N + 1]`.
     """
     count = len(classes)
+
+    def label(
+        found: tuple[tf.train.Example, Levels],
+    ) -> tuple[bytes, Pixels]:
+        record, levels = found
+        units = None
+        if options.is_soft:
+            ids, soft = pseudo_labels.soft_labels(
+                levels, limits, classes.void, options.alpha
+            )
+            units = pseudo_labels.to_units(soft)
+        else:
+            ids = pseudo_labels.hard_labels(levels, limits, classes.void)
+        seen = np.bincount(np.minimum(ids, count).ravel(), minlength=count + 1)
+        return records.serialise_labelled(record, ids, units), seen
+
     kept = np.zeros(count + 1, np.int64)
-    label = _labeller(limits, options, classes.void)
-    with writing(target) as write:
-        for text in tf.data.TFRecordDataset(source).as_numpy_iterator():
-            record, levels = records.parse_prediction(text, count)
-            labels, units = label(levels)
-            seen = np.minimum(labels.ravel(), count)
-            kept += np.bincount(seen, minlength=count + 1)
-            write(records.serialise_labelled(record, labels, units))
+    predictions = records.read_predictions(source, count)
+    with whole(target) as aside, tf.io.TFRecordWriter(aside) as writer:
+        for text, seen in ahead(label, predictions, os.cpu_count() or 1):
+            writer.write(text)
+            kept += seen
     return kept
 
 
@@ -264,54 +292,50 @@ def read_summary(folder: str) -> Summary:
 
 
 @contextlib.contextmanager
-def writing(path: str) -> Iterator[Callable[[bytes], None]]:
-    """Writes a record file that is whole or not there.
+def whole(path: str) -> Iterator[str]:
+    """Makes a file that is whole or not there.
 
     Args:
         path: The file.
 
     Yields:
-        What takes a record.
+        The path to write to; what is there in the end becomes `path`.
     """
     aside = f"{path}.{uuid.uuid4().hex[:8]}.unfinished"
     tf.io.gfile.makedirs(os.path.dirname(path))
     try:
-        with tf.io.TFRecordWriter(aside) as writer:
-            yield writer.write
+        yield aside
         tf.io.gfile.rename(aside, path, overwrite=True)
     finally:
         if tf.io.gfile.exists(aside):
             tf.io.gfile.remove(aside)
 
 
+def ahead(
+    work: Callable[[Item], Result], items: Iterable[Item], threads: int
+) -> Iterator[Result]:
+    """Does work in threads, a few items ahead of who takes the results.
+
+    Args:
+        work: What is done to an item; NumPy, zlib and TensorFlow leave
+            Python's lock.
+        items: The items, taken in this thread.
+        threads: Their number; no more items than that wait.
+
+    Yields:
+        Results, in the order of the items.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
 def _levels(predict: Predict, images: tf.Tensor) -> tf.Tensor:
-    return pseudo_labels.to_levels(predict(tf.cast(images, tf.float32)))
-
-
-def _labeller(
-    limits: Thresholds, options: SelfTraining, void: int
-) -> Callable[[npt.NDArray[np.uint16]], Any]:
-    """Returns a function from levels `[N, H, W]` to ids and soft labels."""
-    known = tf.constant(limits)
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def soft(planes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        levels = tf.transpose(planes, [1, 2, 0])
-        labels = pseudo_labels.soft_labels(levels, known, options.alpha)
-        units = tf.transpose(pseudo_labels.to_units(labels), [2, 0, 1])
-        ids = pseudo_labels.of_soft(labels, void)
-        return tf.cast(ids, tf.uint8), units
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def hard(planes: tf.Tensor) -> tf.Tensor:
-        levels = tf.transpose(planes, [1, 2, 0])
-        ids = pseudo_labels.hard_labels(levels, known, void)
-        return tf.cast(ids, tf.uint8)
-
-    def label(planes: npt.NDArray[np.uint16]) -> Any:
-        if not options.is_soft:
-            return hard(planes).numpy(), None
-        ids, units = soft(planes)
-        return ids.numpy(), units.numpy()
-
-    return label
+    """Returns levels in planes, `[B, N, H, W]`."""
+    found = predict(tf.cast(images, tf.float32))
+    return pseudo_labels.to_levels(tf.transpose(found, [0, 3, 1, 2]))

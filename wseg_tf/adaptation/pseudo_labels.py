@@ -4,6 +4,9 @@ Probabilities are kept in 65,535 levels, `q = round(65535 p)`, each off by at
 most 1 / 131,070. Everything after that is exact: the thresholds, of which a
 count of each level is all there is to remember however large the target set,
 and the comparisons with them.
+
+Levels come in planes, `[N, H, W]`: what runs over the classes then runs over
+whole planes, several pixels an instruction.
 """
 
 from __future__ import annotations
@@ -16,9 +19,13 @@ import tensorflow as tf
 
 LEVELS = 65535  # the level of probability 1; 16 bits
 UNITS = 255  # what a stored soft label sums to; 8 bits
+DOUBT = 1e-4  # many times what float32 loses of a sum of powers
 
+Levels = npt.NDArray[np.uint16]
 LevelCounts = npt.NDArray[np.int64]
 Thresholds = npt.NDArray[np.int32]
+Ids = npt.NDArray[np.uint8]
+Units = npt.NDArray[np.uint8]
 
 
 def to_levels(probabilities: tf.Tensor) -> tf.Tensor:
@@ -35,20 +42,17 @@ def to_levels(probabilities: tf.Tensor) -> tf.Tensor:
     >>> to_levels(tf.constant([0.0, 0.5, 1.0])).numpy().tolist()
     [0, 32768, 65535]
     """
-    scaled = tf.round(probabilities * LEVELS)
-    # By way of int32: TensorFlow rounds to no uint16 of its own.
-    return tf.cast(
-        tf.cast(tf.clip_by_value(scaled, 0, LEVELS), tf.int32), tf.uint16
-    )
+    scaled = tf.clip_by_value(probabilities * LEVELS, 0, LEVELS)
+    return tf.cast(tf.round(scaled), tf.uint16)
 
 
-def count_levels(levels: npt.NDArray[np.uint16]) -> LevelCounts:
+def count_levels(levels: Levels) -> LevelCounts:
     """Counts the largest levels of pixels by the class they are of.
 
     Counts of many images are added; their size does not change.
 
     Args:
-        levels: Levels of some pixels, `[..., N]`.
+        levels: Levels of one image or of several, `[..., N, H, W]`.
 
     Returns:
         Counts `[N, 65536]` of pixels by predicted class (the first, where
@@ -56,16 +60,21 @@ def count_levels(levels: npt.NDArray[np.uint16]) -> LevelCounts:
 
     Example:
 
-    >>> counts = count_levels(np.array([[9, 1], [9, 1], [3, 4]], np.uint16))
+    >>> planes = np.array([[[9, 9, 3]], [[1, 1, 4]]], np.uint16)
+    >>> counts = count_levels(planes)
     >>> int(counts[0, 9]), int(counts[1, 4]), int(counts.sum())
     (2, 1, 3)
     """
-    classes = levels.shape[-1]
-    flat = levels.reshape(-1, classes)
-    predicted = flat.argmax(axis=1)
-    largest = flat[np.arange(len(flat)), predicted].astype(np.int64)
+    classes = levels.shape[-3]
+    largest = levels[..., 0, :, :].copy()
+    predicted = np.zeros(largest.shape, np.int64)
+    for k in range(1, classes):
+        own = levels[..., k, :, :]
+        np.copyto(predicted, k, where=own > largest)
+        np.maximum(largest, own, out=largest)
     bins = LEVELS + 1
-    counts = np.bincount(predicted * bins + largest, minlength=classes * bins)
+    places = (predicted * bins + largest).ravel()
+    counts = np.bincount(places, minlength=classes * bins)
     return counts.reshape(classes, bins)
 
 
@@ -84,8 +93,9 @@ def thresholds(counts: LevelCounts, portion: float) -> Thresholds:
 
     Example:
 
-    >>> levels = np.array([[60000, 0], [50000, 0], [40000, 0], [30000, 0]])
-    >>> thresholds(count_levels(levels.astype(np.uint16)), 0.5).tolist()
+    >>> planes = np.zeros([2, 1, 4], np.uint16)
+    >>> planes[0] = [60000, 50000, 40000, 30000]
+    >>> thresholds(count_levels(planes), 0.5).tolist()
     [50000, 65535]
     """
     found = np.full(len(counts), LEVELS, np.int32)
@@ -98,115 +108,131 @@ def thresholds(counts: LevelCounts, portion: float) -> Thresholds:
     return np.maximum(found, 1)
 
 
-def ratios(levels: tf.Tensor, limits: tf.Tensor) -> tf.Tensor:
-    """Returns p / l, exactly 1 where a level is its threshold.
-
-    Args:
-        levels: Levels `[..., N]`.
-        limits: What `thresholds` returned, `[N]`.
-
-    Returns:
-        float32 `[..., N]`.
-    """
-    return tf.cast(levels, tf.float32) / tf.cast(limits, tf.float32)
-
-
 def soft_labels(
-    levels: tf.Tensor, limits: tf.Tensor, alpha: float = 0.25
-) -> tf.Tensor:
+    levels: Levels, limits: Thresholds, void: int, alpha: float = 0.25
+) -> tuple[Ids, npt.NDArray[np.float32]]:
     """Returns LRENT's soft labels, `y_k ~ (p_k / l_k)^(1 / alpha)`.
 
     A pixel is kept where `sum_k (p_k / l_k)^(1 / alpha) > 1`.
 
     Args:
-        levels: Levels `[..., N]`.
+        levels: Levels `[N, H, W]`.
         limits: What `thresholds` returned, `[N]`.
+        void: Label of what is not kept.
         alpha: Softness, 0.05..1. Defaults to 0.25.
 
     Returns:
-        float32 `[..., N]`: distributions, and zeros where a pixel is not kept.
+        A tuple of the likeliest class of each pixel, uint8 `[H, W]`, void
+        where it is not kept, and the distributions of the kept pixels, float32
+        `[N, kept]`, row by row.
 
     Source: Zou et al. (ICCV 2019).
 
     Example:
 
-    >>> levels = tf.constant([[49151, 16384], [30000, 35535]])
-    >>> soft_labels(levels, tf.constant([49151, 65535])).numpy().round(3)
-    array([[0.996, 0.004],
-           [0.   , 0.   ]], dtype=float32)
+    >>> planes = np.array([[[49151, 30000]], [[16384, 35535]]], np.uint16)
+    >>> ids, soft = soft_labels(planes, np.array([49151, 65535]), void=9)
+    >>> ids.tolist(), soft.round(3).T.tolist()
+    ([[0, 9]], [[0.9959999918937683, 0.004000000189989805]])
     """
-    ratio = ratios(levels, limits)
-    powers = ratio**4 if alpha == 0.25 else ratio ** (1 / alpha)
-    largest = tf.reduce_max(powers, axis=-1, keepdims=True)
-    total = tf.reduce_sum(powers, axis=-1, keepdims=True)
-    # Where the largest is its threshold, the least rest keeps the pixel: the
-    # sum would lose it. It is small beside 1 or the sum is well above 1.
-    is_first = tf.one_hot(tf.argmax(powers, axis=-1), powers.shape[-1])
-    rest = tf.reduce_sum(powers * (1 - is_first), axis=-1, keepdims=True)
-    return tf.where(rest > 1 - largest, powers / total, 0.0)
+    shape = levels.shape[1:]
+    powers = np.empty(levels.shape, np.float32)
+    largest = np.zeros(shape, np.float32)
+    # The sum of all but the largest, apart: beside a largest of 1, the least
+    # rest keeps a pixel, and the sum of both would lose it.
+    rest = np.zeros(shape, np.float32)
+    ids = np.zeros(shape, np.uint8)
+    smaller = np.empty(shape, np.float32)
+    for k, (own, plane, limit) in enumerate(
+        zip(powers, levels, limits, strict=True)
+    ):
+        np.divide(plane, np.float32(limit), out=own)
+        _raise(own, 1 / alpha)
+        np.copyto(ids, np.uint8(k), where=own > largest)
+        rest += np.minimum(largest, own, out=smaller)
+        np.maximum(largest, own, out=largest)
+    kept = rest > 1 - largest
+    doubtful = (np.abs(rest + largest - 1) < DOUBT) & (largest < 1)
+    if doubtful.any():
+        exact = levels[:, doubtful] / limits[:, np.newaxis]
+        kept[doubtful] = (exact ** (1 / alpha)).sum(axis=0) > 1
+    ids[~kept] = void
+    places = np.flatnonzero(kept)
+    found = np.empty((len(levels), len(places)), np.float32)
+    for own, power in zip(found, powers, strict=True):
+        np.take(power, places, out=own)
+    found /= (rest + largest).ravel()[places]
+    return ids, found
 
 
-def hard_labels(levels: tf.Tensor, limits: tf.Tensor, void: int) -> tf.Tensor:
+def hard_labels(levels: Levels, limits: Thresholds, void: int) -> Ids:
     """Returns CBST's labels, the class of the largest p_k / l_k.
 
     A pixel is kept where that is at least 1.
 
     Args:
-        levels: Levels `[..., N]`.
+        levels: Levels `[N, H, W]`.
         limits: What `thresholds` returned, `[N]`.
         void: Label of what is not kept.
 
     Returns:
-        int32 `[...]`; where several classes are largest, the first.
+        uint8 `[H, W]`; where several classes are largest, the first.
 
     Source: Zou et al. (ECCV 2018).
 
     Example:
 
-    >>> levels = tf.constant([[49151, 16384], [30000, 35535]])
-    >>> hard_labels(levels, tf.constant([49151, 65535]), void=9).numpy()
-    array([0, 9], dtype=int32)
+    >>> planes = np.array([[[49151, 30000]], [[16384, 35535]]], np.uint16)
+    >>> hard_labels(planes, np.array([49151, 65535]), void=9).tolist()
+    [[0, 9]]
     """
-    ratio = ratios(levels, limits)
-    chosen = tf.argmax(ratio, axis=-1, output_type=tf.int32)
-    return tf.where(tf.reduce_max(ratio, axis=-1) >= 1, chosen, void)
+    ids = np.full(levels.shape[1:], void, np.uint8)
+    candidates = np.zeros(ids.shape, np.uint8)
+    for k, (plane, limit) in enumerate(zip(levels, limits, strict=True)):
+        reaches = plane >= limit
+        candidates += reaches
+        np.copyto(ids, np.uint8(k), where=reaches)
+    # Few pixels have several candidates, and need a ratio; of 16-bit numbers
+    # float64 tells any two apart.
+    several = candidates > 1
+    ratios = levels[:, several] / limits[:, np.newaxis]
+    ids[several] = ratios.argmax(axis=0)
+    return ids
 
 
-def to_units(soft: tf.Tensor) -> tf.Tensor:
-    """Returns soft labels as bytes that sum to 255.
+def to_units(soft: npt.NDArray[np.float32]) -> Units:
+    """Returns distributions as bytes that sum to 255.
 
     What is rounded is the running sum, so that no mass is lost.
 
     Args:
-        soft: What `soft_labels` returned, `[..., N]`.
+        soft: Distributions `[N, ...]`.
 
     Returns:
-        uint8 `[..., N]`; `units / 255` is off by at most 1 / 255 in each class
-        and sums to 1, or to 0 where a pixel is not kept.
+        uint8 `[N, ...]`; `units / 255` is off by at most 1 / 255 in each class
+        and sums to 1.
 
     Example:
 
-    >>> to_units(tf.constant([[1 / 3, 1 / 3, 1 / 3], [0, 0, 0]])).numpy()
-    array([[85, 85, 85],
-           [ 0,  0,  0]], dtype=uint8)
+    >>> to_units(np.full([3, 1], 1 / 3, np.float32)).ravel().tolist()
+    [85, 85, 85]
     """
-    sums = tf.round(UNITS * tf.cumsum(soft, axis=-1))
-    kept = tf.reduce_max(soft, axis=-1, keepdims=True) > 0
-    last = tf.where(kept, float(UNITS), 0.0)
-    sums = tf.concat([tf.minimum(sums[..., :-1], last), last], axis=-1)
-    before = tf.concat([tf.zeros_like(last), sums[..., :-1]], axis=-1)
-    return tf.cast(tf.cast(sums - before, tf.int32), tf.uint8)
+    units = np.empty(soft.shape, np.uint8)
+    sums = np.zeros(soft.shape[1:], np.float32)
+    before = np.zeros(soft.shape[1:], np.uint8)
+    for own, plane in zip(units[:-1], soft[:-1], strict=True):
+        sums += plane
+        rounded = np.minimum(np.rint(UNITS * sums), UNITS).astype(np.uint8)
+        np.subtract(rounded, before, out=own)
+        before = rounded
+    np.subtract(UNITS, before, out=units[-1])
+    return units
 
 
-def of_soft(soft: tf.Tensor, void: int) -> tf.Tensor:
-    """Returns the likeliest class of soft labels.
-
-    Args:
-        soft: What `soft_labels` returned, `[..., N]`.
-        void: Label of what is not kept.
-
-    Returns:
-        int32 `[...]`.
-    """
-    chosen = tf.argmax(soft, axis=-1, output_type=tf.int32)
-    return tf.where(tf.reduce_max(soft, axis=-1) > 0, chosen, void)
+def _raise(values: npt.NDArray[np.float32], exponent: float) -> None:
+    """Raises values to a power, in place."""
+    if exponent == 4:
+        np.square(values, out=values)
+        np.square(values, out=values)
+    else:
+        np.power(values, np.float32(exponent), out=values)

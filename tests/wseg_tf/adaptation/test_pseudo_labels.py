@@ -12,7 +12,6 @@ from wseg_tf.adaptation.pseudo_labels import (
     UNITS,
     count_levels,
     hard_labels,
-    of_soft,
     soft_labels,
     thresholds,
     to_levels,
@@ -32,6 +31,27 @@ def random_levels(seed, pixels=60, classes=4, grain=2000):
     levels[:5] = np.eye(classes)[0] * LEVELS  # sure of the first
     levels[5:8] = levels[8]
     return levels.clip(0, LEVELS).astype(np.uint16)
+
+
+def planes(levels):
+    """Rows of levels as an image of one row, in planes."""
+    return np.ascontiguousarray(levels.T[:, np.newaxis])
+
+
+def count(levels):
+    return count_levels(planes(levels))
+
+
+def hard(levels, limits):
+    return hard_labels(planes(levels), limits, VOID)[0]
+
+
+def soft(levels, limits, *alpha):
+    """Soft labels of rows: ids, and distributions or zeros."""
+    ids, kept = soft_labels(planes(levels), limits, VOID, *alpha)
+    found = np.zeros(levels.shape, np.float32)
+    found[ids[0] != VOID] = kept.T
+    return ids[0], found
 
 
 def oracle_thresholds(levels, portion):
@@ -59,15 +79,17 @@ def oracle_soft(row, limits):
 @pytest.mark.parametrize("seed", range(5))
 def test_thresholds_are_the_printed_element(seed, portion):
     levels = random_levels(seed)
-    found = thresholds(count_levels(levels), portion)
+    found = thresholds(count(levels), portion)
     assert found.tolist() == oracle_thresholds(levels, portion)
 
 
 def test_counts_of_parts_add_up():
     levels = random_levels(1)
-    parts = count_levels(levels[:20]) + count_levels(levels[20:])
-    np.testing.assert_array_equal(parts, count_levels(levels))
+    parts = count(levels[:20]) + count(levels[20:])
+    np.testing.assert_array_equal(parts, count(levels))
     assert parts.sum() == len(levels)
+    stacked = np.stack([planes(levels[:30]), planes(levels[30:])])
+    np.testing.assert_array_equal(count_levels(stacked), parts)
 
 
 def test_levels_are_off_by_half_a_step_at_most():
@@ -83,7 +105,7 @@ def test_a_threshold_by_levels_is_that_of_the_probabilities():
     p = random.dirichlet(np.full(4, 0.3), 500).astype(np.float32)
     levels = to_levels(tf.constant(p)).numpy()
     for portion in (0.2, 0.5):
-        found = thresholds(count_levels(levels), portion) / LEVELS
+        found = thresholds(count(levels), portion) / LEVELS
         for k in range(4):
             own = np.sort(p.max(axis=1)[p.argmax(axis=1) == k])[::-1]
             exact = own[math.floor(len(own) * portion) - 1]
@@ -94,27 +116,40 @@ def test_a_threshold_by_levels_is_that_of_the_probabilities():
 @pytest.mark.parametrize("seed", range(5))
 def test_soft_labels_are_the_formula_in_fractions(seed, portion):
     levels = random_levels(seed)
-    limits = thresholds(count_levels(levels), portion)
-    found = soft_labels(tf.constant(levels), tf.constant(limits)).numpy()
-    for row, own in zip(levels, found, strict=True):
+    limits = thresholds(count(levels), portion)
+    ids, found = soft(levels, limits)
+    for row, own, k in zip(levels, found, ids, strict=True):
         expected, kept = oracle_soft(row, limits)
         if kept:
             np.testing.assert_allclose(own, expected, atol=1e-6)
+            assert k == own.argmax()
         else:
-            assert not own.any()
+            assert k == VOID
 
 
 def test_the_least_rest_keeps_a_pixel_at_its_threshold():
     # 1 + (1 / 65535)^4 > 1, which no float64 sum can tell from 1.
-    limits = tf.constant([40000, LEVELS])
-    rows = tf.constant([[40000, 1], [40000, 0], [39999, 1], [40001, 0]])
-    kept = soft_labels(rows, limits).numpy().sum(axis=1) > 0
-    assert kept.tolist() == [True, False, False, True]
+    limits = np.array([40000, LEVELS])
+    rows = [[40000, 1], [40000, 0], [39999, 1], [40001, 0]]
+    ids, _ = soft(np.array(rows, np.uint16), limits)
+    assert ids.tolist() == [0, VOID, VOID, 0]
+
+
+def test_a_sum_as_near_to_one_as_can_be_is_told_from_it():
+    # Below its threshold by one level; the next least of the others decides.
+    limits = np.array([LEVELS, LEVELS])
+    lack = 1 - Fraction(LEVELS - 1, LEVELS) ** 4
+    least = next(
+        q for q in range(LEVELS) if Fraction(q, LEVELS) ** 4 > lack
+    )  # fmt: skip
+    rows = [[LEVELS - 1, least], [LEVELS - 1, least - 1]]
+    ids, _ = soft(np.array(rows, np.uint16), limits)
+    assert ids.tolist() == [0, VOID]
 
 
 def test_another_softness_is_another_power():
-    levels = tf.constant([[50000, 15535]])
-    found = soft_labels(levels, tf.constant([40000, 60000]), 0.5).numpy()
+    levels = np.array([[50000, 15535]], np.uint16)
+    _, found = soft(levels, np.array([40000, 60000]), 0.5)
     powers = np.array([50 / 40, 15.535 / 60]) ** 2
     np.testing.assert_allclose(found[0], powers / powers.sum(), rtol=1e-5)
 
@@ -123,9 +158,8 @@ def test_another_softness_is_another_power():
 @pytest.mark.parametrize("seed", range(5))
 def test_hard_labels_are_the_formula_in_fractions(seed, portion):
     levels = random_levels(seed)
-    limits = thresholds(count_levels(levels), portion)
-    found = hard_labels(tf.constant(levels), tf.constant(limits), VOID)
-    for row, own in zip(levels, found.numpy(), strict=True):
+    limits = thresholds(count(levels), portion)
+    for row, own in zip(levels, hard(levels, limits), strict=True):
         ratios = [
             Fraction(int(p), int(limit))
             for p, limit in zip(row, limits, strict=True)
@@ -136,35 +170,34 @@ def test_hard_labels_are_the_formula_in_fractions(seed, portion):
 
 def test_portion_one_keeps_every_pixel_and_portion_zero_the_certain_ones():
     levels = random_levels(2)
-    counts = count_levels(levels)
-    every = hard_labels(levels, thresholds(counts, 1.0), VOID).numpy()
+    counts = count(levels)
+    every = hard(levels, thresholds(counts, 1.0))
     assert (every != VOID).all()
-    none = hard_labels(levels, thresholds(counts, 0.0), VOID).numpy()
+    none = hard(levels, thresholds(counts, 0.0))
     np.testing.assert_array_equal(none != VOID, levels.max(axis=1) == LEVELS)
-    soft = soft_labels(levels, thresholds(counts, 0.0)).numpy()
-    assert not soft.any()  # no sum of fourth powers of a distribution is > 1
+    ids, _ = soft(levels, thresholds(counts, 0.0))
+    assert (ids == VOID).all()  # no sum of fourth powers is above 1
 
 
 def test_a_class_without_a_pixel_is_never_a_label():
     levels = random_levels(3)
-    limits = thresholds(count_levels(levels), 0.5)
+    limits = thresholds(count(levels), 0.5)
     assert limits[-1] == LEVELS
-    assert not soft_labels(levels, limits).numpy()[:, -1].any()
-    assert 3 not in hard_labels(levels, limits, VOID).numpy()
+    assert not soft(levels, limits)[1][:, -1].any()
+    assert 3 not in hard(levels, limits)
+
+
+def test_of_two_candidates_the_least_difference_decides():
+    # 60000 / 59999 is above 60001 / 60000 by 2.8e-10: float32 sees a tie.
+    levels = np.array([[60001, 60000]], np.uint16)
+    assert hard(levels, np.array([60000, 59999])).tolist() == [1]
+    assert hard(levels[:, ::-1], np.array([59999, 60000])).tolist() == [0]
 
 
 def test_units_lose_no_mass_and_little_else():
     random = np.random.default_rng(5)
-    soft = random.dirichlet(np.full(19, 0.2), 2000).astype(np.float32)
-    soft[:50] = 1 / 19
-    soft[50:60] = 0
-    units = to_units(tf.constant(soft)).numpy()
-    sums = units.astype(int).sum(axis=1)
-    assert set(sums[:50]) == set(sums[60:]) == {UNITS}
-    assert not units[50:60].any()
+    soft = random.dirichlet(np.full(19, 0.2), 2000).astype(np.float32).T
+    soft[:, :50] = 1 / 19
+    units = to_units(soft)
+    assert set(units.astype(int).sum(axis=0)) == {UNITS}
     assert np.abs(units / UNITS - soft).max() <= (1 + 1e-4) / UNITS
-
-
-def test_of_soft_is_the_likeliest_class_or_void():
-    soft = tf.constant([[0.2, 0.8], [0.0, 0.0], [0.5, 0.5]])
-    assert of_soft(soft, VOID).numpy().tolist() == [1, VOID, 0]
