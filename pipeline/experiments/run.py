@@ -22,7 +22,6 @@ from pipeline.experiments.plan import Experiment, Method, folder
 from pipeline.inputs import find_splits
 from pipeline.rules import Gate, Rule
 from wseg_tf import configuration
-from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.input import read_pairs
 from wseg_tf.data.inspection import read_checked
@@ -124,16 +123,26 @@ def run(plan: Experiment) -> list[Outcome]:
     Returns:
         The start's outcome, then those of the methods, seed by seed.
     """
-    frames, classes = find_frames(plan), plan.data.classes
-    first = _once(plan, Method(START), plan.start, frames, classes)
+    frames = find_frames(plan)
+    first = start(plan, frames)
     outcomes = [first]
     for seed in plan.seeds:
         for method in plan.methods:
             # A decision has no seed of its own.
             if method.trained or seed == plan.seeds[0]:
                 recipe = plan.recipe(method, seed, first.weights)
-                outcomes.append(_once(plan, method, recipe, frames, classes))
+                outcomes.append(_once(plan, method, recipe, frames))
     return outcomes
+
+
+def start(plan: Experiment, frames: Frames) -> Outcome:
+    """Trains the common start, unless it is there.
+
+    Args:
+        plan: The experiment.
+        frames: What `find_frames` returned.
+    """
+    return _once(plan, Method(START), plan.start, frames)
 
 
 def restore(plan: Experiment, outcome: Outcome) -> keras.Model:
@@ -178,7 +187,6 @@ def _once(
     method: Method,
     recipe: Recipe,
     frames: Frames,
-    classes: ClassSet,
 ) -> Outcome:
     place = _place(plan, method, recipe)
     result = os.path.join(place, RESULT)

@@ -1,0 +1,210 @@
+r"""What each loss asks of a trained start, before any of them is trained.
+
+    python -m benchmarks.ground_study configs/tables/camvid_enet.yaml \
+        --data PATH --on val
+
+Two tables. *Decisions*: the start's own probabilities, decided by least
+expected severity under each ground matrix, among them one whose misses cost
+1 / IoU. *Pull*: how the gradient at the true class' logit is shared out among
+the pixels that the start gets wrong, by loss.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from pipeline.experiments.plan import Experiment, load
+from pipeline.experiments.run import find_frames, restore, start
+from pipeline.scores import scores
+from wseg_tf.data.inspection import read_checked
+from wseg_tf.data.layouts import layout
+from wseg_tf.data.records import decode, parse, serialise
+from wseg_tf.ground import GroundMatrix
+from wseg_tf.metrics import confusion_count, iou_per_class
+from wseg_tf.training.objectives import build_ground, build_loss
+
+Logits = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+
+# Below it a handful of pixels would decide 1 / IoU.
+LEAST_IOU = 0.1
+BLOCK = 1 << 20
+
+
+def predict(plan: Experiment, on: str) -> tuple[Logits, Labels]:
+    """Returns the start's logits `[P, N]` and labels `[P]`, void left out.
+
+    Args:
+        plan: The experiment.
+        on: An evaluation set.
+    """
+    frames, classes = find_frames(plan), plan.data.classes
+    model = restore(plan, start(plan, frames))
+    size, described = (plan.start.height, plan.start.width), plan.data.dataset
+    logits, labels = [], []
+    for pair in frames.reported[on]:
+        record = serialise(pair, read_checked(pair, layout(described)))
+        image, label = decode(parse(tf.constant(record)))
+        seen = tf.image.resize(image[None], size, antialias=True)
+        truth = tf.image.resize(label[..., None], size, "nearest").numpy()
+        valid = truth[..., 0] < len(classes)
+        logits.append(model(seen, training=False).numpy()[0][valid])
+        labels.append(truth[..., 0][valid].astype(np.int64))
+    return np.concatenate(logits), np.concatenate(labels)
+
+
+def grounds(plan: Experiment, iou: Sequence[float]) -> dict[str, GroundMatrix]:
+    """Returns the matrices of the plan, and those that the start's IoU gives.
+
+    Args:
+        plan: The experiment.
+        iou: Of the start, by class.
+    """
+    classes = plan.data.classes
+    found = {"equal costs": build_ground(plan.severity, classes).step()}
+    for method in plan.methods:
+        recipe = plan.recipe(method, 0, "")
+        ground = build_ground(recipe.ground, classes)
+        if ground not in found.values():
+            found[f"D of {method.name}"] = ground
+    misses = 1 / np.maximum(np.nan_to_num(iou), LEAST_IOU)
+    found["misses cost 1 / IoU"] = GroundMatrix.from_importance(
+        dict(zip(classes.names, misses.tolist(), strict=True))
+    )
+    return found
+
+
+def decisions(
+    plan: Experiment, logits: Logits, labels: Labels
+) -> dict[str, dict[str, float]]:
+    """Scores the start's probabilities, decided by each ground matrix.
+
+    Args:
+        plan: The experiment.
+        logits: `[P, N]`.
+        labels: `[P]`.
+
+    Returns:
+        Scores by matrix.
+    """
+    classes = plan.data.classes
+    severity = build_ground(plan.severity, classes).values
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+
+    def counts(ground: GroundMatrix) -> Any:
+        decided = (p @ ground.values.astype(np.float32)).argmin(axis=1)
+        return confusion_count(labels, decided, len(classes))
+
+    equal = build_ground(plan.severity, classes).step()
+    iou = iou_per_class(counts(equal)).tolist()
+    return {
+        name: scores(counts(ground), classes, severity)
+        for name, ground in grounds(plan, iou).items()
+    }
+
+
+def pulls(
+    plan: Experiment, logits: Logits, labels: Labels
+) -> dict[str, dict[str, float]]:
+    """Shares the pull towards the truth out among missed pixels, by class.
+
+    The pull of a pixel is minus the gradient at its true class' logit.
+
+    Args:
+        plan: The experiment.
+        logits: `[P, N]`.
+        labels: `[P]`.
+
+    Returns:
+        By method and critical class: the share of all pull that the pixels
+        have which the start takes for another class.
+    """
+    classes = plan.data.classes
+    missed = logits.argmax(axis=1) != labels
+    shares = {}
+    for method in plan.methods:
+        if not method.trained:
+            continue
+        recipe = plan.recipe(method, 0, "")
+        ground = build_ground(recipe.ground, classes)
+        loss = build_loss(recipe.stages[0], ground, classes)
+        pull = np.concatenate(
+            [
+                _pull(loss, logits[i : i + BLOCK], labels[i : i + BLOCK])
+                for i in range(0, len(labels), BLOCK)
+            ]
+        )
+        total = np.abs(pull).sum()
+        shares[method.name] = {
+            name: float(
+                pull[missed & (labels == classes.index(name))].sum() / total
+            )
+            for name in classes.critical
+        }
+    return shares
+
+
+def _pull(loss: Any, logits: Logits, labels: Labels) -> Any:
+    with tf.GradientTape() as tape:
+        variable = tf.constant(logits)
+        tape.watch(variable)
+        # A sum over blocks, whatever their sizes.
+        value = loss(labels[None], variable[None]) * len(labels)
+    gradient = tape.gradient(value, variable)
+    return -tf.gather(gradient, labels, batch_dims=1).numpy()
+
+
+def table(rows: dict[str, dict[str, float]], names: Sequence[str]) -> str:
+    """Returns a Markdown table, in percent but for the severity.
+
+    Args:
+        rows: Figures by row and name.
+        names: The columns.
+    """
+    lines = [f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    for row, values in rows.items():
+        cells = [
+            f"{values[name]:.3f}"
+            if name == "expected_severity"
+            else f"{100 * values[name]:.1f}"
+            for name in names
+        ]
+        lines.append(f"| {row} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Prints both tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config")
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--data", help="folder of the data set")
+    parser.add_argument("--on", default="val", help="evaluation set")
+    chosen = parser.parse_args()
+    overrides = list(chosen.overrides)
+    if chosen.data is not None:
+        overrides.append(f"data.path={chosen.data}")
+    plan = load(chosen.config, overrides)
+    logits, labels = predict(plan, chosen.on)
+    critical = plan.data.classes.critical
+    columns = [
+        *(f"iou/{name}" for name in critical),
+        "iou_group/4",
+        "mean_iou",
+        "expected_severity",
+    ]
+    print("Decisions of the start, by least expected severity\n")
+    print(table(decisions(plan, logits, labels), columns))
+    print("\nShare of the pull that missed pixels have\n")
+    print(table(pulls(plan, logits, labels), critical))
+
+
+if __name__ == "__main__":
+    main()
