@@ -34,6 +34,7 @@ SUMMARY = "pseudo_labels.json"
 SPLIT = "Split-train"
 
 Pixels = npt.NDArray[np.int64]
+Probabilities = npt.NDArray[np.float32]
 Predict = Callable[[tf.Tensor], tf.Tensor]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -108,13 +109,14 @@ def predict_file(
         num_parallel_calls=tf.data.AUTOTUNE,
     )
 
-    def predictions() -> Iterator[tuple[dict[str, Any], Levels]]:
+    def predictions() -> Iterator[tuple[dict[str, Any], Probabilities]]:
         for features in images.batch(batch).prefetch(1):
-            levels = _levels(predict, features["image"]).numpy()
-            yield {key: each.numpy() for key, each in features.items()}, levels
+            found = np.asarray(predict(tf.cast(features["image"], tf.float32)))
+            yield {key: each.numpy() for key, each in features.items()}, found
 
-    def keep(found: tuple[dict[str, Any], Levels]) -> LevelCounts:
-        values, levels = found
+    def keep(found: tuple[dict[str, Any], Probabilities]) -> LevelCounts:
+        values, probabilities = found
+        levels = np.stack([pseudo_labels.to_levels(p) for p in probabilities])
         for place, own in enumerate(levels):
             each = {key: value[place] for key, value in values.items()}
             records.write_prediction(file, each, own)
@@ -125,6 +127,7 @@ def predict_file(
         whole(target) as aside,
         tf.io.gfile.GFile(aside, "wb") as file,
     ):
+        file.write(b"")  # The file is there, even of no image.
         # One thread writes in order, while the network is at the next batch.
         for own in ahead(keep, predictions(), threads=1):
             counts += own
@@ -333,9 +336,3 @@ def ahead(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-
-
-def _levels(predict: Predict, images: tf.Tensor) -> tf.Tensor:
-    """Returns levels in planes, `[B, N, H, W]`."""
-    found = predict(tf.cast(images, tf.float32))
-    return pseudo_labels.to_levels(tf.transpose(found, [0, 3, 1, 2]))

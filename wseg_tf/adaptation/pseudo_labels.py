@@ -15,11 +15,10 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 LEVELS = 65535  # the level of probability 1; 16 bits
 UNITS = 255  # what a stored soft label sums to; 8 bits
-DOUBT = 1e-4  # many times what float32 loses of a sum of powers
+DOUBT = 1e-5  # several times what float32 loses of a sum of powers
 
 Levels = npt.NDArray[np.uint16]
 LevelCounts = npt.NDArray[np.int64]
@@ -28,22 +27,24 @@ Ids = npt.NDArray[np.uint8]
 Units = npt.NDArray[np.uint8]
 
 
-def to_levels(probabilities: tf.Tensor) -> tf.Tensor:
-    """Returns probabilities as levels.
+def to_levels(probabilities: npt.NDArray[np.float32]) -> Levels:
+    """Returns probabilities as levels, in planes.
 
     Args:
-        probabilities: float32 `[...]`, 0..1.
+        probabilities: float32 `[H, W, N]`, 0..1.
 
     Returns:
-        uint16 `[...]`; `level / 65535` is off by at most 1 / 131,070.
+        uint16 `[N, H, W]`; `level / 65535` is off by at most 1 / 131,070.
 
     Example:
 
-    >>> to_levels(tf.constant([0.0, 0.5, 1.0])).numpy().tolist()
+    >>> to_levels(np.array([[[0.0, 0.5, 1.0]]], np.float32)).ravel().tolist()
     [0, 32768, 65535]
     """
-    scaled = tf.clip_by_value(probabilities * LEVELS, 0, LEVELS)
-    return tf.cast(tf.round(scaled), tf.uint16)
+    planes = probabilities.transpose(2, 0, 1).copy()
+    planes *= LEVELS
+    np.rint(planes, out=planes)
+    return np.clip(planes, 0, LEVELS, out=planes).astype(np.uint16)
 
 
 def count_levels(levels: Levels) -> LevelCounts:
@@ -67,13 +68,13 @@ def count_levels(levels: Levels) -> LevelCounts:
     """
     classes = levels.shape[-3]
     largest = levels[..., 0, :, :].copy()
-    predicted = np.zeros(largest.shape, np.int64)
+    predicted = np.zeros(largest.shape, np.uint8)
     for k in range(1, classes):
         own = levels[..., k, :, :]
-        np.copyto(predicted, k, where=own > largest)
+        np.copyto(predicted, np.uint8(k), where=own > largest)
         np.maximum(largest, own, out=largest)
     bins = LEVELS + 1
-    places = (predicted * bins + largest).ravel()
+    places = (predicted.astype(np.int64) * bins + largest).ravel()
     counts = np.bincount(places, minlength=classes * bins)
     return counts.reshape(classes, bins)
 
@@ -136,32 +137,32 @@ def soft_labels(
     ([[0, 9]], [[0.9959999918937683, 0.004000000189989805]])
     """
     shape = levels.shape[1:]
-    powers = np.empty(levels.shape, np.float32)
+    power = np.empty(shape, np.float32)
+    smaller = np.empty(shape, np.float32)
     largest = np.zeros(shape, np.float32)
     # The sum of all but the largest, apart: beside a largest of 1, the least
     # rest keeps a pixel, and the sum of both would lose it.
     rest = np.zeros(shape, np.float32)
-    ids = np.zeros(shape, np.uint8)
-    smaller = np.empty(shape, np.float32)
-    for k, (own, plane, limit) in enumerate(
-        zip(powers, levels, limits, strict=True)
-    ):
-        np.divide(plane, np.float32(limit), out=own)
-        _raise(own, 1 / alpha)
-        np.copyto(ids, np.uint8(k), where=own > largest)
-        rest += np.minimum(largest, own, out=smaller)
-        np.maximum(largest, own, out=largest)
+    for plane, limit in zip(levels, limits, strict=True):
+        _powers(plane, limit, alpha, power)
+        rest += np.minimum(largest, power, out=smaller)
+        np.maximum(largest, power, out=largest)
     kept = rest > 1 - largest
     doubtful = (np.abs(rest + largest - 1) < DOUBT) & (largest < 1)
     if doubtful.any():
         exact = levels[:, doubtful] / limits[:, np.newaxis]
         kept[doubtful] = (exact ** (1 / alpha)).sum(axis=0) > 1
-    ids[~kept] = void
     places = np.flatnonzero(kept)
     found = np.empty((len(levels), len(places)), np.float32)
-    for own, power in zip(found, powers, strict=True):
-        np.take(power, places, out=own)
-    found /= (rest + largest).ravel()[places]
+    likeliest = np.zeros(len(places), np.uint8)
+    top = np.zeros(len(places), np.float32)
+    for k, own in enumerate(found):
+        _powers(np.take(levels[k], places), limits[k], alpha, own)
+        np.copyto(likeliest, np.uint8(k), where=own > top)
+        np.maximum(top, own, out=top)
+    found /= np.take(rest + largest, places)
+    ids = np.full(shape, void, np.uint8)
+    ids[kept] = likeliest
     return ids, found
 
 
@@ -229,10 +230,13 @@ def to_units(soft: npt.NDArray[np.float32]) -> Units:
     return units
 
 
-def _raise(values: npt.NDArray[np.float32], exponent: float) -> None:
-    """Raises values to a power, in place."""
-    if exponent == 4:
-        np.square(values, out=values)
-        np.square(values, out=values)
+def _powers(
+    levels: Levels, limit: int, alpha: float, out: npt.NDArray[np.float32]
+) -> None:
+    """Writes `(p / l)^(1 / alpha)` of one class."""
+    np.divide(levels, np.float32(limit), out=out)
+    if alpha == 0.25:
+        np.square(out, out=out)
+        np.square(out, out=out)
     else:
-        np.power(values, np.float32(exponent), out=values)
+        np.power(out, np.float32(1 / alpha), out=out)

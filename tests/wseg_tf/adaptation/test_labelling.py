@@ -60,8 +60,8 @@ def levels(model, texts):
     stacked = tf.cast(tf.stack(images), tf.float32)
     predict = predictor(model)
     parts = [stacked[:2], stacked[2:4], stacked[4:]]
-    found = [to_levels(predict(each)).numpy() for each in parts]
-    return np.concatenate(found).transpose(0, 3, 1, 2)
+    found = np.concatenate([predict(each).numpy() for each in parts])
+    return np.stack([to_levels(each) for each in found])
 
 
 def _features(text):
