@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from pipeline import pixel_counts
 from pipeline.adaptation_config import AdaptationConfig
 from pipeline.pseudo_labels import Labeller
 from wseg_tf import configuration
@@ -113,7 +114,7 @@ def train_and_export(
         options,
         classes,
         examples,
-        survey(examples, classes),
+        survey(examples, classes, pixel_counts.of_records(source)),
         find_files(os.path.join(labels, SPLIT, "*")),
         found,
         checkpoints=kept,

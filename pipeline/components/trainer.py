@@ -8,6 +8,7 @@ import json
 import os
 from typing import Any
 
+from pipeline import pixel_counts
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.data.input import read_records
@@ -71,6 +72,8 @@ def run_fn(arguments: Any) -> None:
         read_records(arguments.eval_files, compression=""),
         checkpoints=folder,
         logs=arguments.model_run_dir,
+        # What ingest counted; by hand only where records are not its own.
+        counted=pixel_counts.of_records(arguments.train_files),
     )
     if workers(strategy)[1] > 0:
         return  # The first worker writes the model.

@@ -13,6 +13,7 @@ from wseg_tf import models
 from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data import input
+from wseg_tf.data.statistics import PixelStatistics
 from wseg_tf.models.finetuning import (
     freeze_batch_norm,
     freeze_encoder,
@@ -46,6 +47,7 @@ def train(
     checkpoints: str | None = None,
     logs: str | None = None,
     observers: Sequence[Observer] = (LogLines(),),
+    counted: PixelStatistics | None = None,
 ) -> keras.Model:
     """Trains a model as a recipe says; goes on where it was killed.
 
@@ -60,6 +62,8 @@ def train(
             on from the last one there. Nothing is kept by default.
         logs: Folder for `history.csv` and `tensorboard/`. None by default.
         observers: Who else looks on. Lines in the log by default.
+        counted: Pixel statistics of `training`, from which class weights
+            follow. Counted here by default.
 
     Returns:
         The trained Keras model, on one device.
@@ -78,7 +82,7 @@ def train(
     kept = None
     try:
         check_batch(recipe.batch, strategy)
-        surveyed = survey(training, classes)
+        surveyed = survey(training, classes, counted)
         check_size(recipe, surveyed)
         if checkpoints is not None:
             often = execution.checkpoint_steps

@@ -25,39 +25,63 @@ class Survey:
     digest: str
 
 
-def survey(examples: tf.data.Dataset, classes: ClassSet) -> Survey:
-    """Counts the examples and the pixels of their classes.
+def survey(
+    examples: tf.data.Dataset,
+    classes: ClassSet,
+    counted: PixelStatistics | None = None,
+) -> Survey:
+    """Marks the examples, and counts the pixels of their classes.
 
     Args:
         examples: Examples of `wseg_tf.data.input`, a finite data set.
         classes: The class set of the labels.
+        counted: What was counted when the examples were written; their labels
+            are then not decoded again.
 
     Returns:
         What was found.
 
     Raises:
-        ValueError: If there is no example.
+        ValueError: If there is no example, or what was counted is not these.
     """
     bins = len(classes) + 1
+
+    def mark(example: dict[str, tf.Tensor]) -> tf.Tensor:
+        content = tf.stack([example["image/encoded"], example["label/encoded"]])
+        return tf.strings.to_hash_bucket_fast(content, 2**62)
 
     def count(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
         _, label = decode(example)
         # Whatever is no class is void.
         label = tf.minimum(tf.cast(label, tf.int32), len(classes))
         counts = tf.math.bincount(label, minlength=bins, dtype=tf.int64)
-        content = tf.stack([example["image/encoded"], example["label/encoded"]])
-        marks = tf.strings.to_hash_bucket_fast(content, 2**62)
-        return counts, tf.shape(label), marks
+        return mark(example), counts, tf.shape(label)
 
-    statistics = PixelStatistics.empty(len(classes))
     digest = hashlib.sha256()
-    for counts, size, marks in examples.map(count, tf.data.AUTOTUNE):
-        height, width = size.numpy().tolist()
-        statistics += PixelStatistics.of_frame(counts.numpy(), (height, width))
-        digest.update(marks.numpy().tobytes())
-    if statistics.images == 0:
+    statistics = PixelStatistics.empty(len(classes))
+    images = 0
+    if counted is not None:
+        statistics = counted
+        for marks in examples.map(mark, tf.data.AUTOTUNE):
+            digest.update(marks.numpy().tobytes())
+            images += 1
+    else:
+        for marks, counts, size in examples.map(count, tf.data.AUTOTUNE):
+            frame = tuple(size.numpy().tolist())
+            statistics += PixelStatistics.of_frame(counts.numpy(), frame)
+            digest.update(marks.numpy().tobytes())
+            images += 1
+    if images == 0:
         raise ValueError(
             "Invalid value for argument `training`. Expected at least one "
             "example. Received: none."
+        )
+    expected = (images, bins)
+    found = (statistics.images, len(statistics.pixels))
+    if found != expected:
+        raise ValueError(
+            "Invalid value for argument `counted`. Expected the statistics of "
+            f"{images} images and {len(classes)} classes. Received: those of "
+            f"{found[0]} images and {found[1] - 1} classes."
         )
     return Survey(statistics, digest.hexdigest())

@@ -1,6 +1,8 @@
 """The Trainer's entry point, called as TFX calls it."""
 
+import dataclasses
 import functools
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,13 +10,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipeline import pixel_counts
 from pipeline.components import trainer
 from tests.wseg_tf.training.small import SIZE, record_texts, small_net
 from tests.wseg_tf.training.test_resume import KillAt, KilledError
 from wseg_tf import models
 from wseg_tf.classes import CAMVID
+from wseg_tf.configuration import ConfigurationError
+from wseg_tf.data.statistics import PixelStatistics
+from wseg_tf.training import loop
 from wseg_tf.training.history import read_history
 from wseg_tf.training.loop import train
+from wseg_tf.training.objectives import balance
 from wseg_tf.training.recipe import Recipe, Stage
 from wseg_tf.training.warm_start import start_from
 
@@ -91,6 +98,38 @@ def test_another_recipe_begins_anew(
         with pytest.raises(KilledError):
             trainer.run_fn(execution(tmp_path, 1, records, recipe))
     assert len(list((tmp_path / "checkpoints").iterdir())) == 2
+
+
+def test_class_weights_follow_from_what_ingest_counted(
+    records: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "examples" / "Split-train"
+    folder.mkdir(parents=True)
+    shutil.copy(records, folder)
+    counts = np.full(12, 7)
+    counts[2] = 100
+    frame = PixelStatistics.of_frame(counts.tolist(), SIZE)
+    four = sum([frame] * 3, start=frame)
+    path = str(tmp_path / "examples" / "statistics.json")
+    pixel_counts.write(path, {"train": {"drive": four}})
+    seen = []
+    build = loop.build_loss
+    monkeypatch.setattr(
+        loop,
+        "build_loss",
+        lambda *given: (seen.append(given[3]), build(*given))[1],
+    )
+    balanced = dataclasses.replace(
+        RECIPE, stages=[Stage(epochs=1, balance="logarithmic")]
+    )
+    given = execution(tmp_path, 1, records, balanced)
+    given.train_files = [f"{folder}/*"]
+    trainer.run_fn(given)
+    np.testing.assert_array_equal(seen[0], balance(four, "logarithmic"))
+    # What was counted of other records is refused, before anything trains.
+    pixel_counts.write(path, {"train": {"drive": frame}})
+    with pytest.raises(ConfigurationError, match="of 4 images"):
+        trainer.run_fn(given)
 
 
 def test_a_blessed_model_is_what_the_next_starts_from(

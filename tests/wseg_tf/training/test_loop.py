@@ -103,6 +103,20 @@ def test_labels_are_counted_exactly() -> None:
     assert statistics.images == 3
 
 
+def test_what_was_counted_before_is_not_counted_again() -> None:
+    def torn(example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return {**example, "label/encoded": tf.constant("no label")}
+
+    whole = survey(examples(3), CAMVID)
+    again = survey(examples(3), CAMVID, whole.statistics)
+    assert again == whole
+    # Only who counts decodes labels; which they are, is still seen.
+    other = survey(examples(3).map(torn), CAMVID, whole.statistics)
+    assert other.digest != whole.digest
+    with pytest.raises(ValueError, match="of 2 images and 11 classes"):
+        survey(examples(2), CAMVID, whole.statistics)
+
+
 def test_no_example_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one example"):
         train(recipe(PRETRAIN), CAMVID, examples(1).take(0))
