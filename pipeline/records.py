@@ -14,11 +14,9 @@ import json
 import logging
 import os
 import uuid
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
@@ -32,6 +30,7 @@ from wseg_tf.data.layouts import layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.data.statistics import PixelStatistics
+from wseg_tf.data.threads import in_order
 
 LOG = logging.getLogger(__name__)
 
@@ -39,8 +38,6 @@ QUARANTINE = "quarantine.jsonl"
 _SHOWN = 3
 
 ShardKey = tuple[str, int, int]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 def write_records(
@@ -245,37 +242,6 @@ class WriteShard(beam.DoFn):
             for drive, each in counts[split].items()
         }
         yield element[0], {"problems": problems, "statistics": statistics}
-
-
-def in_order(
-    work: Callable[[Item], Result], items: Iterable[Item], threads: int
-) -> Iterator[Result]:
-    """Yields the results of some work in the order of the items.
-
-    At most `threads` results wait, so that memory stays flat however slowly
-    they are taken.
-
-    Args:
-        work: What is done with each item.
-        items: The items.
-        threads: How many are worked on at a time.
-
-    Yields:
-        The results.
-
-    Example:
-
-    >>> list(in_order(abs, [-3, 1, -2], threads=2))
-    [3, 1, 2]
-    """
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _scratch(folder: str) -> str:

@@ -12,11 +12,9 @@ import contextlib
 import json
 import os
 import uuid
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,6 +27,7 @@ from wseg_tf.adaptation.prediction import predictor
 from wseg_tf.adaptation.pseudo_labels import LevelCounts, Levels, Thresholds
 from wseg_tf.adaptation.target import prepare_image, read_images
 from wseg_tf.classes import ClassSet
+from wseg_tf.data.threads import in_order
 
 SUMMARY = "pseudo_labels.json"
 SPLIT = "Split-train"
@@ -36,8 +35,6 @@ SPLIT = "Split-train"
 Pixels = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float32]
 Predict = Callable[[tf.Tensor], tf.Tensor]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ def predict_file(
     ):
         file.write(b"")  # The file is there, even of no image.
         # One thread writes in order, while the network is at the next batch.
-        for own in ahead(keep, predictions(), threads=1):
+        for own in in_order(keep, predictions(), threads=1):
             counts += own
     found: LevelCounts = counts
     return found
@@ -174,7 +171,7 @@ def label_file(
     kept = np.zeros(count + 1, np.int64)
     predictions = records.read_predictions(source, count)
     with whole(target) as aside, tf.io.TFRecordWriter(aside) as writer:
-        for text, seen in ahead(label, predictions, os.cpu_count() or 1):
+        for text, seen in in_order(label, predictions, os.cpu_count() or 1):
             writer.write(text)
             kept += seen
     return kept
@@ -312,27 +309,3 @@ def whole(path: str) -> Iterator[str]:
     finally:
         if tf.io.gfile.exists(aside):
             tf.io.gfile.remove(aside)
-
-
-def ahead(
-    work: Callable[[Item], Result], items: Iterable[Item], threads: int
-) -> Iterator[Result]:
-    """Does work in threads, a few items ahead of who takes the results.
-
-    Args:
-        work: What is done to an item; NumPy, zlib and TensorFlow leave
-            Python's lock.
-        items: The items, taken in this thread.
-        threads: Their number; no more items than that wait.
-
-    Yields:
-        Results, in the order of the items.
-    """
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Result]] = deque()
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
