@@ -130,7 +130,7 @@ def pulls(
     missed = logits.argmax(axis=1) != labels
     shares = {}
     for method in plan.methods:
-        if not method.trained:
+        if method.decides is not None or method.adaptation:
             continue
         recipe = plan.recipe(method, 0, "")
         ground = build_ground(recipe.ground, classes)

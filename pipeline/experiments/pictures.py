@@ -10,8 +10,13 @@ import numpy.typing as npt
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from pipeline.experiments.plan import Experiment
-from pipeline.experiments.run import START, Outcome, find_frames, restore
+from pipeline.experiments.plan import START, Experiment
+from pipeline.experiments.run import (
+    Outcome,
+    dataset_of,
+    find_frames,
+    restore,
+)
 from pipeline.scores import many
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import layout
@@ -100,7 +105,7 @@ def plot_contrast(
     Returns:
         The figure.
     """
-    described = layout(plan.data.dataset)
+    described = layout(dataset_of(plan, evaluation))
     pair = find_frames(plan).reported[evaluation][contrast.place]
     record = serialise(pair, read_checked(pair, described))
     image, label = decode(parse(tf.constant(record)))

@@ -8,12 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from pipeline.adaptation_config import DomainOptions
 from pipeline.config import DataOptions
 from pipeline.yaml_files import read_yaml
 from wseg_tf import configuration
+from wseg_tf.adaptation.options import SelfTraining
+from wseg_tf.adaptation.target import check_domains
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.training.objectives import check
 from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
+
+# The common start, among the names of methods.
+START = "start"
 
 
 @dataclass
@@ -24,22 +30,30 @@ class Method:
         name: Shown in the tables.
         stage: Fields of `Stage` that differ from the experiment's `finetune`.
         ground: Fields of `GroundOptions` that differ from the recipe's.
-        trained: False for the start's own weights, not trained further, that
-            decide by the least expected severity under D (`least_risk`).
+        decides: The name of a method above, or `"start"`: its weights decide
+            by the least expected severity under this method's D
+            (`least_risk`); nothing is trained.
+        adaptation: Fields of `SelfTraining` that differ from the experiment's
+            `adaptation`; with any, the method is its rounds on the target,
+            and `stage` changes their stage.
     """
 
     name: str
     stage: dict[str, Any] = field(default_factory=dict)
     ground: dict[str, Any] = field(default_factory=dict)
-    trained: bool = True
+    decides: Optional[str] = None  # noqa: UP045
+    adaptation: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuses a stage that is never run."""
-        if self.stage and not self.trained:
-            raise ValueError(
-                "Invalid value for argument `stage`. Expected none for a "
-                f"method that is not trained. Received: stage={self.stage}."
-            )
+        """Refuses what is never run."""
+        for argument in ("stage", "adaptation"):
+            received = getattr(self, argument)
+            if received and self.decides is not None:
+                raise ValueError(
+                    f"Invalid value for argument `{argument}`. Expected none "
+                    "for a method that `decides`, since nothing is trained. "
+                    f"Received: {argument}={received}."
+                )
 
 
 @dataclass
@@ -52,8 +66,12 @@ class Experiment:
         data: The images; `train` is trained on, `eval` reported on.
         hold_out: Drives of the training split that are not trained on but
             reported on, under the name `"held-out drives"`.
+        target: A domain to adapt to: methods with `adaptation` label its
+            split `train` themselves, and its `eval` is reported on, under the
+            name `"target"`. Without a path it lies where `data` does.
         start: The recipe all methods start from; its stages are trained once.
         finetune: The stage that follows, as far as methods do not change it.
+        adaptation: The rounds, as far as methods do not change them.
         methods: What is compared.
         reference: The method that the others are tested against.
         seeds: Of the fine-tuning: order and augmentation.
@@ -67,8 +85,10 @@ class Experiment:
     root: str = "runs/experiments"
     data: DataOptions = field(default_factory=DataOptions)
     hold_out: list[str] = field(default_factory=list)
+    target: Optional[DomainOptions] = None  # noqa: UP045
     start: Recipe = field(default_factory=Recipe)
     finetune: Stage = field(default_factory=Stage)
+    adaptation: SelfTraining = field(default_factory=SelfTraining)
     methods: list[Method] = field(default_factory=list)
     reference: str = "continued CE"
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
@@ -94,6 +114,24 @@ class Experiment:
                 "Invalid value for argument `reference`. Expected one of "
                 f"{names}. Received: reference={self.reference!r}."
             )
+        trained = [START]
+        for method in self.methods:
+            if method.decides is None:
+                trained.append(method.name)
+            elif method.decides not in trained:
+                raise ValueError(
+                    "Invalid value for argument `decides`. Expected one of the "
+                    f"trained methods above, {trained}. Received: "
+                    f"decides={method.decides!r}."
+                )
+        adapting = [each.name for each in self.methods if each.adaptation]
+        if adapting and self.target is None:
+            raise ValueError(
+                "Invalid value for argument `target`. Expected a domain for "
+                f"{adapting} to adapt to. Received: target=None."
+            )
+        if self.target is not None:
+            check_domains(self.data.classes, self.target.data().classes)
 
     def method(self, name: str) -> Method:
         """Returns the method of a name.
@@ -116,15 +154,12 @@ class Experiment:
         """
         try:
             stage = dataclasses.replace(
-                self.finetune, **{"name": method.name, **method.stage}
+                self.adaptation.stage if method.adaptation else self.finetune,
+                **{"name": method.name, **method.stage},
             )
             ground = dataclasses.replace(self.start.ground, **method.ground)
         except (TypeError, ValueError) as error:
-            raise ConfigurationError(
-                f"Invalid method `{method.name}` of the experiment "
-                f"`{self.name}`. Expected fields of `Stage` and "
-                f"`GroundOptions`. Received: {error}"
-            ) from error
+            raise self._refused(method, error) from error
         return dataclasses.replace(
             self.start,
             initial=initial,
@@ -133,6 +168,30 @@ class Experiment:
             stages=[stage],
             # The last weights count: nothing is selected on what is reported.
             select=None,
+        )
+
+    def rounds(self, method: Method) -> SelfTraining:
+        """Returns the rounds of a method that adapts.
+
+        Args:
+            method: One of `methods`, with `adaptation`.
+
+        Raises:
+            ConfigurationError: If the method names a field there is not.
+        """
+        [stage] = self.recipe(method, self.start.seed, "").stages
+        try:
+            return dataclasses.replace(
+                self.adaptation, **{**method.adaptation, "stage": stage}
+            )
+        except (TypeError, ValueError) as error:
+            raise self._refused(method, error) from error
+
+    def _refused(self, method: Method, error: Exception) -> ConfigurationError:
+        return ConfigurationError(
+            f"Invalid method `{method.name}` of the experiment `{self.name}`. "
+            "Expected fields of `Stage`, `GroundOptions` and `SelfTraining`. "
+            f"Received: {error}"
         )
 
 
@@ -154,6 +213,8 @@ def load(path: str, overrides: Sequence[str] = ()) -> Experiment:
     check(plan.start, classes)
     for method in plan.methods:
         check(plan.recipe(method, plan.seeds[0], ""), classes)
+        if method.adaptation:
+            plan.rounds(method)
     return plan
 
 

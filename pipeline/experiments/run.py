@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+import json
 import logging
 import os
 import re
@@ -17,11 +18,15 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from pipeline.adaptation_config import DomainOptions
+from pipeline.adaptation_inputs import domain_splits
 from pipeline.config import PipelineConfig
-from pipeline.experiments.plan import Experiment, Method, folder
+from pipeline.experiments.plan import START, Experiment, Method, folder
 from pipeline.inputs import find_splits
 from pipeline.rules import Gate, Rule
 from wseg_tf import configuration
+from wseg_tf.adaptation.labelling import Summary
+from wseg_tf.adaptation.rounds import adapt
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.input import read_pairs
 from wseg_tf.data.inspection import read_checked
@@ -29,6 +34,7 @@ from wseg_tf.data.layouts import layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.decisions import least_risk
+from wseg_tf.filesystems import local_target
 from wseg_tf.serving import SegmentationService
 from wseg_tf.training.loop import build_model, train
 from wseg_tf.training.objectives import build_ground
@@ -37,8 +43,9 @@ from wseg_tf.training.recipe import Recipe
 LOG = logging.getLogger("wseg_tf.experiments")
 
 HELD_OUT = "held-out drives"
-START = "start"
+TARGET = "target"
 WEIGHTS = "model.weights.h5"
+ROUNDS = "rounds.json"
 RESULT = "counts.npz"  # Written last: a run that has it is finished.
 
 Counts = npt.NDArray[np.int64]
@@ -51,10 +58,12 @@ class Frames:
     Args:
         training: What is trained on.
         reported: What is reported on, by name.
+        target: What methods label themselves.
     """
 
     training: list[Pair]
     reported: dict[str, list[Pair]]
+    target: list[Pair]
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,9 @@ class Outcome:
 
 def find_frames(plan: Experiment) -> Frames:
     """Finds the frames and sets the held-out drives apart.
+
+    Where there is a target, they are left out of the training alone: it may
+    be made of them.
 
     Args:
         plan: The experiment.
@@ -111,7 +123,24 @@ def find_frames(plan: Experiment) -> Frames:
             f"on to be left. Received: hold_out={list(plan.hold_out)}."
         )
     reported = {plan.data.eval: splits["eval"]}
-    return Frames(kept, {**reported, HELD_OUT: held} if held else reported)
+    if plan.target is not None:
+        target = _target_splits(plan, plan.target)
+        return Frames(
+            kept, {**reported, TARGET: target["eval"]}, target["train"]
+        )
+    return Frames(kept, {**reported, HELD_OUT: held} if held else reported, [])
+
+
+def _target_splits(
+    plan: Experiment, target: DomainOptions
+) -> dict[str, list[Pair]]:
+    path = target.path or plan.data.path
+    if path is None:
+        raise ConfigurationError(
+            "Invalid value for argument `target.path`. Expected the folder of "
+            "the target's data set. Received: target.path=None."
+        )
+    return domain_splits(target, path)
 
 
 def run(plan: Experiment) -> list[Outcome]:
@@ -127,11 +156,15 @@ def run(plan: Experiment) -> list[Outcome]:
     first = start(plan, frames)
     outcomes = [first]
     for seed in plan.seeds:
+        weights = {START: first.weights}
         for method in plan.methods:
-            # A decision has no seed of its own.
-            if method.trained or seed == plan.seeds[0]:
-                recipe = plan.recipe(method, seed, first.weights)
-                outcomes.append(_once(plan, method, recipe, frames))
+            # What the start decides has no seed of its own.
+            if method.decides == START and seed != plan.seeds[0]:
+                continue
+            initial = weights[method.decides or START]
+            recipe = plan.recipe(method, seed, initial)
+            outcomes.append(_once(plan, method, recipe, frames))
+            weights[method.name] = outcomes[-1].weights
     return outcomes
 
 
@@ -164,7 +197,7 @@ def restore(plan: Experiment, outcome: Outcome) -> keras.Model:
 def _deciding(
     plan: Experiment, method: Method, model: keras.Model
 ) -> keras.Model:
-    if method.trained:
+    if method.decides is None:
         return model
     recipe = plan.recipe(method, plan.start.seed, "")
     return least_risk(model, build_ground(recipe.ground, plan.data.classes))
@@ -175,8 +208,11 @@ def _place(plan: Experiment, method: Method, recipe: Recipe) -> str:
     # Where it is run from does not matter, only what it starts from.
     own = configuration.dump(recipe).replace(plan.root, "")
     what = f"{own} {list(plan.hold_out)} {plan.data.limit}"
-    if not method.trained:
+    if method.decides is not None:
         what += " least risk"
+    if method.adaptation:
+        what += configuration.dump(plan.rounds(method))
+        what += configuration.dump(plan.target)
     digest = hashlib.sha256(what.encode()).hexdigest()[:8]
     slug = re.sub(r"[^\w]+", "-", method.name).strip("-")
     return folder(plan, f"{slug}-seed{recipe.seed}-{digest}")
@@ -209,24 +245,35 @@ def _make(
     frames: Frames,
 ) -> None:
     classes = plan.data.classes
+    training = read_pairs(frames.training, layout(plan.data.dataset))
+    checkpoints = os.path.join(place, "checkpoints")
     started = time.monotonic()
-    if method.trained:
-        model = train(
-            recipe,
-            classes,
-            read_pairs(frames.training, layout(plan.data.dataset)),
-            checkpoints=os.path.join(place, "checkpoints"),
-            logs=place,
-        )
-    else:
+    if method.decides is not None:
         model = build_model(recipe, classes)
+    elif method.adaptation:
+        model = build_model(recipe, classes)
+        summaries = adapt(
+            model,
+            recipe,
+            plan.rounds(method),
+            classes,
+            training,
+            _write_target(plan, frames, place),
+            checkpoints,
+        )
+        _write_rounds(os.path.join(place, ROUNDS), summaries)
+    else:
+        model = train(
+            recipe, classes, training, checkpoints=checkpoints, logs=place
+        )
     seconds = time.monotonic() - started
     tf.io.gfile.makedirs(place)
-    model.save_weights(os.path.join(place, WEIGHTS))
+    with local_target(os.path.join(place, WEIGHTS)) as path:
+        model.save_weights(path)
     model = _deciding(plan, method, model)
     service = SegmentationService(model, classes, recipe.height, recipe.width)
     counts = {
-        name: count_images(service, pairs, plan.data.dataset)
+        name: count_images(service, pairs, dataset_of(plan, name))
         for name, pairs in frames.reported.items()
     }
     content = io.BytesIO()
@@ -235,8 +282,39 @@ def _make(
     with tf.io.gfile.GFile(unfinished, "wb") as file:
         file.write(content.getvalue())
     tf.io.gfile.rename(unfinished, os.path.join(place, RESULT), overwrite=True)
-    if method.trained:
-        tf.io.gfile.rmtree(os.path.join(place, "checkpoints"))
+    if method.decides is None:
+        tf.io.gfile.rmtree(checkpoints)
+
+
+def dataset_of(plan: Experiment, evaluation: str) -> str:
+    """Returns the layout of an evaluation set.
+
+    Args:
+        plan: The experiment.
+        evaluation: Its name.
+    """
+    if evaluation == TARGET and plan.target is not None:
+        return plan.target.data().dataset
+    return plan.data.dataset
+
+
+def _write_target(plan: Experiment, frames: Frames, place: str) -> str:
+    described = layout(dataset_of(plan, TARGET))
+    path = os.path.join(place, "target.tfrecord")
+    tf.io.gfile.makedirs(place)
+    with tf.io.TFRecordWriter(path) as writer:
+        for pair in frames.target:
+            writer.write(serialise(pair, read_checked(pair, described)))
+    return path
+
+
+def _write_rounds(path: str, summaries: Sequence[Summary]) -> None:
+    rows = [
+        {**dataclasses.asdict(each), "kept_share": each.kept_share}
+        for each in summaries
+    ]
+    with tf.io.gfile.GFile(path, "w") as file:
+        file.write(json.dumps(rows, indent=1) + "\n")
 
 
 def count_images(

@@ -13,8 +13,8 @@ import numpy as np
 
 import wseg_tf
 from pipeline.bootstrap import replicate
-from pipeline.experiments.plan import Experiment
-from pipeline.experiments.run import START, Counts, Outcome
+from pipeline.experiments.plan import START, Experiment
+from pipeline.experiments.run import Counts, Outcome
 from pipeline.scores import LOWER_IS_BETTER, many, score_names
 from wseg_tf.classes import ClassSet
 from wseg_tf.training.objectives import build_ground

@@ -48,7 +48,10 @@ def test_methods_differ_from_the_start_in_what_they_say_alone():
         ("methods=[{name: continued CE, stage: {losses: 1}}]", "losses"),
         ("methods=[{name: continued CE, stage: {loss: typo}}]", "typo"),
         ("methods=[{name: continued CE, ground: {map: cube}}]", "cube"),
-        ("methods=[{name: W, stage: {weight: 1}, trained: false}]", "trained"),
+        ("methods=[{name: W, stage: {epochs: 1}, decides: start}]", "decides"),
+        ("methods=[{name: continued CE, decides: nobody}]", "nobody"),
+        ("methods=[{name: continued CE, adaptation: {rounds: 1}}]", "target"),
+        ("target={dataset: cityscapes}", "same classes"),
         ("start.model=unet", "unet"),
         ("epochs=3", "epochs"),
     ],
@@ -56,6 +59,18 @@ def test_methods_differ_from_the_start_in_what_they_say_alone():
 def test_what_cannot_be_run_is_refused_in_a_sentence(override, words):
     with pytest.raises(ConfigurationError, match=words):
         load("configs/tables/camvid_enet.yaml", [override])
+
+
+def test_a_method_that_adapts_differs_in_its_rounds():
+    plan = load("configs/tables/table3_camvid.yaml")
+    method = plan.method("LRENT, W Huber(d)")
+    rounds = plan.rounds(method)
+    assert (rounds.method, rounds.stage.loss) == ("lrent", "wasserstein")
+    assert rounds.stage.freeze == ["batch_norm"]
+    assert plan.recipe(method, 1, "w").ground.map == "huber"
+    words = "methods=[{name: A, adaptation: {turns: 3}}]"
+    with pytest.raises(ConfigurationError, match="turns"):
+        load("configs/tables/table3_camvid.yaml", [words, "reference=A"])
 
 
 def test_a_missing_file_is_named():

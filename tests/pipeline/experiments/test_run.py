@@ -1,13 +1,16 @@
 """The order, the folders and the frames of a comparison's runs."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.config import DataOptions
+from pipeline.adaptation_config import DomainOptions
+from pipeline.config import DataOptions, StreetsOptions
 from pipeline.experiments import run
 from pipeline.experiments.plan import Experiment, Method
 from wseg_tf.configuration import ConfigurationError
@@ -94,10 +97,20 @@ def test_finished_runs_are_not_run_again(plan, trained):
 def test_a_decision_trains_nothing_and_follows_its_ground(plan, trained):
     # A missed sky costs so much that everything is called sky.
     everything = {"severities": [1e6, 1, 1, 1]}
-    plan.methods.append(Method("risk", {}, everything, trained=False))
+    plan.methods += [
+        Method("risk", {}, everything, decides="start"),
+        Method("W risk", {}, everything, decides="W d^2"),
+    ]
     outcomes = run.run(plan)
     assert [o.method for o in outcomes].count("risk") == 1
+    assert [o.method for o in outcomes].count("W risk") == 2
     assert len(trained) == 5
+    *_, one, other = outcomes
+    assert other.method == "W risk"
+    np.testing.assert_array_equal(
+        run.restore(plan, one).get_weights()[0],
+        run.restore(plan, other).get_weights()[0],
+    )
     decided = next(o for o in outcomes if o.method == "risk")
     assert decided.counts["val"][..., 1:].sum() == 0
     start = outcomes[0]
@@ -109,6 +122,48 @@ def test_a_decision_trains_nothing_and_follows_its_ground(plan, trained):
         run.restore(plan, start).get_weights()[0],
         run.restore(plan, decided).get_weights()[0],
     )
+
+
+def test_a_method_adapts_to_a_target_and_is_judged_on_it(plan, trained):
+    drives = sorted({p.drive for p in run.find_frames(plan).training})
+    plan.hold_out = drives[1:]
+    plan.target = DomainOptions("camvid", drives=drives[1:], held_out=0.5)
+    plan.adaptation.rounds = 2
+    plan.methods = [
+        Method("continued CE"),
+        Method("CBST", adaptation={"method": "cbst"}),
+        Method("LRENT", {"loss": "wasserstein"}, adaptation={"rounds": 1}),
+    ]
+    plan.seeds = [0]
+    frames = run.find_frames(plan)
+    assert {pair.drive for pair in frames.training} == {drives[0]}
+    judged = {pair.name for pair in frames.reported[run.TARGET]}
+    assert not judged & {pair.name for pair in frames.target}
+    outcomes = run.run(plan)
+    assert len(trained) == 2  # The start and continued CE.
+    for outcome, method, rounds in (
+        (outcomes[2], "cbst", 2),
+        (outcomes[3], "lrent", 1),
+    ):
+        assert set(outcome.counts) == {"val", run.TARGET}
+        assert len(outcome.counts[run.TARGET]) == len(judged)
+        place = Path(outcome.weights).parent
+        labelled = json.loads((place / run.ROUNDS).read_text())
+        assert [each["method"] for each in labelled] == [method] * rounds
+        assert labelled[0]["images"] == len(frames.target)
+        before, after = (
+            run.restore(plan, each).get_weights()[0]
+            for each in (outcomes[0], outcome)
+        )
+        assert not np.array_equal(before, after)
+
+
+def test_a_target_that_is_nowhere_is_refused(plan, trained):
+    plan.data.path = None
+    plan.data.dataset = "streets"
+    plan.target = DomainOptions("streets", streets=StreetsOptions())
+    with pytest.raises(ConfigurationError, match=r"target\.path"):
+        run.find_frames(plan)
 
 
 def test_drives_are_held_out_and_reported_on(plan, trained):
