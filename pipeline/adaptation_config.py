@@ -33,6 +33,9 @@ class DomainOptions:
         dataset: A layout of `wseg_tf.data.layouts`, or a YAML description.
         path: Folder of the data set.
         train: Its split to learn from; of the target, without the labels.
+        images: In place of the pairs of `train`, these images, which need no
+            labels: a pattern below `path` with `{name}` and perhaps `{drive}`,
+            as in a description of a folder. For the target alone.
         eval: Its split that the domain is judged on.
         drives: The drives that make up the domain, in both splits; all by
             default.
@@ -47,6 +50,7 @@ class DomainOptions:
     dataset: str = "streets"
     path: Optional[str] = None  # noqa: UP045
     train: str = "train"
+    images: Optional[str] = None  # noqa: UP045
     eval: str = "val"
     drives: list[str] = field(default_factory=list)
     held_out: float = 0.0
@@ -61,6 +65,12 @@ class DomainOptions:
             raise ValueError(
                 "Invalid value for argument `held_out`. Expected a share, 0 "
                 f"up to 1. Received: held_out={self.held_out}."
+            )
+        if self.images is not None and self.held_out:
+            raise ValueError(
+                "Invalid value for argument `held_out`. Expected 0 where "
+                "`images` names images without labels, since what is held out "
+                f"is judged by its labels. Received: held_out={self.held_out}."
             )
         self.data()
 
@@ -118,6 +128,12 @@ class AdaptationConfig:
     def __post_init__(self) -> None:
         """Refuses domains that name different classes."""
         check_domains(self.source.data().classes, self.target.data().classes)
+        if self.source.images is not None:
+            raise ValueError(
+                "Invalid value for argument `source.images`. Expected none: "
+                "the source is learned from by its labels. Received: "
+                f"source.images={self.source.images!r}."
+            )
         self.of("target")
 
     def of(self, domain: str) -> PipelineConfig:

@@ -10,6 +10,7 @@ from pipeline.adaptation_config import AdaptationConfig, DomainOptions
 from pipeline.manifest import write_manifest
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import find_pairs
+from wseg_tf.data.layouts.described import find_images
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.streets import write_streets
 
@@ -52,14 +53,20 @@ def domain_splits(domain: DomainOptions, path: str) -> dict[str, list[Pair]]:
         DataError: If a file has no partner, or a split would be empty.
     """
     dataset = domain.data().dataset
-    found = {"train": find_pairs(dataset, path, domain.train)}
     # What is drawn has drives of other names.
     drives = [] if domain.is_drawn else domain.drives
     if domain.held_out and not domain.is_drawn:
-        own = _of_drives(found["train"], drives)
-        found["train"], found["eval"] = hold_out(own, domain.held_out)
+        pairs = find_pairs(dataset, path, domain.train)
+        first, last = hold_out(_of_drives(pairs, drives), domain.held_out)
+        found = {"train": first, "eval": last}
     else:
-        found["eval"] = find_pairs(dataset, path, domain.eval)
+        judged = find_pairs(dataset, path, domain.eval)
+        if domain.images is None:
+            learned = find_pairs(dataset, path, domain.train)
+        else:
+            named = judged[0].dataset
+            learned = find_images(domain.images, path, domain.train, named)
+        found = {"train": learned, "eval": judged}
     splits = {
         split: _of_drives(pairs, drives)[: domain.limit]
         for split, pairs in found.items()

@@ -85,7 +85,7 @@ def layout_of(manifest: str) -> Layout:
 
 def _rows(pairs: Sequence[Pair], shard_bytes: int) -> Iterator[dict[str, Any]]:
     stats = [
-        [_size_and_date(path) for path in (pair.image, pair.label)]
+        [_size_and_date(path) for path in (pair.image, pair.label) if path]
         for pair in pairs
     ]
     ends = []

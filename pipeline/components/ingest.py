@@ -62,8 +62,13 @@ def Ingest(  # noqa: N802
         pixel_counts.uri,
     )
     found = refuse_unfit(quarantine.uri, pixel_counts.uri, allowed_failures)
+    counted = {split: total(drives) for split, drives in found.items()}
     figure = plot_frequencies(
-        {split: total(drives) for split, drives in found.items()},
+        {
+            split: own
+            for split, own in counted.items()
+            if own.pixels[:-1].any()  # images without labels have none
+        },
         layout_of(manifest).classes,
     )
     path = os.path.join(pixel_counts.uri, PICTURE)

@@ -6,6 +6,7 @@ import os
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
@@ -176,7 +177,8 @@ def _data(
     splits = {}
     for split, drives in found.items():
         own = total_of(drives)
-        shares = [float(share) for share in own.frequencies]
+        # Images without labels show no class: all is void.
+        shares = np.nan_to_num(own.frequencies).tolist()
         splits[split] = {
             "images": own.images,
             "drives": sorted(drives),

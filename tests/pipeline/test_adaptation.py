@@ -1,26 +1,36 @@
 """An adaptation's pipeline, once, on a few drawn streets; and its refusals."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
+from apache_beam.options.pipeline_options import PipelineOptions
 from typer.testing import CliRunner
 
-from pipeline.adaptation_config import is_adaptation, load
-from pipeline.adaptation_inputs import domain_splits, hold_out
+from pipeline.adaptation_config import AdaptationConfig, is_adaptation, load
+from pipeline.adaptation_inputs import domain_splits, hold_out, prepare_domain
+from pipeline.adaptation_rounds import count_labels, label_scores
 from pipeline.cli import app
 from pipeline.commands.screen import USER_ERROR
 from pipeline.lineage import latest_run
+from pipeline.records import refuse_unfit, write_records
+from tests.wseg_tf.adaptation.small import pixel_model
 from tests.wseg_tf.training.small import small_net
 from wseg_tf import models
-from wseg_tf.adaptation.labelling import read_summary
+from wseg_tf.adaptation.labelling import label_target, read_summary
+from wseg_tf.adaptation.options import SelfTraining
+from wseg_tf.classes import CAMVID
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.checks import DataError
+from wseg_tf.data.input import read_records
 from wseg_tf.data.pairs import Pair
+from wseg_tf.data.records import decode
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 CONFIG = str(CONFIGS / "day_to_dusk.yaml")
@@ -123,7 +133,6 @@ def test_a_second_run_reuses_every_round(root: Path, screen: str) -> None:
 
 def test_beam_labels_as_one_process_does(root: Path, screen: str) -> None:
     from pipeline.pseudo_labels import Labeller
-    from wseg_tf.adaptation.labelling import label_target
     from wseg_tf.training.loop import build_model
 
     folder = outputs(root, "PseudoLabels1", "labels")
@@ -240,6 +249,79 @@ def test_the_last_frames_of_each_drive_are_held_out() -> None:
         ("a", "1"), ("a", "2"), ("b", "2"), ("b", "3"),
     ]  # fmt: skip
     assert len(first) == 3
+
+
+def test_a_target_needs_no_label_to_learn_from(
+    street_folder: Path, tmp_path: Path
+) -> None:
+    changes = [f"root={tmp_path}", "target.held_out=0", "target.drives=[]"]
+    images = "target.images='train/{drive}_{name}.png'"
+    labelled, found = (
+        ingested(load(CONFIG, [*changes, *more], str(street_folder)), name)
+        for name, more in (("with", []), ("without", [images]))
+    )
+    assert {*tf.io.gfile.listdir(labelled)} == {*tf.io.gfile.listdir(found)}
+    shutil.rmtree(street_folder / "trainannot")
+    config = load(CONFIG, [*changes, images], str(street_folder))
+    alone = ingested(config, "alone")
+    # No label is there to leak: all is void, whatever was beside the images.
+    for folder in (found, alone):
+        labels = [label for _, label in decoded(f"{folder}/Split-train/*")]
+        assert len(labels) == 5
+        assert all((label == CAMVID.void).all() for label in labels)
+        evaluated = [label for _, label in decoded(f"{folder}/Split-eval/*")]
+        assert any((label != CAMVID.void).any() for label in evaluated)
+    # And the pseudo-labels are those of images that have some.
+    ours, others = (
+        pseudo_labelled(folder, str(tmp_path / f"labels-{number}"))
+        for number, folder in enumerate((labelled, alone))
+    )
+    assert ours == others
+    counts = count_labels(
+        f"{alone}/Split-train/*", str(tmp_path / "labels-1"), CAMVID
+    )
+    assert not counts.any()
+    summary = read_summary(str(tmp_path / "labels-1"))
+    assert label_scores(summary, counts, CAMVID)["label_accuracy"] is None
+
+
+def ingested(config: AdaptationConfig, name: str) -> str:
+    manifest = prepare_domain(config, "target")
+    folders = [config.folder(name, part) for part in ("records", "q", "c")]
+    root = beam.Pipeline(options=PipelineOptions(config.beam))
+    write_records(root, manifest, ("train", "eval"), *folders)
+    refuse_unfit(folders[1], folders[2], 0.0)
+    return folders[0]
+
+
+def decoded(pattern: str) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [
+        (image.numpy(), label.numpy())
+        for image, label in map(decode, read_records(pattern, compression=""))
+    ]
+
+
+def pseudo_labelled(folder: str, out: str) -> list[bytes]:
+    net = pixel_model()
+    net.set_weights([6 * each for each in net.get_weights()])
+    files = sorted(tf.io.gfile.glob(f"{folder}/Split-train/*"))
+    label_target(net, files, out, SelfTraining(), CAMVID, (6, 8), batch=2)
+    paths = sorted(tf.io.gfile.glob(f"{out}/Split-train/*"))
+    return list(tf.data.TFRecordDataset(paths).as_numpy_iterator())
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (["source.images='{name}.png'"], "Expected none: the source"),
+        (["target.images='{name}.png'"], "Expected 0 where `images`"),
+    ],
+)
+def test_images_alone_cannot_be_a_source_nor_be_judged_by(
+    changes: list[str], sentence: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=sentence):
+        load(CONFIG, changes)
 
 
 def test_a_drive_that_is_not_there_is_refused(street_folder: Path) -> None:

@@ -136,6 +136,36 @@ def check_pair(
     )
 
 
+def check_image(
+    image_bytes: bytes, classes: ClassSet, image_name: str = "image"
+) -> CheckedPair:
+    """Checks an image that has no label: its label is void everywhere.
+
+    Args:
+        image_bytes: The encoded image, PNG or JPEG.
+        classes: The classes, for void.
+        image_name: Name of the image in messages, e.g. its path.
+
+    Returns:
+        The `CheckedPair`.
+
+    Raises:
+        DataError: If the check fails; names the file, what was expected and
+            what was found.
+    """
+    image_format, (width, height) = _check_image(image_bytes, image_name)
+    label = encode_labels(np.full((height, width), classes.void, np.uint8))
+    return CheckedPair(
+        image=image_bytes,
+        image_format=image_format,
+        label=label,
+        height=height,
+        width=width,
+        counts=(*[0] * len(classes), height * width),
+        checksum=hashlib.sha256(image_bytes + label).hexdigest(),
+    )
+
+
 def encode_labels(ids: Labels) -> bytes:
     """Encodes class ids `[H, W]` as a grey PNG."""
     return _encode(Image.fromarray(ids))

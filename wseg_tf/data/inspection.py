@@ -7,7 +7,12 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from wseg_tf.data.checks import CheckedPair, DataError, check_pair
+from wseg_tf.data.checks import (
+    CheckedPair,
+    DataError,
+    check_image,
+    check_pair,
+)
 from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.statistics import PixelStatistics
@@ -45,7 +50,7 @@ class Inspection:
 
 
 def read_checked(pair: Pair, layout: Layout) -> CheckedPair:
-    """Reads and checks one pair.
+    """Reads and checks one pair, or an image without a label.
 
     Args:
         pair: The pair.
@@ -57,8 +62,11 @@ def read_checked(pair: Pair, layout: Layout) -> CheckedPair:
     Raises:
         DataError: If a file cannot be read, or a check fails.
     """
+    image = _read(pair.image)
+    if not pair.label:
+        return check_image(image, layout.classes, pair.image)
     return check_pair(
-        _read(pair.image),
+        image,
         _read(pair.label),
         layout.classes,
         layout.id_map,

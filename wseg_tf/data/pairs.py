@@ -16,7 +16,7 @@ class Pair:
     Args:
         name: Name of the frame, unique in its dataset and split.
         image: Path of the image.
-        label: Path of the label.
+        label: Path of the label; empty where there is none.
         split: Name of the split, e.g. `"train"`.
         drive: The drive or the city that the frame was taken on.
         dataset: Name of the dataset: of the layout it was found by, or the

@@ -8,7 +8,12 @@ import pytest
 from PIL import Image
 
 from wseg_tf.classes import CAMVID, CITYSCAPES
-from wseg_tf.data.checks import DataError, check_pair, encode_labels
+from wseg_tf.data.checks import (
+    DataError,
+    check_image,
+    check_pair,
+    encode_labels,
+)
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (6, 8, 3), np.uint8)
@@ -51,6 +56,16 @@ def test_a_good_pair_keeps_its_bytes():
     expected = np.bincount(IDS.ravel(), minlength=12).tolist()
     assert checked.counts == tuple(expected)
     assert checked.checksum == hashlib.sha256(IMAGE + LABEL).hexdigest()
+
+
+def test_an_image_without_a_label_is_void_everywhere():
+    checked = check_image(IMAGE, CAMVID)
+    assert checked.image is IMAGE
+    assert (ids_of(checked.label) == CAMVID.void).all()
+    assert ids_of(checked.label).shape == IDS.shape
+    assert checked.counts == (*[0] * 11, IDS.size)
+    with pytest.raises(DataError, match="frame: expected a whole image"):
+        check_image(IMAGE[:-20], CAMVID, "frame")
 
 
 def test_a_jpeg_named_png_is_a_good_image():

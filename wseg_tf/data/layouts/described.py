@@ -192,6 +192,52 @@ def find(
     return pairs
 
 
+def find_images(
+    pattern: str, folder: str, split: str, dataset: str
+) -> list[Pair]:
+    """Finds images that have no labels.
+
+    Args:
+        pattern: Where they are, as `images` of a description.
+        folder: The folder that it starts from.
+        split: The split they make up; it stands for `{split}`.
+        dataset: Name of the dataset in the pairs.
+
+    Returns:
+        Pairs without labels, by drive and name.
+
+    Raises:
+        DataError: If the pattern is none, there is no image, or a name is
+            there twice.
+    """
+    places = _places(pattern)
+    if "name" not in places or not places <= {"name", "drive", "split"}:
+        raise DataError(
+            "Invalid value for argument `images`. Expected a pattern with "
+            "{name}, and perhaps {drive} and {split}. Received: "
+            f"images={pattern!r}."
+        )
+    found = {
+        (drive, name): path
+        for (own, drive, name), path in _found(folder, pattern).items()
+        if own in ("", split)
+    }
+    if not found:
+        where = posixpath.join(folder, pattern)
+        raise DataError(f"{where}: no images of split {split!r}.")
+    return [
+        Pair(
+            f"{drive}_{name}" if drive else name,
+            path,
+            "",
+            split,
+            drive or dataset,
+            dataset,
+        )
+        for (drive, name), path in sorted(found.items())
+    ]
+
+
 def _found(folder: str, pattern: str) -> dict[tuple[str, str, str], str]:
     """Returns the paths of a pattern by split, drive and name."""
     import tensorflow as tf

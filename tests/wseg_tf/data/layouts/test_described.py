@@ -2,6 +2,7 @@ import pytest
 
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import find_pairs, layout
+from wseg_tf.data.layouts.described import find_images
 
 SPLIT_IN_PATH = """
 dataset: yard
@@ -132,3 +133,26 @@ def test_refuses_a_missing_description_and_no_images(tmp_path, describe):
     text = 'images: "{name}.jpg"\nlabels: "{name}.png"'
     with pytest.raises(DataError, match="no such images"):
         find_pairs(describe(text), str(tmp_path))
+
+
+def test_images_without_labels_are_found_by_a_pattern(tmp_path, make_png):
+    for place in (
+        "dusk/b/2.jpg",
+        "dusk/b/1.jpg",
+        "dusk/a/1.jpg",
+        "day/a/1.jpg",
+    ):
+        make_png(tmp_path / place, mode="RGB")
+    found = find_images(
+        "{split}/{drive}/{name}.jpg", str(tmp_path), "dusk", "yard"
+    )
+    assert [(p.name, p.drive, p.split) for p in found] == [
+        ("a_1", "a", "dusk"), ("b_1", "b", "dusk"), ("b_2", "b", "dusk"),
+    ]  # fmt: skip
+    assert {(pair.label, pair.dataset) for pair in found} == {("", "yard")}
+    assert found[0].image == str(tmp_path / "dusk/a/1.jpg")
+    with pytest.raises(DataError, match="no images of split 'night'"):
+        find_images("{split}/{drive}/{name}.jpg", str(tmp_path), "night", "x")
+    for pattern in ("frames/*.jpg", "{name}_{camera}.jpg"):
+        with pytest.raises(DataError, match=r"a pattern with {name}"):
+            find_images(pattern, str(tmp_path), "dusk", "x")
