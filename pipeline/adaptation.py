@@ -10,7 +10,7 @@ from tfx.dsl.components.base.base_node import BaseNode
 
 from pipeline.adaptation_config import AdaptationConfig
 from pipeline.adaptation_rounds import settings
-from pipeline.assemble import Engine, promote
+from pipeline.assemble import Engine, as_pipeline, promote
 from pipeline.components.ingest import Ingest
 from pipeline.components.reporter import Reporter
 from pipeline.components.self_training import (
@@ -90,23 +90,10 @@ def create_adaptation_pipeline(
         examples=examples["target"],
         quarantine=target.outputs["quarantine"],
         pixel_counts=target.outputs["pixel_counts"],
-        config=configuration.dump(judged),
+        config=engine.given("config", configuration.dump(judged)),
         manifest=manifests["target"],
     )
-    return tfx.dsl.Pipeline(
-        pipeline_name=config.name,
-        pipeline_root=config.folder("pipeline"),
-        components=[*components, *promoted, reporter],
-        enable_cache=True,
-        metadata_connection_config=(
-            tfx.orchestration.metadata.sqlite_metadata_connection_config(
-                config.folder("metadata.sqlite")
-            )
-            if engine.metadata
-            else None
-        ),
-        beam_pipeline_args=list(config.beam),
-    )
+    return as_pipeline(judged, [*components, *promoted, reporter], engine)
 
 
 def _ingest(

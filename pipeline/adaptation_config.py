@@ -12,6 +12,7 @@ from typing import Optional
 import yaml
 
 from pipeline.config import DataOptions, PipelineConfig, StreetsOptions
+from pipeline.kubeflow_options import KubeflowOptions
 from pipeline.manifest import SHARD_MEGABYTES
 from pipeline.rules import Gate, check_rules
 from pipeline.yaml_files import read_yaml
@@ -111,6 +112,8 @@ class AdaptationConfig:
         adaptation: The rounds.
         gate: The rules, judged on the target.
         beam: Options passed on to Beam.
+        kubeflow: What a cluster must know, for `wseg compile`; a run on this
+            machine needs none of it.
     """
 
     name: str
@@ -124,6 +127,7 @@ class AdaptationConfig:
     beam: list[str] = field(
         default_factory=lambda: ["--direct_running_mode=in_memory"]
     )
+    kubeflow: KubeflowOptions = field(default_factory=KubeflowOptions)
 
     def __post_init__(self) -> None:
         """Refuses domains that name different classes."""
@@ -151,6 +155,7 @@ class AdaptationConfig:
             training=self.training,
             gate=self.gate,
             beam=self.beam,
+            kubeflow=self.kubeflow,
         )
 
     def folder(self, *parts: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,20 +135,7 @@ def create_pipeline(
     ]
     if start is not None:
         components.insert(0, start)
-    return tfx.dsl.Pipeline(
-        pipeline_name=config.name,
-        pipeline_root=config.folder("pipeline"),
-        components=components,
-        enable_cache=True,
-        metadata_connection_config=(
-            tfx.orchestration.metadata.sqlite_metadata_connection_config(
-                config.folder("metadata.sqlite")
-            )
-            if engine.metadata
-            else None
-        ),
-        beam_pipeline_args=list(config.beam),
-    )
+    return as_pipeline(config, components, engine)
 
 
 def promote(
@@ -200,3 +187,31 @@ def promote(
         ),
     )
     return [baseline, evaluator, check, pusher]
+
+
+def as_pipeline(
+    config: PipelineConfig,
+    components: Sequence[BaseNode],
+    engine: Engine = Engine(),
+) -> tfx.dsl.Pipeline:
+    """Returns components as a pipeline, with its root, metadata and engine.
+
+    Args:
+        config: The configuration.
+        components: The components, in any order.
+        engine: What will run them; this machine by default.
+    """
+    return tfx.dsl.Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=config.folder("pipeline"),
+        components=list(components),
+        enable_cache=True,
+        metadata_connection_config=(
+            tfx.orchestration.metadata.sqlite_metadata_connection_config(
+                config.folder("metadata.sqlite")
+            )
+            if engine.metadata
+            else None
+        ),
+        beam_pipeline_args=list(config.beam),
+    )

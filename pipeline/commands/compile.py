@@ -10,7 +10,9 @@ import typer
 from pipeline.commands.screen import refusals, refuse, say, with_data
 
 if TYPE_CHECKING:
+    from pipeline.adaptation_config import AdaptationConfig
     from pipeline.config import PipelineConfig
+    from pipeline.runners.kubeflow import Build
 
 
 class Target(str, Enum):
@@ -38,23 +40,60 @@ def compile_pipeline(
         typer.Option(help="Folder of the data set."),
     ] = None,
 ) -> None:
-    """Compiles the pipeline for a cluster, and lists its data there."""
+    """Compiles the pipeline for a cluster, and lists its data there.
+
+    A configuration with `adaptation` learns a second domain without labels.
+    """
     with refusals():
+        from pipeline import adaptation_config
         from pipeline.config import load
-        from pipeline.runners.kubeflow import check_cluster, compile_argo
+        from pipeline.runners.kubeflow import compile_argo
         from pipeline.runners.kubeflow_v2 import compile_spec
 
-        settings = load(config, with_data(overrides, data))
+        settings: PipelineConfig | AdaptationConfig
+        if adaptation_config.is_adaptation(config):
+            settings = adaptation_config.load(config, overrides or [], data)
+        else:
+            settings = load(config, with_data(overrides, data))
         path = out or f"{settings.name}.{target.value}.yaml"
         _refuse_ending(path, target)
+        build, listed = _graph(settings)
+        write = compile_argo if target is Target.KUBEFLOW else compile_spec
+        write(build, settings.kubeflow, path)
+    say(f"Compiled: {path}")
+    for manifest in listed:
+        say(f"Data:     {manifest}")
+
+
+def _graph(
+    settings: PipelineConfig | AdaptationConfig,
+) -> tuple[Build, list[str]]:
+    """Returns what makes the graph, and the data that were listed for it."""
+    from pipeline.adaptation import create_adaptation_pipeline
+    from pipeline.adaptation_config import AdaptationConfig
+    from pipeline.adaptation_inputs import prepare_domain
+    from pipeline.assemble import create_pipeline
+    from pipeline.inputs import prepare_schema
+    from pipeline.runners.kubeflow import check_cluster
+
+    if not isinstance(settings, AdaptationConfig):
         check_cluster(settings)
         manifest, schema = _prepare(settings)
-        if target is Target.KUBEFLOW:
-            compile_argo(settings, manifest, schema, path)
-        else:
-            compile_spec(settings, manifest, schema, path)
-    say(f"Compiled: {path}")
-    say(f"Data:     {manifest}")
+        return (
+            lambda engine: create_pipeline(settings, manifest, schema, engine),
+            [manifest],
+        )
+    domains = ("source", "target")
+    for domain in domains:
+        check_cluster(settings.of(domain), domain)
+    schema = prepare_schema(settings.of("target"))
+    listed = {domain: prepare_domain(settings, domain) for domain in domains}
+    return (
+        lambda engine: create_adaptation_pipeline(
+            settings, listed, schema, engine
+        ),
+        [*listed.values()],
+    )
 
 
 def _refuse_ending(path: str, target: Target) -> None:
@@ -108,6 +147,7 @@ def submit(
 ) -> None:
     """Starts a run on Kubeflow Pipelines, with other data, recipe or gate."""
     with refusals():
+        from pipeline.adaptation_config import is_adaptation
         from pipeline.config import load
         from pipeline.runners import kubeflow_submit
         from pipeline.runners.kubeflow import check_cluster
@@ -121,6 +161,12 @@ def submit(
                 "configuration, since the run is to differ. Received: none."
             )
         if config is not None:
+            if is_adaptation(config):
+                raise ValueError(
+                    "Invalid value for argument `config`. Expected none: an "
+                    "adaptation is compiled with all that decides it; compile "
+                    f"it again to change that. Received: config={config}."
+                )
             settings = load(config, with_data(overrides, data))
             refuse_fixed(compiled.config, settings)
         address = kubeflow_submit.find_host(settings.kubeflow, host)

@@ -12,7 +12,7 @@ from kubernetes import client as kubernetes
 from tfx import v1 as tfx
 from tfx.orchestration.kubeflow import kubeflow_dag_runner
 
-from pipeline.assemble import Engine, create_pipeline
+from pipeline.assemble import Engine
 from pipeline.components.trainer import BLESSED
 from pipeline.config import PipelineConfig
 from pipeline.kubeflow_options import (
@@ -29,27 +29,22 @@ UI_METADATA = "/tmp/mlpipeline-ui-metadata.json"
 ACCELERATOR = "nvidia.com/gpu"
 
 Change = Callable[[dsl.ContainerOp], dsl.ContainerOp]
+Build = Callable[[Engine], tfx.dsl.Pipeline]
 
 
-def compile_argo(
-    config: PipelineConfig, manifest: str, schema: str, path: str
-) -> None:
+def compile_argo(build: Build, options: KubeflowOptions, path: str) -> None:
     """Writes the workflow that Kubeflow Pipelines runs.
 
     Args:
-        config: The configuration.
-        manifest: What `prepare_manifest` returned.
-        schema: What `prepare_schema` returned.
+        build: Makes the pipeline for an engine.
+        options: What the cluster must know.
         path: A `.yaml` file.
 
     Raises:
         ConfigurationError: If the cluster could not run it: no image, paths
             that no step can see, or options of a step there is not.
     """
-    options = config.kubeflow
-    pipeline = create_pipeline(
-        config, manifest, schema, Engine(RunParameters(), metadata=False)
-    )
+    pipeline = build(Engine(RunParameters(), metadata=False))
     check_steps(options, pipeline)
     folder, name = os.path.split(os.path.abspath(path))
     kubeflow_dag_runner.KubeflowDagRunner(
@@ -70,11 +65,12 @@ def compile_argo(
     ).run(pipeline)
 
 
-def check_cluster(config: PipelineConfig) -> None:
+def check_cluster(config: PipelineConfig, section: str = "data") -> None:
     """Refuses what no cluster could run; it needs no data.
 
     Args:
         config: The configuration.
+        section: The section of the file that describes the data.
 
     Raises:
         ConfigurationError: If there is no image, or a path that a step opens
@@ -90,15 +86,15 @@ def check_cluster(config: PipelineConfig) -> None:
     described = config.data.dataset.endswith((".yaml", ".yml"))
     opened = {
         "root": config.root,
-        "data.dataset": config.data.dataset if described else None,
-        "data.path": config.data.path,
+        f"{section}.dataset": config.data.dataset if described else None,
+        f"{section}.path": config.data.path,
         "training.initial": recipe.initial,
         "training.ground.file": recipe.ground.file,
     }
     if recipe.initial == BLESSED:
         opened.pop("training.initial")
     if config.data.dataset == "streets":
-        opened.pop("data.path")
+        opened.pop(f"{section}.path")
     for name, path in opened.items():
         if path is not None and not _reachable(path, options.volumes):
             raise ConfigurationError(

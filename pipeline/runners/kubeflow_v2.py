@@ -10,41 +10,33 @@ import yaml
 from tfx import v1 as tfx
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
-from pipeline.assemble import Engine, create_pipeline
+from pipeline.assemble import Engine
 from pipeline.components.baseline import find_baseline_by_type
-from pipeline.config import PipelineConfig
 from pipeline.kubeflow_options import KubeflowOptions, PodOptions, quantity
-from pipeline.runners.kubeflow import ACCELERATOR, check_steps
+from pipeline.runners.kubeflow import ACCELERATOR, Build, check_steps
 from pipeline.runners.run_parameters import RunParameters
 from wseg_tf.configuration import ConfigurationError
 
 GIGABYTE = 1e9
 
 
-def compile_spec(
-    config: PipelineConfig, manifest: str, schema: str, path: str
-) -> None:
+def compile_spec(build: Build, options: KubeflowOptions, path: str) -> None:
     """Writes the pipeline spec.
 
     A `.json` file is a job of Vertex AI. A `.yaml` file is for Kubeflow
     Pipelines 2: what only Kubernetes knows is its second document.
 
     Args:
-        config: The configuration.
-        manifest: What `prepare_manifest` returned.
-        schema: What `prepare_schema` returned.
+        build: Makes the pipeline for an engine.
+        options: What the cluster must know.
         path: A `.json` or `.yaml` file.
 
     Raises:
         ConfigurationError: If there are options of a step there is not, or a
             job of Vertex is to have what only Kubernetes knows.
     """
-    options = config.kubeflow
-    pipeline = create_pipeline(
-        config,
-        manifest,
-        schema,
-        Engine(RunParameters(), find_baseline_by_type, metadata=False),
+    pipeline = build(
+        Engine(RunParameters(), find_baseline_by_type, metadata=False)
     )
     check_steps(options, pipeline)
     job = kubeflow_v2_dag_runner.KubeflowV2DagRunner(

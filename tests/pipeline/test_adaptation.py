@@ -9,7 +9,6 @@ import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
-import yaml
 from apache_beam.options.pipeline_options import PipelineOptions
 from typer.testing import CliRunner
 
@@ -165,39 +164,6 @@ def _settings(root: Path) -> str:
     from pipeline.adaptation_rounds import settings
 
     return json.dumps(settings(load(CONFIG, [f"root={root}", *TINY])))
-
-
-def test_the_rounds_are_steps_on_kubeflow(tmp_path: Path) -> None:
-    pytest.importorskip("kfp")
-    from tfx.orchestration.kubeflow import kubeflow_dag_runner
-
-    from pipeline.adaptation import create_adaptation_pipeline
-    from pipeline.assemble import Engine
-
-    pipeline = create_adaptation_pipeline(
-        load(CONFIG, ["root=gs://bucket/runs", *TINY]),
-        {"source": "gs://bucket/source", "target": "gs://bucket/target"},
-        "gs://bucket/schema.pbtxt",
-        Engine(metadata=False),
-    )
-    kubeflow_dag_runner.KubeflowDagRunner(
-        output_dir=str(tmp_path),
-        output_filename="workflow.yaml",
-        config=kubeflow_dag_runner.KubeflowDagRunnerConfig(tfx_image="image"),
-    ).run(pipeline)
-    workflow = yaml.safe_load((tmp_path / "workflow.yaml").read_text())
-    names = [each["name"] for each in workflow["spec"]["templates"]]
-    for number in ROUNDS:
-        for name in ("pseudolabels", "roundtrainer", "roundjudge"):
-            assert f"{name}{number}" in names
-    (graph,) = (
-        each["dag"]["tasks"]
-        for each in workflow["spec"]["templates"]
-        if "dag" in each
-    )
-    waits = {task["name"]: task.get("dependencies", []) for task in graph}
-    assert "roundtrainer1" in waits["pseudolabels2"]
-    assert "roundtrainer2" in waits["evaluator"]
 
 
 def test_domains_of_other_classes_are_refused_in_one_sentence() -> None:
