@@ -64,5 +64,10 @@ def experiment(
             name = f"contrast-{evaluation.replace(' ', '-')}.png"
             with tf.io.gfile.GFile(plan.folder(chosen, name), "wb") as file:
                 figure.savefig(file, format="png")
+    if rounds := pictures.rounds_of(chosen, outcomes):
+        from wseg_tf.plots import plot_rounds
+
+        with tf.io.gfile.GFile(plan.folder(chosen, "rounds.png"), "wb") as file:
+            plot_rounds(rounds).savefig(file, format="png")
     say("\n".join(pages))
     say(f"Results: {plan.folder(chosen)}/results.md and results.json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 
 from pipeline.experiments.plan import START, Experiment
 from pipeline.experiments.run import (
+    TARGET,
     Outcome,
     dataset_of,
     find_frames,
@@ -121,6 +123,50 @@ def plot_contrast(
     return plot_comparison(
         {pair.name: (image.numpy(), maps)}, plan.data.classes
     )
+
+
+def rounds_of(
+    plan: Experiment, outcomes: Sequence[Outcome]
+) -> dict[str, list[dict[str, Any]]]:
+    """Returns how adaptations fared, for `wseg_tf.plots.plot_rounds`.
+
+    Args:
+        plan: The experiment.
+        outcomes: What `run` returned.
+
+    Returns:
+        By method, means over seeds of the labels kept and right in each
+        round, and the target's IoU before the first and after the last.
+    """
+    classes = plan.data.classes
+    ground = build_ground(plan.severity, classes).values
+
+    def scored(method: str) -> dict[str, float]:
+        own = [o.counts[TARGET] for o in outcomes if o.method == method]
+        counts = np.stack([each.sum(axis=0) for each in own])
+        names = {"mean_iou": "mean_iou", "critical_iou": "critical_iou/mean"}
+        return {
+            name: float(many(metric, counts, classes, ground).mean())
+            for name, metric in names.items()
+        }
+
+    found: dict[str, list[dict[str, Any]]] = {}
+    for method in plan.methods:
+        seeds = [o.rounds for o in outcomes if o.method == method.name]
+        if not method.adaptation:
+            continue
+        rows: list[dict[str, Any]] = [{"round": 0, **scored(START)}]
+        for rounds in zip(*seeds, strict=True):
+            names = ("round", "kept_share", "label_accuracy")
+            rows.append(
+                {
+                    name: np.mean([r[name] or 0 for r in rounds])
+                    for name in names
+                }
+            )
+        rows[-1] |= scored(method.name)
+        found[method.name] = rows
+    return found
 
 
 def _predict(

@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,12 +21,12 @@ import tensorflow as tf
 
 from pipeline.adaptation_config import DomainOptions
 from pipeline.adaptation_inputs import domain_splits
+from pipeline.adaptation_rounds import count_labels, label_scores
 from pipeline.config import PipelineConfig
 from pipeline.experiments.plan import START, Experiment, Method, folder
 from pipeline.inputs import find_splits
 from pipeline.rules import Gate, Rule
 from wseg_tf import configuration
-from wseg_tf.adaptation.labelling import Summary
 from wseg_tf.adaptation.rounds import adapt
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.input import read_pairs
@@ -77,6 +78,7 @@ class Outcome:
         seconds: What the training took; of the last sitting, if resumed.
         recipe: What was run, as YAML.
         weights: Where they are.
+        rounds: Of an adaptation: what its labels were, round by round.
     """
 
     method: str
@@ -85,6 +87,7 @@ class Outcome:
     seconds: float
     recipe: str
     weights: str
+    rounds: Sequence[Mapping[str, Any]] = ()
 
 
 def find_frames(plan: Experiment) -> Frames:
@@ -234,7 +237,16 @@ def _once(
     seconds = float(arrays.pop("seconds"))
     text = configuration.dump(recipe)
     weights = os.path.join(place, WEIGHTS)
-    return Outcome(method.name, recipe.seed, arrays, seconds, text, weights)
+    rounds = _read_rounds(place) if method.adaptation else ()
+    return Outcome(
+        method.name, recipe.seed, arrays, seconds, text, weights, rounds
+    )
+
+
+def _read_rounds(place: str) -> list[dict[str, Any]]:
+    with tf.io.gfile.GFile(os.path.join(place, ROUNDS)) as file:
+        rows: list[dict[str, Any]] = json.load(file)
+    return rows
 
 
 def _make(
@@ -245,26 +257,19 @@ def _make(
     frames: Frames,
 ) -> None:
     classes = plan.data.classes
-    training = read_pairs(frames.training, layout(plan.data.dataset))
-    checkpoints = os.path.join(place, "checkpoints")
     started = time.monotonic()
     if method.decides is not None:
         model = build_model(recipe, classes)
     elif method.adaptation:
         model = build_model(recipe, classes)
-        summaries = adapt(
-            model,
-            recipe,
-            plan.rounds(method),
-            classes,
-            training,
-            _write_target(plan, frames, place),
-            checkpoints,
-        )
-        _write_rounds(os.path.join(place, ROUNDS), summaries)
+        _adapt(plan, method, recipe, frames, model, place)
     else:
         model = train(
-            recipe, classes, training, checkpoints=checkpoints, logs=place
+            recipe,
+            classes,
+            read_pairs(frames.training, layout(plan.data.dataset)),
+            checkpoints=_kept(place),
+            logs=place,
         )
     seconds = time.monotonic() - started
     tf.io.gfile.makedirs(place)
@@ -283,7 +288,7 @@ def _make(
         file.write(content.getvalue())
     tf.io.gfile.rename(unfinished, os.path.join(place, RESULT), overwrite=True)
     if method.decides is None:
-        tf.io.gfile.rmtree(checkpoints)
+        tf.io.gfile.rmtree(_kept(place))
 
 
 def dataset_of(plan: Experiment, evaluation: str) -> str:
@@ -298,23 +303,43 @@ def dataset_of(plan: Experiment, evaluation: str) -> str:
     return plan.data.dataset
 
 
-def _write_target(plan: Experiment, frames: Frames, place: str) -> str:
+def _adapt(
+    plan: Experiment,
+    method: Method,
+    recipe: Recipe,
+    frames: Frames,
+    model: keras.Model,
+    place: str,
+) -> None:
+    """Adapts a model in place; then its labels meet the target's own."""
+    classes = plan.data.classes
     described = layout(dataset_of(plan, TARGET))
-    path = os.path.join(place, "target.tfrecord")
+    target, folder = os.path.join(place, "target.tfrecord"), _kept(place)
     tf.io.gfile.makedirs(place)
-    with tf.io.TFRecordWriter(path) as writer:
+    with tf.io.TFRecordWriter(target) as writer:
         for pair in frames.target:
             writer.write(serialise(pair, read_checked(pair, described)))
-    return path
-
-
-def _write_rounds(path: str, summaries: Sequence[Summary]) -> None:
+    training = read_pairs(frames.training, layout(plan.data.dataset))
+    rounds = plan.rounds(method)
+    summaries = adapt(model, recipe, rounds, classes, training, target, folder)
     rows = [
-        {**dataclasses.asdict(each), "kept_share": each.kept_share}
-        for each in summaries
+        label_scores(
+            summary,
+            count_labels(
+                target, os.path.join(folder, f"round-{summary.round}"), classes
+            ),
+            classes,
+        )
+        for summary in summaries
     ]
-    with tf.io.gfile.GFile(path, "w") as file:
+    with tf.io.gfile.GFile(os.path.join(place, ROUNDS), "w") as file:
         file.write(json.dumps(rows, indent=1) + "\n")
+    tf.io.gfile.remove(target)
+
+
+def _kept(place: str) -> str:
+    """Returns the folder of what a killed run goes on from."""
+    return os.path.join(place, "checkpoints")
 
 
 def count_images(

@@ -205,6 +205,7 @@ def as_json(
                 "seed": outcome.seed,
                 "seconds": round(outcome.seconds, 1),
                 "recipe": outcome.recipe,
+                **({"rounds": outcome.rounds} if outcome.rounds else {}),
                 "counts": {
                     name: counts.sum(axis=0).tolist()
                     for name, counts in outcome.counts.items()

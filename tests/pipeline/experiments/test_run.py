@@ -1,8 +1,6 @@
 """The order, the folders and the frames of a comparison's runs."""
 
 import dataclasses
-import json
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,9 +10,11 @@ import tensorflow as tf
 from pipeline.adaptation_config import DomainOptions
 from pipeline.config import DataOptions, StreetsOptions
 from pipeline.experiments import run
+from pipeline.experiments.pictures import rounds_of
 from pipeline.experiments.plan import Experiment, Method
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.streets import write_streets
+from wseg_tf.plots import plot_rounds
 from wseg_tf.training.recipe import Recipe, Stage
 
 
@@ -141,21 +141,26 @@ def test_a_method_adapts_to_a_target_and_is_judged_on_it(plan, trained):
     assert not judged & {pair.name for pair in frames.target}
     outcomes = run.run(plan)
     assert len(trained) == 2  # The start and continued CE.
-    for outcome, method, rounds in (
-        (outcomes[2], "cbst", 2),
-        (outcomes[3], "lrent", 1),
-    ):
+    for outcome, rounds in ((outcomes[2], 2), (outcomes[3], 1)):
         assert set(outcome.counts) == {"val", run.TARGET}
         assert len(outcome.counts[run.TARGET]) == len(judged)
-        place = Path(outcome.weights).parent
-        labelled = json.loads((place / run.ROUNDS).read_text())
-        assert [each["method"] for each in labelled] == [method] * rounds
-        assert labelled[0]["images"] == len(frames.target)
+        assert [each["round"] for each in outcome.rounds] == [
+            *range(1, rounds + 1)
+        ]
+        assert all(0 < each["kept_share"] <= 1 for each in outcome.rounds)
+        assert all(0 <= each["label_accuracy"] <= 1 for each in outcome.rounds)
         before, after = (
             run.restore(plan, each).get_weights()[0]
             for each in (outcomes[0], outcome)
         )
         assert not np.array_equal(before, after)
+    drawn = rounds_of(plan, outcomes)
+    assert {name: len(rows) for name, rows in drawn.items()} == {
+        "CBST": 3,
+        "LRENT": 2,
+    }
+    assert [len(row) for row in drawn["CBST"]] == [3, 3, 5]
+    assert plot_rounds(drawn).axes
 
 
 def test_a_target_that_is_nowhere_is_refused(plan, trained):
