@@ -11,15 +11,17 @@ from typing import Optional
 
 import yaml
 
+from pipeline.beam_options import check_options
 from pipeline.config import DataOptions, PipelineConfig, StreetsOptions
 from pipeline.kubeflow_options import KubeflowOptions
 from pipeline.manifest import SHARD_MEGABYTES
 from pipeline.rules import Gate, check_rules
-from pipeline.yaml_files import read_yaml
+from pipeline.yaml_files import open_remote, read_yaml
 from wseg_tf import configuration
 from wseg_tf.adaptation.options import SelfTraining
 from wseg_tf.adaptation.target import check_domains
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.filesystems import is_remote
 from wseg_tf.training.recipe import Recipe
 
 # A file with this key adapts; others train on one data set.
@@ -162,6 +164,10 @@ class AdaptationConfig:
         """Returns an absolute path below this pipeline's own folder."""
         return self.of("target").folder(*parts)
 
+    def local_folder(self, *parts: str) -> str:
+        """Returns a path for what must be a local file."""
+        return self.of("target").local_folder(*parts)
+
 
 def is_adaptation(path: str) -> bool:
     """Whether a configuration file adapts a model to a second domain.
@@ -197,8 +203,11 @@ def load(
         # As JSON, which is YAML: a path may hold colons.
         for domain in ("source", "target"):
             given.append(f"{domain}.path={json.dumps(data)}")
+    open_remote(*given)
     config = configuration.load(AdaptationConfig, read_yaml(path), path, given)
-    if "://" not in config.schema:
+    for domain in ("source", "target"):
+        check_options(config.beam, *config.of(domain).opened)
+    if not is_remote(config.schema):
         schema = os.path.join(os.path.dirname(path), config.schema)
         config = dataclasses.replace(config, schema=schema)
     check_rules(config.gate, config.target.data().classes, path)

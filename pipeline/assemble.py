@@ -208,10 +208,10 @@ def as_pipeline(
         enable_cache=True,
         metadata_connection_config=(
             tfx.orchestration.metadata.sqlite_metadata_connection_config(
-                config.folder("metadata.sqlite")
+                config.local_folder("metadata.sqlite")
             )
             if engine.metadata
             else None
         ),
-        beam_pipeline_args=list(config.beam),
+        beam_pipeline_args=config.beam_options(),
     )

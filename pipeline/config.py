@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
+from pipeline.beam_options import IN_MEMORY, check_options, with_plugins
 from pipeline.kubeflow_options import KubeflowOptions
 from pipeline.manifest import SHARD_MEGABYTES
 from pipeline.rules import Gate, check_rules
-from pipeline.yaml_files import read_yaml
+from pipeline.yaml_files import open_remote, read_yaml
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.layouts import layout
+from wseg_tf.filesystems import is_remote
 from wseg_tf.training.recipe import Recipe
 
 
@@ -126,9 +128,7 @@ class PipelineConfig:
     schema: str = "schema.pbtxt"
     training: Recipe = field(default_factory=Recipe)
     gate: Gate = field(default_factory=Gate)
-    beam: list[str] = field(
-        default_factory=lambda: ["--direct_running_mode=in_memory"]
-    )
+    beam: list[str] = field(default_factory=lambda: [*IN_MEMORY])
     kubeflow: KubeflowOptions = field(default_factory=KubeflowOptions)
 
     def __post_init__(self) -> None:
@@ -148,9 +148,30 @@ class PipelineConfig:
 
     def folder(self, *parts: str) -> str:
         """Returns an absolute path below this pipeline's own folder."""
-        local = "://" not in self.root
-        root = os.path.abspath(self.root) if local else self.root.rstrip("/")
+        root = self.root.rstrip("/")
+        if not is_remote(root):
+            root = os.path.abspath(self.root)
         return "/".join([root, self.name, *parts])
+
+    def local_folder(self, *parts: str) -> str:
+        """Returns a path for what must be a local file: SQLite and the log.
+
+        It is below the pipeline's own folder, or below `runs` where that
+        folder is remote.
+        """
+        if not is_remote(self.root):
+            return self.folder(*parts)
+        return "/".join([os.path.abspath("runs"), self.name, *parts])
+
+    @property
+    def opened(self) -> list[str]:
+        """The folders that Beam's workers open."""
+        drawn = self.data.path is None or self.data.dataset == "streets"
+        return [self.root] if drawn else [self.root, str(self.data.path)]
+
+    def beam_options(self) -> list[str]:
+        """Returns what Beam is told, with what its workers need to import."""
+        return with_plugins(self.beam, *self.opened)
 
 
 def load(path: str, overrides: Sequence[str] = ()) -> PipelineConfig:
@@ -166,10 +187,12 @@ def load(path: str, overrides: Sequence[str] = ()) -> PipelineConfig:
     Raises:
         ConfigurationError: One sentence that names the file and the field.
     """
+    open_remote(*overrides)
     config = configuration.load(
         PipelineConfig, read_yaml(path), path, overrides
     )
-    if "://" not in config.schema:
+    check_options(config.beam, *config.opened)
+    if not is_remote(config.schema):
         config.schema = os.path.join(os.path.dirname(path), config.schema)
     check_rules(config.gate, config.data.classes, path)
     return config

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
 import shlex
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
-from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipeline.beam_options import check_options, parse_options, with_plugins
 from pipeline.manifest import SHARD_MEGABYTES, write_manifest
 from pipeline.pixel_counts import PixelCounts
 from pipeline.records import refuse_unfit, write_records
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.pairs import Pair
+from wseg_tf.filesystems import is_remote
 
 
 def convert(
@@ -32,7 +30,8 @@ def convert(
     """Checks pairs and writes those that pass as TFRecords.
 
     Everything is written to a folder beside `out` that is renamed at the end,
-    so that what is killed, or fails, never looks whole. `out` holds
+    so that what is killed, or fails, never looks whole; on an object store, to
+    `out` itself, where `statistics.json` comes last. `out` holds
     `Split-NAME/data_tfrecord-*`, as TFX lays examples out, `quarantine.jsonl`
     and `statistics.json`.
 
@@ -52,7 +51,10 @@ def convert(
             fail.
         ValueError: If Beam refuses its options.
     """
-    options = parse_options(beam_options)
+    arguments = shlex.split(beam_options)
+    opened = [each.image for own in pairs.values() for each in own[:1]]
+    check_options(arguments, out, *opened)
+    options = parse_options(with_plugins(arguments, out, *opened))
     gfile = tf.io.gfile
     out = out.rstrip("/")
     if gfile.exists(out) and not (gfile.isdir(out) and not gfile.listdir(out)):
@@ -62,51 +64,24 @@ def convert(
         )
     # A name of its own: two writers never meet in one unfinished folder.
     unfinished = f"{out}.unfinished-{uuid.uuid4().hex[:8]}"
-    records = os.path.join(unfinished, "records")
+    # Not so on an object store, which cannot give a folder another name.
+    records = out if is_remote(out) else os.path.join(unfinished, "records")
+    counts = None
     try:
         manifest = write_manifest(unfinished, pairs, layout, shard_megabytes)
         root = beam.Pipeline(options=options)
         write_records(root, manifest, list(pairs), records, records, records)
         counts = refuse_unfit(records, records, allowed_failures)
-        if gfile.exists(out):
-            gfile.rmtree(out)
-        gfile.rename(records, out)
+        if records != out:
+            if gfile.exists(out):
+                gfile.rmtree(out)
+            gfile.rename(records, out)
     except tf.errors.OpError as error:
         reason = " ".join((error.message or type(error).__name__).split())
         raise DataError(f"{out}: cannot be written ({reason}).") from None
     finally:
+        if counts is None and records == out and gfile.exists(out):
+            gfile.rmtree(out)
         if gfile.exists(unfinished):
             gfile.rmtree(unfinished)
     return counts
-
-
-def parse_options(text: str) -> Any:
-    """Returns Beam's options from its command line.
-
-    Args:
-        text: As in a shell, e.g. `"--runner=FlinkRunner --parallelism=4"`.
-
-    Returns:
-        `PipelineOptions`; an option Beam does not know is left to the runner.
-
-    Raises:
-        ValueError: If Beam refuses a value.
-
-    Example:
-
-    >>> options = parse_options("--direct_num_workers=2")
-    >>> options.get_all_options()["direct_num_workers"]
-    2
-    """
-    said = io.StringIO()
-    try:
-        # Beam's parser prints its usage and leaves the program.
-        with contextlib.redirect_stderr(said):
-            options = PipelineOptions(shlex.split(text))
-            options.get_all_options()
-    except SystemExit:
-        reason = said.getvalue().strip().splitlines()[-1].partition("error: ")
-        raise ValueError(
-            f"Invalid Beam options {text!r}: {reason[2]}."
-        ) from None
-    return options

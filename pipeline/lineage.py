@@ -32,10 +32,34 @@ class Step:
     outputs: Mapping[str, list[Artifact]]
 
 
-def open_store(path: str) -> metadata_store.MetadataStore:
-    """Opens the SQLite metadata of a pipeline."""
+def is_service(place: str) -> bool:
+    """Whether a place is HOST:PORT of a metadata service, not a file.
+
+    Example:
+
+    >>> is_service("localhost:8080"), is_service("runs/demo/metadata.sqlite")
+    (True, False)
+    """
+    host, _, port = place.rpartition(":")
+    return bool(host) and port.isdigit() and "/" not in place
+
+
+def open_store(place: str) -> metadata_store.MetadataStore:
+    """Opens metadata.
+
+    Args:
+        place: The SQLite file of a pipeline, or HOST:PORT of the metadata
+            service of a cluster.
+    """
+    if is_service(place):
+        host, _, port = place.rpartition(":")
+        return metadata_store.MetadataStore(
+            metadata_store_pb2.MetadataStoreClientConfig(
+                host=host, port=int(port)
+            )
+        )
     return metadata_store.MetadataStore(
-        metadata.sqlite_metadata_connection_config(path)
+        metadata.sqlite_metadata_connection_config(place)
     )
 
 

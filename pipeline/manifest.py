@@ -13,7 +13,9 @@ import dataclasses
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import tensorflow as tf
@@ -21,10 +23,13 @@ import tensorflow as tf
 from wseg_tf.data.layouts import Layout
 from wseg_tf.data.layouts import layout as find_layout
 from wseg_tf.data.pairs import Pair
+from wseg_tf.filesystems import is_remote, whole_file
 
 SPLITS = ("train", "eval")
 # TensorFlow's own advice for record files: large enough to read in one go.
 SHARD_MEGABYTES = 128
+# An object store answers after tens of milliseconds, but many at a time.
+ASKED_AT_ONCE = 32
 
 
 def write_manifest(
@@ -63,15 +68,18 @@ def write_manifest(
     )
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     manifest = os.path.join(folder, digest)
-    if not tf.io.gfile.isdir(manifest):
-        # Under another name first: a manifest is whole or it is not there.
-        partial = f"{manifest}.partial"
-        tf.io.gfile.makedirs(partial)
-        for split, text in texts.items():
-            path = os.path.join(partial, f"{split}.jsonl")
-            with tf.io.gfile.GFile(path, "w") as file:
-                file.write(text)
-        tf.io.gfile.rename(partial, manifest)
+    for split, text in texts.items():
+        path = os.path.join(manifest, f"{split}.jsonl")
+        if tf.io.gfile.exists(path):
+            continue
+        # Under another name first: a file is whole or it is not there. Not so
+        # a folder: an object store has none that could change its name.
+        tf.io.gfile.makedirs(manifest)
+        with (
+            whole_file(path, f"{path}.{uuid.uuid4().hex}") as place,
+            tf.io.gfile.GFile(place, "w") as file,
+        ):
+            file.write(text)
     return manifest
 
 
@@ -84,10 +92,8 @@ def layout_of(manifest: str) -> Layout:
 
 
 def _rows(pairs: Sequence[Pair], shard_bytes: int) -> Iterator[dict[str, Any]]:
-    stats = [
-        [_size_and_date(path) for path in (pair.image, pair.label) if path]
-        for pair in pairs
-    ]
+    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
+        stats = list(pool.map(_sizes_and_dates, pairs))
     ends = []
     total = 0
     for files in stats:
@@ -107,9 +113,14 @@ def _rows(pairs: Sequence[Pair], shard_bytes: int) -> Iterator[dict[str, Any]]:
         }
 
 
+def _sizes_and_dates(pair: Pair) -> list[tuple[int, int]]:
+    paths = (pair.image, pair.label)
+    return [_size_and_date(path) for path in paths if path]
+
+
 def _size_and_date(path: str) -> tuple[int, int]:
     """Returns bytes, and nanoseconds since 1970."""
-    if "://" not in path:
+    if not is_remote(path):
         # TensorFlow knows local dates to the second: a label corrected at
         # once, of the same size, would pass for the old one.
         local = os.stat(path)

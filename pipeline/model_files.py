@@ -8,6 +8,7 @@ import os
 import tensorflow as tf
 
 from pipeline.serving_check import WARMUP
+from wseg_tf.filesystems import is_remote
 
 
 def digest(model: str) -> str:
@@ -34,6 +35,34 @@ def digest(model: str) -> str:
             content = hashlib.sha256(file.read()).hexdigest()
         total.update(f"{name}\0{content}\n".encode())
     return total.hexdigest()
+
+
+def move(model: str, target: str) -> None:
+    """Moves a SavedModel: it is whole where it is, or it is not there.
+
+    A local folder changes its name at once. An object store copies file by
+    file; `saved_model.pb`, which makes a folder a version, comes last and goes
+    first.
+
+    Args:
+        model: Its folder.
+        target: The folder it becomes; must not exist.
+    """
+    if not is_remote(model):
+        tf.io.gfile.rename(model, target)
+        return
+    paths = [
+        os.path.join(folder, name)
+        for folder, _, names in tf.io.gfile.walk(model)
+        for name in names
+    ]
+    paths.sort(key=lambda path: os.path.basename(path) == "saved_model.pb")
+    for path in paths:
+        copy = os.path.join(target, os.path.relpath(path, model))
+        tf.io.gfile.makedirs(os.path.dirname(copy))
+        tf.io.gfile.copy(path, copy, overwrite=True)
+    for path in reversed(paths):
+        tf.io.gfile.remove(path)
 
 
 def versions(folder: str) -> list[int]:

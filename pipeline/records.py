@@ -31,6 +31,7 @@ from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.data.statistics import PixelStatistics
 from wseg_tf.data.threads import in_order
+from wseg_tf.filesystems import whole_file
 
 LOG = logging.getLogger(__name__)
 
@@ -224,8 +225,12 @@ class WriteShard(beam.DoFn):
         with _writing(target):
             scratch = _scratch(self._folder)
             tf.io.gfile.makedirs(scratch)
+            tf.io.gfile.makedirs(os.path.dirname(target))
             partial = os.path.join(scratch, uuid.uuid4().hex)
-            with tf.io.TFRecordWriter(partial) as writer:
+            with (
+                whole_file(target, partial) as place,
+                tf.io.TFRecordWriter(place) as writer,
+            ):
                 for pair, record, found in in_order(
                     examine, ordered, self._threads
                 ):
@@ -235,8 +240,6 @@ class WriteShard(beam.DoFn):
                         continue
                     writer.write(record)
                     pixel_counts.add(counts, split, pair.drive, found)
-            tf.io.gfile.makedirs(os.path.dirname(target))
-            tf.io.gfile.rename(partial, target, overwrite=True)
         statistics = {
             drive: pixel_counts.as_json(each)
             for drive, each in counts[split].items()

@@ -12,6 +12,10 @@ Overrides = Annotated[
     Optional[list[str]],  # noqa: UP045 (typer reads it at run time)
     typer.Argument(help="Changes, e.g. root=PATH"),
 ]
+Metadata = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(help="HOST:PORT of a cluster's metadata service."),
+]
 
 
 def rollback(
@@ -22,6 +26,7 @@ def rollback(
         typer.Option(help="Version to serve; the one before the latest."),
     ] = None,
     reason: Annotated[str, typer.Option(help="Why; recorded.")] = "",
+    metadata: Metadata = None,
 ) -> None:
     """Serves an earlier version; newer ones are withdrawn, not deleted."""
     with refusals():
@@ -29,7 +34,12 @@ def rollback(
         from pipeline.config import load
 
         settings = load(config, overrides or [])
-        done = releases.rollback(settings.folder(), reason, to)
+        done = releases.rollback(
+            settings.folder(),
+            reason,
+            to,
+            metadata or settings.local_folder("metadata.sqlite"),
+        )
     for version in done.withdrawn:
         say(f"Withdrawn: {settings.folder('withdrawn', str(version))}")
     for version in done.restored:
@@ -44,6 +54,7 @@ def baseline(
         Optional[str],  # noqa: UP045
         typer.Option(help="Forget the baseline, for this reason; recorded."),
     ] = None,
+    metadata: Metadata = None,
 ) -> None:
     """Lists the decisions about releases, or resets the baseline."""
     with refusals():
@@ -55,7 +66,8 @@ def baseline(
         if reset is not None and not reset.strip():
             refuse("Expected a reason, which is recorded: --reset REASON.")
         if reset is not None:
-            releases.reset_baseline(root, reset)
+            place = metadata or settings.local_folder("metadata.sqlite")
+            releases.reset_baseline(root, reset, place)
         found = releases.decisions(root)
     for each in found:
         say(

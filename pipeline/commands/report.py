@@ -37,7 +37,7 @@ def report(
 
         folder = run
         if not tf.io.gfile.isdir(run):
-            folder = load(run, overrides or []).folder()
+            folder = load(run, overrides or []).local_folder()
         database = os.path.join(folder, "metadata.sqlite")
         if not tf.io.gfile.exists(database):
             refuse(f"{folder}: no run so far.")

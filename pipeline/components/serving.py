@@ -19,7 +19,7 @@ from tfx.types.standard_component_specs import (
 from tfx.utils import io_utils, path_utils
 
 from pipeline.evaluation import read_evaluation
-from pipeline.model_files import digest, versions
+from pipeline.model_files import digest, move, versions
 from pipeline.serving_check import (
     choose_requests,
     serving_fault,
@@ -98,11 +98,6 @@ class AtomicExecutor(PusherExecutor):
             if digest(latest) == digest(self.GetModelPath(input_dict)):
                 self._MarkPushed(pushed, latest, str(there[-1]))
                 return
-        if "://" in serving:
-            # A folder of an object store has no name to change at once; TFX
-            # copies saved_model.pb last, and without it there is no version.
-            super().Do(input_dict, output_dict, exec_properties)
-            return
         unfinished = f"{serving}.unfinished"
         if tf.io.gfile.exists(unfinished):  # Of a push that was killed.
             tf.io.gfile.rmtree(unfinished)
@@ -120,8 +115,9 @@ class AtomicExecutor(PusherExecutor):
             return
         version = max(int(time.time()), *(each + 1 for each in there), 1)
         tf.io.gfile.makedirs(serving)
-        tf.io.gfile.rename(partial, os.path.join(serving, str(version)))
-        tf.io.gfile.rmtree(unfinished)
+        move(partial, os.path.join(serving, str(version)))
+        if tf.io.gfile.exists(unfinished):  # An object store has no folders.
+            tf.io.gfile.rmtree(unfinished)
         self._MarkPushed(
             pushed, os.path.join(serving, str(version)), str(version)
         )

@@ -22,7 +22,9 @@ from pipeline.kubeflow_options import (
     Volume,
 )
 from pipeline.runners.run_parameters import RunParameters
+from pipeline.runners.step import started
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.filesystems import is_remote
 
 # TFX writes it to the root folder, which only the super-user may write to.
 UI_METADATA = "/tmp/mlpipeline-ui-metadata.json"
@@ -57,6 +59,7 @@ def compile_argo(build: Build, options: KubeflowOptions, path: str) -> None:
                 # The address of the metadata service.
                 *kubeflow_dag_runner.get_default_pipeline_operator_funcs(),
                 lambda step: _ask(step, options.of(step.human_name)),
+                _start_here,
                 *[_secret(secret) for secret in options.secrets],
                 *[_volume(volume) for volume in options.volumes],
                 _always_start,
@@ -105,7 +108,7 @@ def check_cluster(config: PipelineConfig, section: str = "data") -> None:
 
 
 def _reachable(path: str, volumes: list[Volume]) -> bool:
-    if "://" in path:
+    if is_remote(path):
         return True
     path = posixpath.normpath(path)
     folders = [volume.path.rstrip("/") + "/" for volume in volumes]
@@ -148,6 +151,12 @@ def _ask(step: dsl.ContainerOp, options: PodOptions) -> dsl.ContainerOp:
         step.set_retry(options.retries, policy="Always")
     if options.timeout is not None:
         step.set_timeout(options.timeout)
+    return step
+
+
+def _start_here(step: dsl.ContainerOp) -> dsl.ContainerOp:
+    """Lets every step open an object store, TFX's own components too."""
+    step.container.command = started(step.container.command)
     return step
 
 

@@ -155,7 +155,7 @@ def execute(
     Returns:
         The run's steps by component id, as ML Metadata has them.
     """
-    os.makedirs(config.folder("logs"), exist_ok=True)
+    os.makedirs(config.local_folder("logs"), exist_ok=True)
     progress = Progress(show, len(pipeline.components))
     with _logging_to(log_path(config), progress):
         try:
@@ -163,9 +163,9 @@ def execute(
         except Exception:
             LOG.exception("The run failed.")
             raise
-        return latest_run(config.folder("metadata.sqlite"))
+        return latest_run(config.local_folder("metadata.sqlite"))
 
 
 def log_path(config: PipelineConfig | AdaptationConfig) -> str:
     """Returns the file the latest run's whole log is written to."""
-    return config.folder("logs", "latest.log")
+    return config.local_folder("logs", "latest.log")

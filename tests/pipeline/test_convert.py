@@ -13,7 +13,8 @@ import tensorflow as tf
 from PIL import Image
 
 from pipeline import pixel_counts, records
-from pipeline.convert import convert, parse_options
+from pipeline.beam_options import parse_options
+from pipeline.convert import convert
 from pipeline.manifest import write_manifest
 from pipeline.records import read_quarantine, refuse_unfit, write_records
 from wseg_tf.data.checks import DataError

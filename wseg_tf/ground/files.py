@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os import PathLike, fspath
-from pathlib import Path
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import yaml
+
+from wseg_tf.filesystems import read_bytes, write_bytes
 
 Array = npt.NDArray[np.float64]
 Path_ = str | PathLike[str]
@@ -40,7 +42,7 @@ def read_yaml(path: Path_) -> Contents:
     """Returns the rows of costs and the names, unchecked.
 
     Args:
-        path: A local YAML file with `values` and, if named, `classes`.
+        path: A YAML file with `values` and, if named, `classes`.
 
     Returns:
         The rows, and the names or None.
@@ -48,7 +50,7 @@ def read_yaml(path: Path_) -> Contents:
     Raises:
         ValueError: If there are no `values`, or there are other keys.
     """
-    text = Path(fspath(path)).read_text(encoding="utf-8")
+    text = read_bytes(path).decode()
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -71,7 +73,7 @@ def write_yaml(
     """Writes the matrix, a row a line.
 
     Args:
-        path: A local file.
+        path: A file.
         values: `[N, N]`.
         classes: The names, or None.
     """
@@ -83,14 +85,14 @@ def write_yaml(
         content, default_flow_style=None, sort_keys=False, width=10**6
     )
     header = "# Rows are truth, columns are predictions.\n"
-    Path(fspath(path)).write_text(header + text, encoding="utf-8")
+    write_bytes(path, (header + text).encode())
 
 
 def read_csv(path: Path_) -> Contents:
     """Returns the rows of costs and the names, unchecked but for their order.
 
     Args:
-        path: A local CSV file, with names in the first row and column or
+        path: A CSV file, with names in the first row and column or
             without any.
 
     Returns:
@@ -100,7 +102,7 @@ def read_csv(path: Path_) -> Contents:
         ValueError: If a cell is no number, or the names of rows and columns
             differ.
     """
-    text = Path(fspath(path)).read_text(encoding="utf-8-sig")
+    text = read_bytes(path).decode("utf-8-sig")
     rows = [row for row in csv.reader(text.splitlines()) if row]
     if not rows:
         raise ValueError("Expected rows of costs. Received: an empty file.")
@@ -141,14 +143,15 @@ def write_csv(
     """Writes the matrix, with names in the first row and column if it has any.
 
     Args:
-        path: A local file.
+        path: A file.
         values: `[N, N]`.
         classes: The names, or None.
     """
-    with Path(fspath(path)).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        if classes is not None:
-            writer.writerow([CORNER, *classes])
-        for row, costs in enumerate(values.tolist()):
-            name = [] if classes is None else [classes[row]]
-            writer.writerow([*name, *costs])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    if classes is not None:
+        writer.writerow([CORNER, *classes])
+    for row, costs in enumerate(values.tolist()):
+        name = [] if classes is None else [classes[row]]
+        writer.writerow([*name, *costs])
+    write_bytes(path, text.getvalue().encode())

@@ -313,7 +313,7 @@ class GroundMatrix:
         """Reads `values:` (rows) and, if there, `classes:`, from a YAML file.
 
         Args:
-            path: A local file.
+            path: A file, local or remote.
 
         Returns:
             The matrix.
@@ -328,7 +328,7 @@ class GroundMatrix:
         """Writes a file that `from_yaml` reads back equal.
 
         Args:
-            path: A local file.
+            path: A file, local or remote.
         """
         files.write_yaml(path, self._values, self._classes)
 
@@ -337,8 +337,9 @@ class GroundMatrix:
         """Reads rows of costs from a CSV file.
 
         Args:
-            path: A local file. With names, the first row and the first column
-                hold them, in the same order; their corner is free text.
+            path: A file, local or remote. With names, the first row and the
+                first column hold them, in the same order; their corner is
+                free text.
 
         Returns:
             The matrix.
@@ -353,7 +354,7 @@ class GroundMatrix:
         """Writes a file that `from_csv` reads back equal.
 
         Args:
-            path: A local file.
+            path: A file, local or remote.
         """
         files.write_csv(path, self._values, self._classes)
 

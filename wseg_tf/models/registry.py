@@ -10,6 +10,8 @@ from typing import Any
 
 import keras
 
+from wseg_tf.filesystems import local_copy
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -154,8 +156,10 @@ def load_weights(model: keras.Model, path: str) -> None:
 
     >>> load_weights(model, "enet.weights.h5")  # doctest: +SKIP
     """
-    if str(path).endswith(".keras"):
-        saved = keras.saving.load_model(path, compile=False)
-        model.set_weights(saved.get_weights())
-    else:
-        model.load_weights(path)
+    # Keras reads HDF5 and zip archives where they are local files alone.
+    with local_copy(str(path)) as local:
+        if local.endswith(".keras"):
+            saved = keras.saving.load_model(local, compile=False)
+            model.set_weights(saved.get_weights())
+        else:
+            model.load_weights(local)
