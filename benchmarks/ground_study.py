@@ -12,6 +12,7 @@ the pixels that the start gets wrong, by loss.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,13 +21,14 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.experiments.plan import Experiment, load
-from pipeline.experiments.run import find_frames, restore, start
+from pipeline.experiments.run import find_frames, start
 from pipeline.scores import scores
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import layout
 from wseg_tf.data.records import decode, parse, serialise
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import confusion_count, iou_per_class
+from wseg_tf.training.loop import build_model
 from wseg_tf.training.objectives import build_ground, build_loss
 
 Logits = npt.NDArray[np.float32]
@@ -45,7 +47,9 @@ def predict(plan: Experiment, on: str) -> tuple[Logits, Labels]:
         on: An evaluation set.
     """
     frames, classes = find_frames(plan), plan.data.classes
-    model = restore(plan, start(plan, frames))
+    first = start(plan, frames)
+    recipe = dataclasses.replace(plan.start, initial=first.weights)
+    model = build_model(recipe, classes)
     size, described = (plan.start.height, plan.start.width), plan.data.dataset
     logits, labels = [], []
     for pair in frames.reported[on]:

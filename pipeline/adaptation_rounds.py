@@ -127,6 +127,7 @@ def train_and_export(
         recipe.height,
         recipe.width,
         build_ground(recipe.ground, classes),
+        recipe.decision,
     )
     kept.remove()
 

@@ -10,15 +10,84 @@ import tensorflow as tf
 
 from wseg_tf.ground import GroundMatrix
 
+LIKELIEST = "likeliest"
+LEAST_RISK = "least_risk"
+DECISIONS = (LIKELIEST, LEAST_RISK)
+
+
+def ground_of(
+    decision: str, ground: GroundMatrix | None
+) -> GroundMatrix | None:
+    """Returns the matrix that a rule of decision needs, None if none.
+
+    Args:
+        decision: One of `DECISIONS`.
+        ground: D.
+
+    Raises:
+        ValueError: If the rule is unknown, or needs a matrix and has none.
+    """
+    if decision not in DECISIONS:
+        raise ValueError(
+            "Invalid value for argument `decision`. Expected one of "
+            f"{list(DECISIONS)}. Received: decision={decision!r}."
+        )
+    if decision == LIKELIEST:
+        return None
+    if ground is None:
+        raise ValueError(
+            "Invalid value for argument `ground`. Expected a ground matrix to "
+            f"decide by, with decision={decision!r}. Received: ground=None."
+        )
+    return ground
+
+
+def risk(logits: tf.Tensor, ground: GroundMatrix) -> tf.Tensor:
+    r"""Returns the severity that each decision risks.
+
+    .. math:: r_j = \sum_i p_i D_{ij}, \quad p = \mathrm{softmax}(z)
+
+    Args:
+        logits: `[..., N]`.
+        ground: D, rows truth, columns decision.
+
+    Returns:
+        float32 `[..., N]`, in units of D.
+    """
+    p = tf.nn.softmax(tf.cast(logits, tf.float32))
+    return tf.tensordot(p, tf.cast(ground.values, tf.float32), 1)
+
+
+def decide(logits: tf.Tensor, ground: GroundMatrix | None = None) -> tf.Tensor:
+    """Returns the class ids that a network decides for.
+
+    Args:
+        logits: `[..., N]`.
+        ground: D, to decide for the least expected severity; for the likeliest
+            class by default.
+
+    Returns:
+        int32 `[...]`.
+
+    Example: Probably road; but missing a pedestrian costs ten times as much.
+
+    >>> logits = tf.math.log([[0.8, 0.2]])  # Road, pedestrian.
+    >>> decide(logits).numpy()
+    array([0], dtype=int32)
+    >>> decide(logits, GroundMatrix([[0, 1], [10, 0]])).numpy()
+    array([1], dtype=int32)
+    """
+    scores = logits if ground is None else -risk(logits, ground)
+    return tf.argmax(scores, axis=-1, output_type=tf.int32)
+
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
 class LeastRisk(keras.layers.Layer):
-    r"""Turns logits into minus the severity that each decision risks.
+    """Turns logits into minus the severity that each decision risks.
 
-    .. math:: o_j = -\sum_i p_i D_{ij}, \quad p = \mathrm{softmax}(z)
-
-    The largest output is the decision of least expected severity, if p are the
-    probabilities that they claim to be (Bayes' rule; not in the paper).
+    Minus `risk`, so that the largest output is the decision of least expected
+    severity, if p are the probabilities that they claim to be (Bayes' rule; not
+    in the paper).
 
     Args:
         ground: N x N, rows truth, columns decision; nested lists or a
@@ -41,8 +110,7 @@ class LeastRisk(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Returns `[..., N]`, float32, of logits `[..., N]`."""
-        p = tf.nn.softmax(tf.cast(inputs, tf.float32))
-        return -tf.tensordot(p, tf.cast(self.ground.values, tf.float32), 1)
+        return -risk(inputs, self.ground)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""

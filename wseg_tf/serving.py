@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.data.records import decode, parse
+from wseg_tf.decisions import LIKELIEST, decide, ground_of
 from wseg_tf.ground import GroundMatrix
 
 # Beside a SavedModel, where serving leaves files alone: what it was made for.
@@ -33,10 +34,17 @@ class SegmentationService(tf.Module):
         classes: The class set the logits are in the order of.
         height: Height the network sees.
         width: Width the network sees.
+        ground: D, to decide for the least expected severity; for the likeliest
+            class by default.
     """
 
     def __init__(
-        self, model: keras.Model, classes: ClassSet, height: int, width: int
+        self,
+        model: keras.Model,
+        classes: ClassSet,
+        height: int,
+        width: int,
+        ground: GroundMatrix | None = None,
     ) -> None:
         super().__init__()
         # Saved are the variables; as a Keras object the model would be traced
@@ -47,6 +55,7 @@ class SegmentationService(tf.Module):
         )
         self._classes = classes
         self._size = (height, width)
+        self._ground = ground
 
     def predict(self, image: tf.Tensor) -> tf.Tensor:
         """Returns the class ids `[H, W]`, uint8, of one image `[H, W, 3]`."""
@@ -54,7 +63,7 @@ class SegmentationService(tf.Module):
         resized = tf.image.resize(image[None], self._size, antialias=True)
         logits = self._logits(resized)
         logits = tf.image.resize(tf.cast(logits, tf.float32), native)
-        return tf.cast(tf.argmax(logits[0], axis=-1), tf.uint8)
+        return tf.cast(decide(logits[0], self._ground), tf.uint8)
 
     @tf.function(
         input_signature=[tf.TensorSpec([None], tf.string, name="images")]
@@ -123,6 +132,7 @@ def export(
     height: int,
     width: int,
     ground: GroundMatrix | None = None,
+    decision: str = LIKELIEST,
 ) -> None:
     """Writes a SavedModel that needs TensorFlow alone.
 
@@ -137,9 +147,12 @@ def export(
         width: Width the network sees.
         ground: The ground matrix it was trained with; saved beside it, for
             the expected severity. None by default.
+        decision: How the class of a pixel is chosen, one of
+            `wseg_tf.decisions.DECISIONS`; `"least_risk"` needs `ground`.
 
     Raises:
-        ValueError: If the model's channels are not the class set's classes.
+        ValueError: If the model's channels are not the class set's classes,
+            or the decision is unknown or lacks its ground matrix.
     """
     channels = model.output_shape[-1]
     if channels != len(classes):
@@ -148,7 +161,8 @@ def export(
             f"output channels, one for each class of `{classes.name}`. "
             f"Received: {channels}."
         )
-    service = SegmentationService(model, classes, height, width)
+    decides_by = ground_of(decision, ground)
+    service = SegmentationService(model, classes, height, width, decides_by)
     tf.saved_model.save(
         service,
         folder,
@@ -160,6 +174,7 @@ def export(
     card = {
         "classes": classes.name,
         "ground": None if ground is None else ground.get_config(),
+        "decision": decision,
     }
     path = os.path.join(folder, CARD)
     tf.io.gfile.makedirs(os.path.dirname(path))

@@ -96,7 +96,8 @@ def train(
         )
         if workers(strategy)[1] > 0:
             return  # The first worker writes the model.
-        export(model, folder, classes, recipe.height, recipe.width, ground)
+        size = (recipe.height, recipe.width)
+        export(model, folder, classes, *size, ground, recipe.decision)
         served = ServedModel(folder)
         counts = sum_counts(served, pairs["eval"], settings.data.dataset)
         show_scores(served, counts, len(pairs["eval"]))

@@ -84,6 +84,7 @@ def run_fn(arguments: Any) -> None:
         recipe.height,
         recipe.width,
         build_ground(recipe.ground, classes),
+        recipe.decision,
     )
     Checkpoints(folder).remove()
 

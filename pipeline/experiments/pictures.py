@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 from matplotlib.figure import Figure
 
@@ -24,7 +23,6 @@ from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import layout
 from wseg_tf.data.records import decode, parse, serialise
 from wseg_tf.plots import plot_comparison
-from wseg_tf.serving import SegmentationService
 from wseg_tf.training.objectives import build_ground
 
 # Mean IoUs of an image that differ by less are called equal.
@@ -119,7 +117,7 @@ def plot_contrast(
         strict=True,
     ):
         caption = f"{outcome.method}: mIoU {iou:.2f}, severity {cost:.2f}"
-        maps[caption] = _predict(plan, outcome, image)
+        maps[caption] = restore(plan, outcome).predict(image).numpy()
     return plot_comparison(
         {pair.name: (image.numpy(), maps)}, plan.data.classes
     )
@@ -167,16 +165,3 @@ def rounds_of(
         rows[-1] |= scored(method.name)
         found[method.name] = rows
     return found
-
-
-def _predict(
-    plan: Experiment, outcome: Outcome, image: tf.Tensor
-) -> npt.NDArray[np.uint8]:
-    service = SegmentationService(
-        restore(plan, outcome),
-        plan.data.classes,
-        plan.start.height,
-        plan.start.width,
-    )
-    predicted: npt.NDArray[np.uint8] = service.predict(image).numpy()
-    return predicted

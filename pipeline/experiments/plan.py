@@ -15,6 +15,7 @@ from wseg_tf import configuration
 from wseg_tf.adaptation.options import SelfTraining
 from wseg_tf.adaptation.target import check_domains
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.decisions import LEAST_RISK
 from wseg_tf.training.objectives import check
 from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
 
@@ -32,7 +33,7 @@ class Method:
         ground: Fields of `GroundOptions` that differ from the recipe's.
         decides: The name of a method above, or `"start"`: its weights decide
             by the least expected severity under this method's D
-            (`least_risk`); nothing is trained.
+            (`decision: least_risk`); nothing is trained.
         adaptation: Fields of `SelfTraining` that differ from the experiment's
             `adaptation`; with any, the method is its rounds on the target,
             and `stage` changes their stage.
@@ -166,6 +167,9 @@ class Experiment:
             seed=seed,
             ground=ground,
             stages=[stage],
+            decision=self.start.decision
+            if method.decides is None
+            else LEAST_RISK,
             # The last weights count: nothing is selected on what is reported.
             select=None,
         )

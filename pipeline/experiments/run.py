@@ -34,7 +34,7 @@ from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
-from wseg_tf.decisions import least_risk
+from wseg_tf.decisions import ground_of
 from wseg_tf.filesystems import local_target
 from wseg_tf.serving import SegmentationService
 from wseg_tf.training.loop import build_model, train
@@ -181,29 +181,32 @@ def start(plan: Experiment, frames: Frames) -> Outcome:
     return _once(plan, Method(START), plan.start, frames)
 
 
-def restore(plan: Experiment, outcome: Outcome) -> keras.Model:
-    """Returns the model of an outcome, deciding as it did.
+def restore(plan: Experiment, outcome: Outcome) -> SegmentationService:
+    """Returns the model of an outcome, as it would be served.
 
     Args:
         plan: The experiment.
         outcome: One of what `run` returned.
     """
-    recipe = dataclasses.replace(
-        plan.start, initial=outcome.weights, seed=outcome.seed
+    recipe = plan.start
+    if outcome.method != START:
+        method = plan.method(outcome.method)
+        recipe = plan.recipe(method, outcome.seed, outcome.weights)
+    recipe = dataclasses.replace(recipe, initial=outcome.weights)
+    return _serve(plan, recipe, build_model(recipe, plan.data.classes))
+
+
+def _serve(
+    plan: Experiment, recipe: Recipe, model: keras.Model
+) -> SegmentationService:
+    ground = build_ground(recipe.ground, plan.data.classes)
+    return SegmentationService(
+        model,
+        plan.data.classes,
+        recipe.height,
+        recipe.width,
+        ground_of(recipe.decision, ground),
     )
-    model = build_model(recipe, plan.data.classes)
-    if outcome.method == START:
-        return model
-    return _deciding(plan, plan.method(outcome.method), model)
-
-
-def _deciding(
-    plan: Experiment, method: Method, model: keras.Model
-) -> keras.Model:
-    if method.decides is None:
-        return model
-    recipe = plan.recipe(method, plan.start.seed, "")
-    return least_risk(model, build_ground(recipe.ground, plan.data.classes))
 
 
 def _place(plan: Experiment, method: Method, recipe: Recipe) -> str:
@@ -211,8 +214,6 @@ def _place(plan: Experiment, method: Method, recipe: Recipe) -> str:
     # Where it is run from does not matter, only what it starts from.
     own = configuration.dump(recipe).replace(plan.root, "")
     what = f"{own} {list(plan.hold_out)} {plan.data.limit}"
-    if method.decides is not None:
-        what += " least risk"
     if method.adaptation:
         what += configuration.dump(plan.rounds(method))
         what += configuration.dump(plan.target)
@@ -275,8 +276,7 @@ def _make(
     tf.io.gfile.makedirs(place)
     with local_target(os.path.join(place, WEIGHTS)) as path:
         model.save_weights(path)
-    model = _deciding(plan, method, model)
-    service = SegmentationService(model, classes, recipe.height, recipe.width)
+    service = _serve(plan, recipe, model)
     counts = {
         name: count_images(service, pairs, dataset_of(plan, name))
         for name, pairs in frames.reported.items()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from wseg_tf import GroundMatrix
-from wseg_tf.decisions import LeastRisk, least_risk
+from wseg_tf.decisions import LeastRisk, decide, ground_of, least_risk
 
 RANDOM = np.random.default_rng(0)
 GROUND = GroundMatrix(RANDOM.uniform(0, 4, [5, 5]) * (1 - np.eye(5)))
@@ -44,3 +44,20 @@ def test_a_deciding_model_is_saved_and_loaded(tmp_path):
     frame = RANDOM.normal(size=[1, 4, 6, 3]).astype("float32")
     assert decided(frame).dtype == "float32"
     np.testing.assert_array_equal(loaded(frame), decided(frame))
+
+
+def test_ids_are_those_of_the_largest_output():
+    by_risk = LeastRisk(GROUND)(LOGITS).numpy().argmax(-1)
+    likeliest = LOGITS.argmax(-1)
+    assert (by_risk != likeliest).any()
+    np.testing.assert_array_equal(decide(LOGITS, GROUND), by_risk)
+    np.testing.assert_array_equal(decide(LOGITS), likeliest)
+
+
+def test_a_rule_names_its_matrix():
+    assert ground_of("likeliest", GROUND) is None
+    assert ground_of("least_risk", GROUND) is GROUND
+    with pytest.raises(ValueError, match="Expected a ground matrix"):
+        ground_of("least_risk", None)
+    with pytest.raises(ValueError, match="luckiest"):
+        ground_of("luckiest", GROUND)

@@ -10,8 +10,11 @@ from wseg_tf.data.checks import check_pair, encode_labels
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.data.streets import draw_scene
+from wseg_tf.decisions import decide
+from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import confusion_count
-from wseg_tf.serving import CONFUSION, SERVING, export
+from wseg_tf.serving import CONFUSION, SERVING, ServedModel, export
+from wseg_tf.training.warm_start import start_from
 
 SIZE = (32, 48)
 
@@ -87,6 +90,27 @@ def test_confusion_counts_what_is_served_and_leaves_void_out(
     counted = signatures[CONFUSION](tf.constant(records))["confusion"].numpy()
     assert counted.dtype == np.int64
     np.testing.assert_array_equal(counted, np.stack(expected))
+
+
+def test_least_risk_is_served_as_it_is_decided(
+    model: keras.Model, tmp_path: Path
+) -> None:
+    costs = np.ones([11, 11]) - np.eye(11)
+    costs[CAMVID.index("tree")] *= 50
+    ground, folder = GroundMatrix(costs, CAMVID), str(tmp_path / "model")
+    export(model, folder, CAMVID, *SIZE, ground, "least_risk")
+    image = draw_scene(1, *SIZE)[0]
+    logits = model(image[None].astype("float32"))
+    found = ServedModel(folder).segment(png(image))
+    assert np.mean(found == decide(logits, ground)[0]) > 0.999
+    assert np.mean(found == decide(logits)[0]) < 0.96
+    # The weights are where a training that starts from them looks.
+    again = keras.models.clone_model(model)
+    start_from(again, folder)
+    for old, new in zip(model.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(old, new)
+    with pytest.raises(ValueError, match="Expected a ground matrix"):
+        export(model, folder, CAMVID, *SIZE, decision="least_risk")
 
 
 def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf.classes import ClassSet
+from wseg_tf.decisions import decide
+from wseg_tf.ground import GroundMatrix
 from wseg_tf.training.observers import Epoch, Observer, Plan
 
 PICTURES = 3
@@ -26,6 +28,7 @@ class Board(Observer):
         samples: Batches of images and class ids, of which the first few are
             shown with their predictions. Defaults to None: no pictures.
         every: Epochs between two pictures; 0 for none.
+        ground: D, where the model decides for the least expected severity.
     """
 
     def __init__(
@@ -34,11 +37,13 @@ class Board(Observer):
         classes: ClassSet,
         samples: tf.data.Dataset | None = None,
         every: int = 5,
+        ground: GroundMatrix | None = None,
     ) -> None:
         self.folder = folder
         self.classes = classes
         self.samples = samples
         self.every = every
+        self.ground = ground
         self._writer: Any = None
 
     def begin(self, plan: Plan) -> None:
@@ -79,7 +84,7 @@ class Board(Observer):
         rows = []
         for images, labels in self.samples.unbatch().take(PICTURES):
             logits = epoch.model(images[None], training=False)
-            predicted = np.argmax(logits[0].numpy(), axis=-1)
+            predicted = decide(logits[0], self.ground).numpy()
             image = images.numpy()
             rows.append(
                 np.concatenate(

@@ -10,6 +10,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf.classes import ClassSet
+from wseg_tf.decisions import decide
+from wseg_tf.ground import GroundMatrix
 
 Counts = npt.NDArray[np.int64]
 
@@ -31,7 +33,7 @@ def count_confusion(
 
 
 def confusion_counter(
-    model: keras.Model, classes: ClassSet
+    model: keras.Model, classes: ClassSet, ground: GroundMatrix | None = None
 ) -> Callable[[tf.data.Dataset], Counts]:
     """Returns a function that counts as `count_confusion` does.
 
@@ -40,6 +42,7 @@ def confusion_counter(
     Args:
         model: Maps images `[B, H, W, 3]` to logits `[B, H, W, N]`.
         classes: The class set; void pixels are not counted.
+        ground: D, where the model decides for the least expected severity.
 
     Returns:
         A function from batches to exact counts `[N, N]`.
@@ -48,9 +51,7 @@ def confusion_counter(
 
     @tf.function(reduce_retracing=True)
     def count_batch(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        predicted = tf.argmax(
-            model(images, training=False), axis=-1, output_type=tf.int32
-        )
+        predicted = decide(model(images, training=False), ground)
         valid = tf.logical_and(labels >= 0, labels < count)
         cells = tf.boolean_mask(labels * count + predicted, valid)
         return tf.math.bincount(

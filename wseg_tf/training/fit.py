@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from wseg_tf.classes import ClassSet
+from wseg_tf.decisions import LIKELIEST, ground_of
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import summary
 from wseg_tf.training import guard
@@ -52,12 +53,14 @@ class Judge:
         classes: The class set.
         ground: The ground matrix, for the expected severity.
         every: Epochs between two evaluations; the last is always evaluated.
+        decision: How the model decides, one of `wseg_tf.decisions.DECISIONS`.
     """
 
     batches: tf.data.Dataset
     classes: ClassSet
     ground: GroundMatrix | None = None
     every: int = 1
+    decision: str = LIKELIEST
 
 
 def fit(
@@ -222,7 +225,9 @@ class _Fit:
         self._best: dict[str, Any] | None = None
         self._count: Callable[[tf.data.Dataset], Counts] | None = None
         if judge is not None:
-            self._count = confusion_counter(model, judge.classes)
+            self._count = confusion_counter(
+                model, judge.classes, ground_of(judge.decision, judge.ground)
+            )
 
     @property
     def finished(self) -> bool:

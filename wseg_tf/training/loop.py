@@ -14,6 +14,7 @@ from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data import input
 from wseg_tf.data.statistics import PixelStatistics
+from wseg_tf.decisions import ground_of
 from wseg_tf.models.finetuning import (
     freeze_batch_norm,
     freeze_encoder,
@@ -100,6 +101,7 @@ def train(
             classes,
             ground,
             recipe.evaluate_every,
+            recipe.decision,
         )
     watching = list(observers)
     if logs is not None and is_chief:
@@ -262,5 +264,6 @@ def _writers(
             classes,
             samples,
             recipe.execution.overlays_every,
+            None if judge is None else ground_of(judge.decision, judge.ground),
         ),
     ]

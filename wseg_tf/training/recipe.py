@@ -7,6 +7,7 @@ from typing import Any, Optional
 
 from wseg_tf.data.augmentation import Augmentation
 from wseg_tf.data.statistics import WEIGHTINGS
+from wseg_tf.decisions import DECISIONS, LIKELIEST
 from wseg_tf.losses.wasserstein import LINKS
 
 LOSSES = (
@@ -249,6 +250,9 @@ class Recipe:
         augmentation: Random changes of the training images.
         evaluate_every: Epochs between two evaluations; a stage's last epoch is
             always evaluated.
+        decision: How the class of a pixel is chosen where the model is judged
+            and served: `"likeliest"`, or `"least_risk"` for the least expected
+            severity under `ground`.
         select: A metric: each stage ends with the weights of the evaluation
             that was best by it. The last weights by default.
         stages: Run in order, each from the weights of the last.
@@ -266,6 +270,7 @@ class Recipe:
     ground: GroundOptions = field(default_factory=GroundOptions)
     augmentation: Augmentation = field(default_factory=Augmentation)
     evaluate_every: int = 4
+    decision: str = LIKELIEST
     select: Optional[str] = None  # noqa: UP045
     stages: list[Stage] = field(default_factory=lambda: [Stage()])
     execution: Execution = field(default_factory=Execution)
@@ -273,6 +278,7 @@ class Recipe:
     def __post_init__(self) -> None:
         """Refuses sizes and batches that no training can use."""
         _one_of("precision", self.precision, PRECISIONS)
+        _one_of("decision", self.decision, DECISIONS)
         for argument in ("height", "width", "batch", "evaluate_every"):
             _at_least(argument, getattr(self, argument), 1)
         if self.crop is not None and min(self.crop) < 1:

@@ -1,4 +1,7 @@
+import csv
+import dataclasses
 import logging
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,7 +16,7 @@ from wseg_tf.data.records import parse, serialise
 from wseg_tf.data.streets import draw_scene
 from wseg_tf.training.evaluation import count_confusion
 from wseg_tf.training.loop import train
-from wseg_tf.training.recipe import Recipe, Stage
+from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
 from wseg_tf.training.survey import survey
 
 SIZE = (32, 48)
@@ -120,6 +123,31 @@ def test_what_was_counted_before_is_not_counted_again() -> None:
 def test_no_example_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one example"):
         train(recipe(PRETRAIN), CAMVID, examples(1).take(0))
+
+
+def test_a_model_is_judged_by_the_rule_it_decides_by(tmp_path: Path) -> None:
+    data = examples(2)
+    # A missed sky costs so much that everything is called sky.
+    ground = GroundOptions(severities=[1e6, 1, 1, 1])
+    shared = dataclasses.replace(recipe(PRETRAIN), ground=ground)
+    rows = {}
+    for decision in ("likeliest", "least_risk"):
+        train(
+            dataclasses.replace(shared, decision=decision),
+            CAMVID,
+            data,
+            data,
+            logs=str(tmp_path / decision),
+        )
+        with open(tmp_path / decision / "history.csv") as file:
+            rows[decision] = list(csv.DictReader(file))[-1]
+    assert rows["likeliest"]["loss"] == rows["least_risk"]["loss"]
+    found = {
+        decision: [float(row[f"iou/{name}"] or 0) for name in CAMVID.names]
+        for decision, row in rows.items()
+    }
+    assert found["least_risk"][0] > 0
+    assert sum(found["least_risk"][1:]) == 0 < sum(found["likeliest"][1:])
 
 
 def test_confusion_of_a_model_that_knows_the_answer() -> None:
