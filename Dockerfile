@@ -27,7 +27,7 @@ COPY wseg_tf wseg_tf
 COPY pipeline pipeline
 RUN /opt/wseg/bin/uv pip install --no-cache --no-deps --no-build-isolation .
 
-FROM python:3.10-slim-bookworm
+FROM python:3.10-slim-bookworm AS steps
 RUN useradd --uid 10001 --create-home wseg
 COPY --from=build /opt/wseg /opt/wseg
 ENV PATH=/opt/wseg/bin:$PATH \
@@ -39,3 +39,12 @@ ENV PATH=/opt/wseg/bin:$PATH \
 USER 10001
 WORKDIR /home/wseg
 CMD ["wseg", "--help"]
+
+# Workers of Dataflow, and of Beam's other engines, start with its own program:
+#   docker build --target worker -t REGISTRY/wseg-worker:VERSION .
+FROM steps AS worker
+COPY --from=apache/beam_python3.10_sdk:2.59.0 /opt/apache/beam /opt/apache/beam
+ENTRYPOINT ["/opt/apache/beam/boot"]
+
+# What is built by default.
+FROM steps

@@ -10,6 +10,7 @@ from importlib import metadata
 
 import pipeline
 import wseg_tf
+from wseg_tf.filesystems import read_bytes
 
 PACKAGES = ("tensorflow", "keras", "tfx", "numpy")
 
@@ -31,8 +32,7 @@ def source_digest() -> str:
                 if not name.endswith((".py", ".j2")):
                     continue
                 path = os.path.join(folder, name)
-                with open(path, "rb") as file:
-                    content = hashlib.sha256(file.read()).hexdigest()
+                content = hashlib.sha256(read_bytes(path)).hexdigest()
                 where = os.path.relpath(path, os.path.dirname(root))
                 total.update(f"{where}\0{content}\n".encode())
     return total.hexdigest()[:12]

@@ -85,15 +85,15 @@ def whole_program() -> Iterator[None]:
     try:
         yield
     except SystemExit as end:
-        if not _is_loaded():
+        if not is_loaded():
             raise
         code = end.code
     except BaseException:
-        if not _is_loaded():
+        if not is_loaded():
             raise
         traceback.print_exc()
         code = 1
-    if _is_loaded():
+    if is_loaded():
         if isinstance(code, str):
             print(code, file=sys.stderr)
         atexit._run_exitfuncs()
@@ -102,7 +102,8 @@ def whole_program() -> Iterator[None]:
         os._exit(code if isinstance(code, int) else int(code is not None))
 
 
-def _is_loaded() -> bool:
+def is_loaded() -> bool:
+    """Whether a plugin was loaded, so that Python cannot end by itself."""
     return any(module in sys.modules for module in PLUGINS.values())
 
 

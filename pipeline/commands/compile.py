@@ -20,6 +20,7 @@ class Target(str, Enum):
 
     KUBEFLOW = "kubeflow"
     KUBEFLOW_V2 = "kubeflow-v2"
+    TFJOB = "tfjob"
 
 
 def compile_pipeline(
@@ -29,8 +30,15 @@ def compile_pipeline(
         typer.Argument(help="Changes, e.g. kubeflow.image=registry/wseg:1"),
     ] = None,
     target: Annotated[
-        Target, typer.Option(help="KFP v1 on Argo, or KFP v2 and Vertex.")
+        Target,
+        typer.Option(
+            help="KFP v1 on Argo; KFP v2 and Vertex; or the training alone, on "
+            "several machines."
+        ),
     ] = Target.KUBEFLOW,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Machines of a tfjob.")
+    ] = 2,
     out: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="File to write; NAME.TARGET.yaml by default."),
@@ -57,6 +65,11 @@ def compile_pipeline(
             settings = load(config, with_data(overrides, data))
         path = out or f"{settings.name}.{target.value}.yaml"
         _refuse_ending(path, target)
+        if target is Target.TFJOB:
+            model = _training_job(settings, workers, path)
+            say(f"Compiled: {path}")
+            say(f"Model:    {model}")
+            return
         build, listed = _graph(settings)
         write = compile_argo if target is Target.KUBEFLOW else compile_spec
         write(build, settings.kubeflow, path)
@@ -94,6 +107,23 @@ def _graph(
         ),
         [*listed.values()],
     )
+
+
+def _training_job(
+    settings: PipelineConfig | AdaptationConfig, workers: int, path: str
+) -> str:
+    """Writes the training of several machines; returns the model's folder."""
+    from pipeline.config import PipelineConfig
+    from pipeline.runners.kubeflow import check_cluster
+    from pipeline.runners.training_job import write_training_job
+
+    if not isinstance(settings, PipelineConfig):
+        raise ValueError(
+            "Invalid value for argument `target`. Expected kubeflow or "
+            "kubeflow-v2 for an adaptation. Received: target=tfjob."
+        )
+    check_cluster(settings)
+    return write_training_job(settings, workers, path)
 
 
 def _refuse_ending(path: str, target: Target) -> None:

@@ -15,6 +15,7 @@ from pipeline.components.baseline import find_baseline_by_type
 from pipeline.kubeflow_options import KubeflowOptions, PodOptions, quantity
 from pipeline.runners.kubeflow import ACCELERATOR, Build, check_steps
 from pipeline.runners.run_parameters import RunParameters
+from pipeline.runners.step import started
 from wseg_tf.configuration import ConfigurationError
 
 GIGABYTE = 1e9
@@ -41,7 +42,9 @@ def compile_spec(build: Build, options: KubeflowOptions, path: str) -> None:
     check_steps(options, pipeline)
     job = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
         kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
-            default_image=options.image, use_pipeline_spec_2_1=True
+            default_image=options.image,
+            default_commands=started(kubeflow_v2_dag_runner.KUBEFLOW_TFX_CMD),
+            use_pipeline_spec_2_1=True,
         )
     ).run(pipeline, write_out=False)
     _ask(job["pipelineSpec"], pipeline, options)

@@ -101,6 +101,18 @@ def test_steps_do_not_run_as_root_and_the_image_holds_no_secret() -> None:
                 assert not SECRET.search(assignment), assignment
 
 
+def test_workers_start_with_the_beam_that_is_locked() -> None:
+    froms = [rest for each, rest in instructions() if each == "FROM"]
+    assert froms[-2:] == ["steps AS worker", "steps"]
+    (source,) = [
+        rest
+        for each, rest in instructions()
+        if each == "COPY" and "apache/beam" in rest
+    ]
+    version = names("python310.txt")["apache-beam"]
+    assert f"apache/beam_python3.10_sdk:{version} " in source
+
+
 def test_nothing_but_the_sources_reaches_the_build() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     rules = [line for line in lines if line and not line.startswith("#")]
