@@ -22,14 +22,12 @@ from tests.wseg_tf.training.small import (
 from wseg_tf import CrossEntropyLoss, GroundMatrix, WassersteinLoss
 from wseg_tf.classes import CAMVID
 from wseg_tf.data.input import evaluation_batches
-from wseg_tf.models.dropout import generators
 from wseg_tf.training.checkpoints import Checkpoints
 from wseg_tf.training.fit import Judge, fit
 from wseg_tf.training.guard import DivergedError
 from wseg_tf.training.loop import freeze
 from wseg_tf.training.observers import Epoch, Observer, Plan
 from wseg_tf.training.optimizers import KERAS_2, build_optimizer
-from wseg_tf.training.precision import policy, scaled
 from wseg_tf.training.recipe import Stage
 from wseg_tf.training.selection import Selection
 
@@ -328,69 +326,6 @@ def test_frozen_parts_stay_as_they_are(data: tf.data.Dataset) -> None:
     }
     freeze(model, [])
     assert all(layer.trainable for layer in model.layers)
-
-
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-def test_low_precision_learns_with_a_float32_loss(
-    data: tf.data.Dataset, judge: Judge, precision: str
-) -> None:
-    with policy(precision):
-        model = net()
-    assert model.layers[1].compute_dtype == precision.removeprefix("mixed_")
-    assert model.layers[1].kernel.dtype == "float32"
-    stage = Stage(epochs=3, learning_rate=1e-2)
-    optimizer = scaled(build_optimizer(stage, 2), precision)
-    is_scaled = type(optimizer).__name__.startswith("LossScaleOptimizer")
-    assert is_scaled == (precision == "mixed_float16")
-    watcher = Watcher()
-    history = fit(
-        model,
-        batches_of(data),
-        LOSS,
-        optimizer,
-        epochs=3,
-        steps=2,
-        judge=judge,
-        observers=[watcher],
-    )
-    assert history[-1]["loss"] < history[0]["loss"]
-    # A float16 loss would have three digits.
-    assert all(np.float16(loss) != np.float32(loss) for loss in watcher.losses)
-
-
-def test_a_float16_step_that_overflows_is_left_out(
-    data: tf.data.Dataset,
-) -> None:
-    with policy("mixed_float16"):
-        model = net()
-    freeze(model, ["batch_norm"])
-    inner = keras.optimizers.SGD(0.1)
-    wrap = keras.mixed_precision.LossScaleOptimizer
-    optimizer = wrap(inner, initial_scale=2.0**60)
-    before = model.get_weights()
-    fit(model, batches_of(data, 4), LOSS, optimizer, epochs=1, steps=1)
-    for a, b in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-    scale = optimizer.loss_scale if KERAS_2 else optimizer.dynamic_scale
-    assert float(scale) == 2.0**59
-
-
-def test_xla_computes_the_same(data: tf.data.Dataset) -> None:
-    plain, compiled = net(), net()
-    for model, xla in ((plain, False), (compiled, True)):
-        model.layers[-2].rate = 0.0  # XLA draws other numbers.
-        fit(
-            model,
-            batches_of(data),
-            LOSS,
-            keras.optimizers.SGD(0.1),
-            epochs=1,
-            steps=2,
-            xla=xla,
-        )
-    for a, b in zip(plain.get_weights(), compiled.get_weights(), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
-    assert len(generators(plain)) == 1
 
 
 def test_several_fits_share_checkpoints(
