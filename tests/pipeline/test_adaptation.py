@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 from typer.testing import CliRunner
 
+from pipeline import adaptation_rounds
 from pipeline.adaptation_config import AdaptationConfig, is_adaptation, load
 from pipeline.adaptation_inputs import domain_splits, hold_out, prepare_domain
 from pipeline.adaptation_rounds import count_labels, label_scores
@@ -30,6 +34,8 @@ from wseg_tf.data.checks import DataError
 from wseg_tf.data.input import read_records
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import decode
+from wseg_tf.training.history import read_history
+from wseg_tf.training.observers import LogLines, Plan
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 CONFIG = str(CONFIGS / "day_to_dusk.yaml")
@@ -46,10 +52,23 @@ TINY = [
     "training.batch=2",
     "training.stages.0.epochs=1",
     "adaptation.rounds=2",
-    "adaptation.stage.epochs=1",
+    "adaptation.stage.epochs=2",
     "gate.rules=[{metric: mean_iou, floor: 0.0}]",
 ]  # fmt: skip
 ROUNDS = (1, 2)
+# The network of these tests, and a SIGKILL in the second epoch of round 1.
+KILLED = """
+import os, signal, sys
+import pipeline.adaptation_rounds
+from pipeline.cli import main
+from tests.wseg_tf.training.small import small_net
+from tests.wseg_tf.training.test_resume import InterruptAt
+from wseg_tf import models
+
+models.build = small_net
+pipeline.adaptation_rounds.LogLines = lambda: InterruptAt(6, signal.SIGKILL)
+main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +85,36 @@ def _small_net() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def screen(root: Path) -> str:
-    """The screen of a run."""
+def killed(root: Path) -> Path:
+    """The pseudo-labels of a run that was killed while round 1 trained."""
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, "run", CONFIG, f"root={root}", *TINY],
+        cwd=CONFIGS.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+    return Path(outputs(root, "PseudoLabels1", "labels"))
+
+
+@pytest.fixture(scope="module")
+def plans() -> list[Plan]:
+    """What the rounds began with, in the run that `screen` shows."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def screen(root: Path, killed: Path, plans: list[Plan]) -> str:
+    """The screen of the run that goes on."""
+
+    class Noting(LogLines):
+        def begin(self, plan: Plan) -> None:
+            plans.append(plan)
+
     arguments = ["run", CONFIG, f"root={root}", *TINY]
-    result = CliRunner().invoke(app, arguments)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adaptation_rounds, "LogLines", Noting)
+        result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -85,10 +130,25 @@ def test_the_rounds_are_steps_and_the_last_model_is_pushed(
     steps = latest_run(str(root / "day-to-dusk" / "metadata.sqlite"))
     for number in ROUNDS:
         for name in ("PseudoLabels", "RoundTrainer", "RoundJudge"):
-            assert steps[f"{name}{number}"].state == "complete"
+            state = steps[f"{name}{number}"].state
+            made_before = name == "PseudoLabels" and number == 1
+            assert state == ("cached" if made_before else "complete")
     assert "Verdict: pushed" in screen
     assert len(list((root / "day-to-dusk" / "serving").glob("*"))) == 1
     assert not list((root / "day-to-dusk" / "checkpoints").iterdir())
+
+
+def test_a_round_that_was_killed_goes_on_with_the_same_labels(
+    root: Path, killed: Path, screen: str, plans: list[Plan]
+) -> None:
+    assert outputs(root, "PseudoLabels1", "labels") == str(killed)
+    # Of 2 epochs the first was done; the second round began at its first.
+    assert [(plan.title, plan.epoch) for plan in plans] == [
+        ("round 1 of 2", 1), ("round 2 of 2", 0),
+    ]  # fmt: skip
+    history = Path(outputs(root, "RoundTrainer1", "model_run"), "history.csv")
+    lines = read_history(str(history))
+    assert [line["epoch"] for line in lines] == ["1", "2"]
 
 
 def test_labels_are_records_with_their_thresholds(
