@@ -65,6 +65,10 @@ def scores(
             for group, value in found["groups"].items()
         },
         **{
+            f"merged_recall/{group}": value
+            for group, value in found["merged_recall"].items()
+        },
+        **{
             f"{score}/{name}": by_class[name][score]
             for score in PER_CLASS
             for name in classes.names
@@ -131,6 +135,10 @@ def many(
     if kind == "iou_group":
         own = [group == int(name) for group in classes.groups]
         return _mean(iou[..., own])
+    if kind == "merged_recall":
+        own = np.flatnonzero([group == int(name) for group in classes.groups])
+        merged = counts[..., own[:, None], own].sum(axis=(-2, -1))
+        return _ratio(merged, truth[..., own].sum(axis=-1))
     if kind == "critical_iou":
         critical = [classes.index(each) for each in classes.critical]
         chosen = np.where(truth > 0, iou, np.nan)[..., critical]
@@ -171,7 +179,7 @@ def judged_classes(metric: str, classes: ClassSet) -> list[int]:
     names: tuple[str, ...] = ()
     if kind in (*PER_CLASS, "images"):
         names = (name,)
-    elif kind == "iou_group":
+    elif kind in ("iou_group", "merged_recall"):
         names = classes.members(int(name))
     elif kind == "critical_iou":
         names = classes.critical

@@ -29,6 +29,8 @@ def test_names_figures_by_hand() -> None:
     assert found["critical_iou/minimum"] == pytest.approx(0.5)
     assert found["critical_iou/mean"] == pytest.approx((1 + 0.5 + 1) / 3)
     assert found["iou_group/4"] == found["critical_iou/mean"]
+    assert found["merged_recall/4"] == pytest.approx(12 / 16)
+    assert found["merged_recall/1"] == 1
     assert found["mean_iou"] == pytest.approx((1 + 1 + 0.5 + 1 + 0) / 5)
     assert found["expected_severity"] == pytest.approx(2 * 4 / 17)
     assert math.isnan(found["iou/tree"])

@@ -151,13 +151,41 @@ def iou_per_group(
     {1: 0.6666666666666666, 4: 0.75}
     """
     iou = iou_per_class(counts)
-    if len(groups) != len(iou):
-        raise ValueError(
-            "Invalid value for argument `groups`. Expected one entry for each "
-            f"of the {len(iou)} classes. Received: {len(groups)} entries."
-        )
-    own = np.asarray(groups)
+    own = _groups_of(groups, len(iou))
     return {int(group): _mean(iou[own == group]) for group in np.unique(own)}
+
+
+def merged_recall_per_group(
+    counts: npt.ArrayLike, groups: Sequence[int]
+) -> dict[int, float]:
+    """Share of a group's pixels that are given any class of the group.
+
+    Unlike in `iou_per_group`, classes are merged: a bicyclist taken for a car
+    is still found to be of the most important group.
+
+    Args:
+        counts: Confusion count `[N, N]`, rows truth.
+        groups: Importance group of each class, length N.
+
+    Returns:
+        The share by group, groups ascending; NaN where no class is present.
+
+    Raises:
+        ValueError: If `groups` does not have one entry a class.
+
+    Example:
+
+    >>> merged_recall_per_group([[2, 0, 0], [1, 1, 2], [0, 0, 4]], [1, 4, 4])
+    {1: 1.0, 4: 0.875}
+    """
+    matrix = _square(counts)
+    own = _groups_of(groups, len(matrix))
+    found = {}
+    for group in np.unique(own):
+        member = own == group
+        hits = matrix[np.ix_(member, member)].sum()
+        found[int(group)] = float(_ratio(hits, matrix[member].sum()))
+    return found
 
 
 def frequency_weighted_iou(counts: npt.ArrayLike) -> float:
@@ -290,6 +318,15 @@ def _square(counts: npt.ArrayLike) -> npt.NDArray[Any]:
             f"rows truth. Received: shape {matrix.shape}."
         )
     return matrix
+
+
+def _groups_of(groups: Sequence[int], classes: int) -> npt.NDArray[Any]:
+    if len(groups) != classes:
+        raise ValueError(
+            "Invalid value for argument `groups`. Expected one entry for each "
+            f"of the {classes} classes. Received: {len(groups)} entries."
+        )
+    return np.asarray(groups)
 
 
 def _ratio(numerator: Any, denominator: Any) -> Scores:

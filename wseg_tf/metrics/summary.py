@@ -32,7 +32,8 @@ def summary(
         A dictionary: `pixels`, `mean_iou`, `critical_iou` (mean over the
         critical classes), `critical_minimum_iou`, `pixel_accuracy`,
         `mean_recall`, `mean_precision`, `frequency_weighted_iou`,
-        `expected_severity`, `groups` (IoU by group) and `classes` (by name:
+        `expected_severity`, `groups` (IoU by group), `merged_recall` (by group)
+        and `classes` (by name:
         `iou`, `recall`, `precision`, true `pixels`). What is absent is
         `None`.
 
@@ -80,6 +81,12 @@ def summary(
         "groups": {
             str(group): _or_none(value)
             for group, value in scores.iou_per_group(
+                matrix, class_set.groups
+            ).items()
+        },
+        "merged_recall": {
+            str(group): _or_none(value)
+            for group, value in scores.merged_recall_per_group(
                 matrix, class_set.groups
             ).items()
         },

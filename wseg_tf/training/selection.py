@@ -23,8 +23,9 @@ def metric_values(scores: Mapping[str, Any]) -> dict[str, float | None]:
         scores: What `wseg_tf.metrics.summary` returned.
 
     Returns:
-        `mean_iou`, `critical_iou`, ..., `iou_group/4`, `iou/car`,
-        `recall/car`, `precision/car`; `None` for what is absent.
+        `mean_iou`, `critical_iou`, ..., `iou_group/4`,
+        `merged_recall/4`, `iou/car`, `recall/car`, `precision/car`; `None` for
+        what is absent.
 
     Example:
 
@@ -33,10 +34,12 @@ def metric_values(scores: Mapping[str, Any]) -> dict[str, float | None]:
     >>> values["critical_iou"], values["iou/car"], values["iou_group/4"]
     (1.0, 1.0, 1.0)
     """
-    nested = ("pixels", "groups", "classes")
+    nested = ("pixels", "groups", "merged_recall", "classes")
     flat = {name: value for name, value in scores.items() if name not in nested}
     for group, value in scores["groups"].items():
         flat[f"iou_group/{group}"] = value
+    for group, value in scores["merged_recall"].items():
+        flat[f"merged_recall/{group}"] = value
     for score in BY_CLASS:
         for name, values in scores["classes"].items():
             flat[f"{score}/{name}"] = values[score]

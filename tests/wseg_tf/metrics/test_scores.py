@@ -40,6 +40,16 @@ def test_a_group_is_the_mean_of_its_present_classes() -> None:
     assert np.isnan(absent[4])
 
 
+def test_merged_a_group_forgives_confusion_within_it() -> None:
+    merged = metrics.merged_recall_per_group(COUNTS, [4, 4, 4, 1])
+    assert merged[4] == pytest.approx(12 / 13)  # One pixel left the group.
+    assert np.isnan(merged[1])
+    alone = metrics.merged_recall_per_group(COUNTS, [1, 2, 3, 4])
+    assert alone[1] == pytest.approx(6 / 9)
+    with pytest.raises(ValueError, match="4 classes"):
+        metrics.merged_recall_per_group(COUNTS, [1, 2])
+
+
 def test_severity_reads_rows_as_truth() -> None:
     ground = np.zeros((4, 4))
     ground[1, 0] = 13.0  # Truth 1 taken for 0: one pixel.
