@@ -119,11 +119,17 @@ def _sizes_and_dates(pair: Pair) -> list[tuple[int, int]]:
 
 
 def _size_and_date(path: str) -> tuple[int, int]:
-    """Returns bytes, and nanoseconds since 1970."""
-    if not is_remote(path):
-        # TensorFlow knows local dates to the second: a label corrected at
-        # once, of the same size, would pass for the old one.
-        local = os.stat(path)
-        return local.st_size, local.st_mtime_ns
-    remote = tf.io.gfile.stat(path)
+    """Returns bytes, and nanoseconds since 1970; zeros of what is not there.
+
+    A link that leads nowhere is listed: who reads it says why it cannot.
+    """
+    try:
+        if not is_remote(path):
+            # TensorFlow knows local dates to the second: a label corrected at
+            # once, of the same size, would pass for the old one.
+            local = os.stat(path)
+            return local.st_size, local.st_mtime_ns
+        remote = tf.io.gfile.stat(path)
+    except (OSError, tf.errors.OpError):
+        return 0, 0
     return remote.length, remote.mtime_nsec

@@ -93,7 +93,8 @@ def stats(
         from wseg_tf.data.layouts import layout
         from wseg_tf.plots import plot_frequencies
 
-        found = _inspect(_find(path, dataset, split), dataset)
+        pairs = _find(path, dataset, split)
+        found = _inspect(pairs, dataset)
         classes = layout(dataset).classes
         counts = _counts(found)
         if not counts:
@@ -116,8 +117,8 @@ def stats(
         _say_drives(counts)
         if found.problems:
             ERRORS.print(
-                f"{len(found.problems)} pairs cannot be used and are not "
-                "counted: `wseg data check` lists them."
+                f"{len(found.problems)} of {len(pairs)} pairs cannot be used "
+                "and are not counted: `wseg data check` lists them."
             )
         if plot:
             _save(plot_frequencies(shown, classes), plot)
@@ -205,7 +206,7 @@ def convert(
         left_out = sum(map(len, pairs.values())) - sum(written.values())
         say(
             f"{out}: {sum(written.values())} records ({listed})"
-            + (f"; {left_out} pairs in quarantine.jsonl" * (left_out > 0))
+            + (f"; {left_out} left out: quarantine.jsonl" * (left_out > 0))
             + "."
         )
 

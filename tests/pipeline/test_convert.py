@@ -204,6 +204,18 @@ def test_the_quarantine_lists_each_unfit_pair_with_its_reason(
     assert names(out, "train") == ["A_2", "A_3", "B_é 1"]
 
 
+def test_a_link_that_leads_nowhere_is_one_more_unfit_pair(
+    pairs: Pairs, tmp_path: Path
+) -> None:
+    lost = pairs["train"][1]
+    os.remove(lost.image)
+    os.symlink(tmp_path / "nowhere", lost.image)
+    out = ingest(pairs, tmp_path / "in", ONE_WORKER)
+    (entry,) = read_quarantine(out)
+    assert entry.name == lost.name
+    assert entry.reason.startswith(f"{lost.image}: cannot be read")
+
+
 def test_no_more_pairs_may_fail_than_are_allowed(
     pairs: Pairs, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -77,7 +77,7 @@ def test_stats_leaves_out_what_is_unfit_and_says_so(
 ) -> None:
     code, lines = wseg_data("stats", street_folder)
     assert code == 0
-    assert any("1 pairs cannot be used" in line for line in lines)
+    assert any("1 of 7 pairs cannot be used" in line for line in lines)
 
 
 def test_stats_names_a_drive_of_two_splits(street_folder: Path) -> None:
@@ -148,7 +148,7 @@ def test_convert_refuses_or_leaves_out_what_is_unfit(
     )
     assert (code, lines) == (
         0,
-        [f"{out}: 6 records (train 4, val 2); 1 pairs in quarantine.jsonl."],
+        [f"{out}: 6 records (train 4, val 2); 1 left out: quarantine.jsonl."],
     )
 
 
