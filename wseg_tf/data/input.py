@@ -208,8 +208,6 @@ def training_batches(
             )
         if shard[0] > 1:
             ordered = ordered.shard(*shard)
-        if not cache:
-            ordered = ordered.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
 
         def vary(
             index: tf.Tensor,
@@ -220,7 +218,12 @@ def training_batches(
             key = _seed(seed, epoch, index)
             return augment(image, label, window, void, options, key, *maps)
 
-        return ordered.map(vary, num_parallel_calls=tf.data.AUTOTUNE).batch(
+        def prepare_and_vary(*frame: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return vary(*prepare(*frame))
+
+        # In one step: between two, each frame would wait and be handed on.
+        finish = vary if cache else prepare_and_vary
+        return ordered.map(finish, num_parallel_calls=tf.data.AUTOTUNE).batch(
             batch_size, drop_remainder=drop_remainder
         )
 
