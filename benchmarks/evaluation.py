@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from tfx.types.standard_component_specs import (
 from tfx.utils import proto_utils
 
 from benchmarks import harness
+from pipeline.beam_options import IN_MEMORY
 from pipeline.bootstrap import interval, replicate
 from pipeline.evaluation import read_evaluation
 from pipeline.gate import eval_config
@@ -80,7 +81,12 @@ def artifact(kind: Any, uri: Path) -> Any:
 
 
 def evaluator(
-    folder: Path, examples: Path, model: Path, gate: Gate, baseline: bool
+    folder: Path,
+    examples: Path,
+    model: Path,
+    gate: Gate,
+    baseline: bool,
+    beam: Sequence[str] = IN_MEMORY,
 ) -> Callable[[], ImageCounts]:
     """Returns TFX's Evaluator, from records to its blessing."""
     config = eval_config(gate, CAMVID, GROUND)
@@ -100,7 +106,7 @@ def evaluator(
         blessing = artifact(standard_artifacts.ModelBlessing, own / "blessing")
         executor = Executor(
             Executor.Context(
-                beam_pipeline_args=["--direct_running_mode=in_memory"],
+                beam_pipeline_args=list(beam),
                 tmp_dir=str(own / "tmp"),
                 unique_id="0",
             )

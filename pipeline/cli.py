@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from pipeline.commands import (
@@ -16,7 +18,10 @@ from pipeline.commands import (
     report,
     run,
     training,
+    workers,
 )
+from pipeline.commands.screen import refusals
+from wseg_tf.filesystems import plugins, prepare, whole_program
 
 app = typer.Typer(
     help="Semantic segmentation that knows how severe each confusion is.",
@@ -37,9 +42,14 @@ app.command()(releases.rollback)
 app.command()(releases.baseline)
 app.command("compile")(compile.compile_pipeline)
 app.command()(compile.submit)
+app.command()(workers.workers)
 app.add_typer(data.app, name="data")
 
 
 def main() -> None:
     """Runs the command line."""
-    app()
+    with whole_program():
+        if plugins(*sys.argv):
+            with refusals():
+                prepare(*sys.argv)
+        app()
