@@ -145,8 +145,7 @@ def _refuse_unknown_options(arguments: Sequence[str]) -> None:
     )
 
     parser = _BeamArgumentParser(allow_abbrev=False)
-    kinds: set[Any] = set(_subclasses(PipelineOptions))
-    for each in kinds:
+    for each in dict.fromkeys(_subclasses(PipelineOptions)):
         if "_add_argparse_args" in each.__dict__:
             each._add_argparse_args(parser)
     _, unknown = parser.parse_known_args(list(arguments))
@@ -163,7 +162,7 @@ def _refuse_unknown_options(arguments: Sequence[str]) -> None:
         )
 
 
-def _subclasses(kind: type) -> list[Any]:
+def _subclasses(kind: Any) -> list[Any]:
     found: list[Any] = []
     for each in kind.__subclasses__():
         found += [each, *_subclasses(each)]
