@@ -116,7 +116,7 @@ def plot_contrast(
         contrast.severity[::-1],
         strict=True,
     ):
-        caption = f"{outcome.method}: mIoU {iou:.2f}, severity {cost:.2f}"
+        caption = f"{outcome.method}\nmIoU {iou:.2f}, severity {cost:.2f}"
         maps[caption] = restore(plan, outcome).predict(image).numpy()
     return plot_comparison(
         {pair.name: (image.numpy(), maps)}, plan.data.classes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 from collections.abc import Sequence
@@ -216,7 +217,8 @@ def as_json(
                 "method": outcome.method,
                 "seed": outcome.seed,
                 "seconds": round(outcome.seconds, 1),
-                "recipe": outcome.recipe,
+                # Where the folder of all experiments lies is nobody's matter.
+                "recipe": outcome.recipe.replace(plan.root + os.sep, ""),
                 **({"rounds": outcome.rounds} if outcome.rounds else {}),
                 "counts": {
                     name: counts.sum(axis=0).tolist()

@@ -186,7 +186,7 @@ def plot_comparison(
     Args:
         frames: Image, RGB `[H, W, 3]`, and class ids `[H, W]` by caption
             (`{"truth": ..., "A": ..., "B": ...}`, the same captions in every
-            frame), by the frame's name.
+            frame; of one or more lines), by the frame's name.
         class_set: Names, colours, groups and void.
         opacity: Of the paint, 0..1.
 
@@ -209,7 +209,10 @@ def plot_comparison(
             "Invalid value for argument `frames`. Expected at least one. "
             "Received: none."
         )
-    width, gap, title, legend = 2.6, 0.08, 0.26, 0.85
+    lines = 1 + max(
+        caption.count("\n") for _, maps in frames.values() for caption in maps
+    )
+    width, gap, title, legend = 2.6, 0.08, 0.1 + 0.16 * lines, 0.85
     height = width * max(
         np.shape(image)[0] / np.shape(image)[1] for image, _ in frames.values()
     )

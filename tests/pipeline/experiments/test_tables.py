@@ -1,5 +1,7 @@
 """Figures by hand, and what the paired test says of known differences."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,11 @@ def test_json_gives_each_run_its_recipe_and_counts():
     found = {"val": figures(PLAN, runs, "val")}
     content = as_json(PLAN, runs, found, "two cores")
     assert len(content["runs"]) == 5
+    place = dataclasses.replace(
+        runs[0], recipe=f"initial: {PLAN.root}/tiny/model.weights.h5"
+    )
+    shared = as_json(PLAN, [place], found, "two cores")["runs"][0]["recipe"]
+    assert shared == "initial: tiny/model.weights.h5"
     assert np.sum(content["runs"][0]["counts"]["val"]) == IMAGES * 1100
     row = content["figures"]["val"]["W"]["mean_iou"]
     assert len(row["values"]) == 2
