@@ -111,6 +111,6 @@ def _call(command: list[str], environment: Mapping[str, str]) -> None:
         mock.patch.dict(os.environ, environment),
         mock.patch.object(sys, "argv", command[2:]),
         # A step may end its process at once; here it is not the step's own.
-        mock.patch("wseg_tf.filesystems._is_loaded", return_value=False),
+        mock.patch("wseg_tf.filesystems.is_loaded", return_value=False),
     ):
         runpy.run_module(command[2], run_name="__main__")
