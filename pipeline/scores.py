@@ -136,9 +136,9 @@ def many(
         own = [group == int(name) for group in classes.groups]
         return _mean(iou[..., own])
     if kind == "merged_recall":
-        own = np.flatnonzero([group == int(name) for group in classes.groups])
-        merged = counts[..., own[:, None], own].sum(axis=(-2, -1))
-        return _ratio(merged, truth[..., own].sum(axis=-1))
+        member = np.flatnonzero(np.array(classes.groups) == int(name))
+        merged = counts[..., member[:, None], member].sum(axis=(-2, -1))
+        return _ratio(merged, truth[..., member].sum(axis=-1))
     if kind == "critical_iou":
         critical = [classes.index(each) for each in classes.critical]
         chosen = np.where(truth > 0, iou, np.nan)[..., critical]
