@@ -141,7 +141,12 @@ def scripted(values: list[float | None]) -> Callable[..., Any]:
     left = iter(values)
 
     def summary(counts: Any, classes: Any, ground: Any) -> dict[str, Any]:
-        scores = {"groups": {}, "classes": {}, "mean_iou": next(left)}
+        scores = {
+            "groups": {},
+            "merged_recall": {},
+            "classes": {},
+            "mean_iou": next(left),
+        }
         return {**scores, "expected_severity": -(scores["mean_iou"] or 0)}
 
     return summary
