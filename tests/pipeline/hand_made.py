@@ -15,7 +15,7 @@ from PIL import Image
 
 from wseg_tf.classes import CAMVID
 from wseg_tf.ground import GroundMatrix
-from wseg_tf.serving import export
+from wseg_tf.serving import CARD, CONFUSION, SERVING, export
 
 SIZE = (24, 32)
 GROUND = GroundMatrix.severity_aware(CAMVID)
@@ -73,3 +73,20 @@ class Read(keras.layers.Layer):
         self, shape: tuple[int | None, ...]
     ) -> tuple[int | None, ...]:
         return (*shape[:-1], len(CAMVID))
+
+
+def swap_serving(model: Path, other: Path) -> None:
+    """Gives a SavedModel the serving signature of another."""
+    both = tf.Module()
+    both.ours = tf.saved_model.load(str(model))
+    both.theirs = tf.saved_model.load(str(other))
+    card = (model / CARD).read_text()
+    tf.saved_model.save(
+        both,
+        str(model),
+        signatures={
+            SERVING: both.theirs.signatures[SERVING],
+            CONFUSION: both.ours.signatures[CONFUSION],
+        },
+    )
+    (model / CARD).write_text(card)

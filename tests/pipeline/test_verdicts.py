@@ -5,11 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-import numpy as np
 import pytest
-import tensorflow as tf
-import tensorflow_model_analysis as tfma
-from apache_beam.testing.util import BeamAssertException, assert_that
 from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 from typer.testing import CliRunner
@@ -29,12 +25,17 @@ from pipeline.records import write_records
 from pipeline.releases import reset_baseline
 from pipeline.rules import Gate, Rule
 from pipeline.serving_check import WARMUP
-from tests.pipeline.hand_made import GROUND, Error, export_model, write_images
+from tests.pipeline.hand_made import (
+    GROUND,
+    Error,
+    export_model,
+    swap_serving,
+    write_images,
+)
+from tests.pipeline.tfma_counts import assert_tfma_counts
 from wseg_tf import configuration
 from wseg_tf.classes import CAMVID
-from wseg_tf.data.input import read_records
 from wseg_tf.data.layouts import find_pairs
-from wseg_tf.serving import CARD, CONFUSION, SERVING, ServedModel
 
 DRIVES = ["A", "B", "C"]
 PER_DRIVE = 4
@@ -356,71 +357,6 @@ def test_tfmas_own_counts_agree(
     assert_tfma_counts(records, model, expected)
 
 
-def assert_tfma_counts(
-    records: Path, model: Path, expected: dict[tuple[str, int], int]
-) -> None:
-    served = ServedModel(str(model))
-    extracts = []
-    for record in read_records(f"{records}/Split-eval/*", ""):
-        encoded = record["image/encoded"].numpy()
-        predicted = tf.io.encode_png(served.segment(encoded)[..., None])
-        maps = {
-            "labels": {"truth": record["label/encoded"]},
-            "predictions": {"predicted": predicted},
-        }
-        features = {
-            kind: {name: np.array([own.numpy()]) for name, own in each.items()}
-            for kind, each in maps.items()
-        }
-        extracts.append({"features": features})
-    metrics = [
-        tfma.MetricConfig(
-            class_name=f"SemanticSegmentation{kind}Positive",
-            config=json.dumps(
-                {
-                    "class_ids": [*range(len(CAMVID))],
-                    "ground_truth_key": "truth",
-                    "prediction_key": "predicted",
-                    "decode_prediction": True,
-                    "ignore_ground_truth_id": CAMVID.void,
-                    "name": kind,
-                }
-            ),
-        )
-        for kind in ("True", "False")
-    ]
-    config = tfma.EvalConfig(
-        model_specs=[
-            tfma.ModelSpec(label_key="labels", prediction_key="predictions")
-        ],
-        slicing_specs=[tfma.SlicingSpec()],
-        metrics_specs=[tfma.MetricsSpec(metrics=metrics)],
-    )
-
-    def check(slices: Any) -> None:
-        ((_, values),) = slices
-        found = {
-            (key.name, key.sub_key.class_id): int(value)
-            for key, value in values.items()
-            if key.sub_key is not None
-        }
-        if found != expected:
-            raise BeamAssertException(f"{found} is not {expected}")
-
-    with beam.Pipeline() as pipeline:
-        evaluated = (
-            pipeline
-            | beam.Create(extracts)
-            | tfma.ExtractAndEvaluate(
-                extractors=tfma.default_extractors(
-                    eval_shared_model=None, eval_config=config
-                ),
-                evaluators=tfma.default_evaluators(eval_config=config),
-            )
-        )
-        assert_that(evaluated["metrics"], check)
-
-
 def test_a_missing_baseline_fails_where_one_is_required(
     tmp_path: Path, records: Path
 ) -> None:
@@ -460,20 +396,3 @@ def test_a_model_that_serves_other_than_it_was_evaluated_is_not_pushed(
     assert "served as they were not evaluated" in run.check["reason"]
     assert run.pushed == ""
     assert not (tmp_path / "made" / "serving").exists()
-
-
-def swap_serving(model: Path, other: Path) -> None:
-    """Gives a SavedModel the serving signature of another."""
-    both = tf.Module()
-    both.ours = tf.saved_model.load(str(model))
-    both.theirs = tf.saved_model.load(str(other))
-    card = (model / CARD).read_text()
-    tf.saved_model.save(
-        both,
-        str(model),
-        signatures={
-            SERVING: both.theirs.signatures[SERVING],
-            CONFUSION: both.ours.signatures[CONFUSION],
-        },
-    )
-    (model / CARD).write_text(card)
