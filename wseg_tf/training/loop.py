@@ -160,7 +160,7 @@ def build_model(recipe: Recipe, classes: ClassSet) -> keras.Model:
     keras.utils.set_random_seed(recipe.seed)
     strategy = choose(recipe.execution.distribute)
     with strategy.scope(), policy(recipe.precision):
-        model = models.build(recipe.model, len(classes))
+        model = _network(recipe, classes)
         if recipe.initial is not None:
             start_from(model, recipe.initial)
     return model
@@ -172,9 +172,15 @@ def _on_one_device(
     """Returns a copy that one worker can read and save without the others."""
     arrays = snapshot(model)
     with policy(recipe.precision):
-        alone = models.build(recipe.model, len(classes))
+        alone = _network(recipe, classes)
     restore(arrays, alone)
     return alone
+
+
+def _network(recipe: Recipe, classes: ClassSet) -> keras.Model:
+    return models.build(
+        recipe.model, len(classes), width=recipe.channel_factor
+    )
 
 
 def check_size(recipe: Recipe, surveyed: Survey) -> None:

@@ -234,6 +234,8 @@ class Recipe:
 
     Args:
         model: A name from `wseg_tf.models`.
+        channel_factor: What the channels inside the network are multiplied by,
+            for a smaller one; the builders' `width`.
         initial: Weights to start from: a `.weights.h5` or `.keras` file of
             the same network, a model that was exported, or a folder of
             exported versions, of which the newest counts; in the pipeline
@@ -260,6 +262,7 @@ class Recipe:
     """
 
     model: str = "enet"
+    channel_factor: float = 1.0
     initial: Optional[str] = None  # noqa: UP045
     height: int = 360
     width: int = 480
@@ -281,6 +284,8 @@ class Recipe:
         _one_of("decision", self.decision, DECISIONS)
         for argument in ("height", "width", "batch", "evaluate_every"):
             _at_least(argument, getattr(self, argument), 1)
+        if not 0 < self.channel_factor < float("inf"):
+            raise _invalid("channel_factor", "above 0", self.channel_factor)
         if self.crop is not None and min(self.crop) < 1:
             raise _invalid("crop", "a height and a width", tuple(self.crop))
         if not self.stages:

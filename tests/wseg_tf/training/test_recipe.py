@@ -5,7 +5,9 @@ import pytest
 from wseg_tf import configuration
 from wseg_tf.classes import CAMVID
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.models import build
 from wseg_tf.training.identity import code_digest, identity, meaning
+from wseg_tf.training.loop import build_model
 from wseg_tf.training.objectives import check
 from wseg_tf.training.recipe import Execution, Recipe, Stage
 
@@ -45,6 +47,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "`crop`. Expected a height": {"crop": (0, 4)},
     "`select`. Expected a metric": {"stages": [Stage(patience=2)]},
     "`evaluate_every`. Expected at least 1": {"evaluate_every": 0},
+    "`channel_factor`. Expected above 0": {"channel_factor": 0.0},
     "`average`. Expected no 'swa' with mirrored replicas": {
         "stages": [Stage(average="swa")],
         "execution": Execution(distribute="mirrored"),
@@ -110,3 +113,8 @@ def test_code_counts_and_what_is_said_about_it_does_not() -> None:
     assert meaning('class A:\n    """Is."""\n') == meaning("class A: pass")
     assert meaning(plain) != meaning(plain.replace("1", "2"))
     assert code_digest() == code_digest()
+
+
+def test_a_recipe_decides_how_wide_the_network_is() -> None:
+    slim = build_model(Recipe(channel_factor=0.25), CAMVID)
+    assert slim.count_params() == build("enet", 11, width=0.25).count_params()
