@@ -42,8 +42,8 @@ def by_truth(pixels: Pixels, values: Any) -> tf.Tensor:
     values = tf.cast(values, tf.float32)
     if pixels.distributions is not None:
         return tf.linalg.matvec(pixels.distributions, values)
-    # The rows after the classes': void, and labels that nobody knows.
-    table = tf.concat([values, tf.constant([0.0, float("nan")])], axis=0)
+    # The rows after the classes': labels that nobody knows, and void.
+    table = tf.concat([values, tf.constant([float("nan"), 0.0])], axis=0)
     return tf.gather(table, pixels.labels)
 
 

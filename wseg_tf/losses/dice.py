@@ -74,7 +74,7 @@ def _severity(
     if pixels.distributions is not None:
         rows = tf.matmul(pixels.distributions, costs)
     else:
-        edge = tf.constant([[0.0], [float("nan")]])
+        edge = tf.constant([[float("nan")], [0.0]])
         beyond = tf.repeat(edge, costs.shape[1], axis=1)
         rows = tf.gather(tf.concat([costs, beyond], axis=0), pixels.labels)
     return tf.reduce_sum(rows * predicted, axis=-1)

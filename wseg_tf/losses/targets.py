@@ -21,10 +21,10 @@ class Pixels(NamedTuple):
 
     Attributes:
         predictions: float32 `[P, N]`, logits or probabilities as they came.
-        labels: int32 `[P]` class ids, or None. A void pixel has `N`, a label
-            that is neither a class nor void has `N + 1`, so `tf.one_hot(labels,
-            N)` is all zeros for both, and a table with a row of zeros and a row
-            of NaN after its `N` rows can be gathered without a mask.
+        labels: int32 `[P]` class ids, or None. A label that is neither a class
+            nor void has `N`, a void pixel has `N + 1`, so `tf.one_hot(labels,
+            N)` is all zeros for both, and a table with a row of NaN and a row
+            of zeros after its `N` rows can be gathered without a mask.
         distributions: float32 `[P, N]` target probabilities, or None.
         valid: bool `[P]`, False for void.
         shape: int32 vector, the shape of a map of losses, e.g. `[B, H, W]`.
@@ -66,7 +66,7 @@ def flatten(
 
     >>> pixels = flatten([[0, 255]], [[[2.0, 1.0], [0.0, 3.0]]], 255)
     >>> pixels.labels.numpy().tolist(), pixels.valid.numpy().tolist()
-    ([0, 2], [True, False])
+    ([0, 3], [True, False])
     """
     y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
     rank, classes = y_pred.shape.rank, y_pred.shape[-1]
@@ -87,13 +87,17 @@ def flatten(
     if y_true.dtype.is_floating:
         y_true = tf.round(y_true)
     given = tf.reshape(tf.cast(y_true, tf.int32), [-1])
-    known = (given >= 0) & (given < classes)
+    # Without a sign, a negative label is a large one.
+    labels = tf.minimum(tf.bitcast(given, tf.uint32), classes)
+    labels = tf.bitcast(labels, tf.int32)
     if ignore_class is None:
-        valid = tf.ones_like(known)
+        valid = tf.fill(tf.shape(given), True)
     else:
-        valid = tf.not_equal(given, ignore_class)
-    labels = tf.where(known, given, classes + 1)
-    labels = tf.where(valid, labels, classes)
+        void = tf.equal(given, ignore_class)
+        valid = ~void
+        # A sum, since TensorFlow does not vectorise selects.
+        place = ignore_class if 0 <= ignore_class < classes else classes
+        labels += tf.cast(void, tf.int32) * (classes + 1 - place)
     labels = _refuse_unknown(given, labels, classes, ignore_class)
     return Pixels(predictions, labels, None, valid, shape)
 
@@ -117,24 +121,27 @@ def _refuse_unknown(
     given: tf.Tensor, labels: tf.Tensor, classes: int, ignore_class: int | None
 ) -> tf.Tensor:
     """Returns `labels`, or an error that shows a label nobody knows."""
-    bad = tf.equal(labels, classes + 1)
+    bad = tf.equal(labels, classes)
     message = (
         f"Invalid label in `y_true`. Expected 0..{classes - 1} or "
         f"ignore_class={ignore_class}. Received:"
     )
+    is_bad = tf.reduce_any(bad)
     if tf.executing_eagerly():
-        if bool(tf.reduce_any(bad)):
+        if bool(is_bad):
             found = sorted(set(tf.boolean_mask(given, bad).numpy().tolist()))
             raise ValueError(f"{message} {found[:5]}.")
         return labels
-    worst = tf.reduce_max(tf.where(bad, tf.abs(given), 0))
-    check = tf.debugging.Assert(
-        ~tf.reduce_any(bad), [message, "magnitude", worst]
-    )
-    # Where assertions exist they run first; XLA drops them, and the NaN row
-    # that losses keep for such labels speaks instead.
-    with tf.control_dependencies([] if check is None else [check]):
-        return tf.identity(labels)
+
+    def refused() -> tf.Tensor:
+        first = tf.gather(given, tf.argmax(tf.cast(bad, tf.int32)))
+        check = tf.debugging.Assert(~is_bad, [message, first])
+        # Where assertions exist they run first; XLA drops them, and the NaN row
+        # that losses keep for such labels speaks instead.
+        with tf.control_dependencies([] if check is None else [check]):
+            return tf.identity(labels)
+
+    return tf.cond(is_bad, refused, lambda: labels)
 
 
 def reduce(
@@ -170,7 +177,8 @@ def reduce(
     2.0
     """
     check_reduction(reduction)
-    losses = tf.where(pixels.valid, losses, 0.0)
+    valid = tf.cast(pixels.valid, tf.float32)
+    losses = tf.math.multiply_no_nan(losses, valid)
     if sample_weight is not None:
         losses = losses * pixel_weights(sample_weight, pixels.shape)
     if reduction in ("none", None):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from wseg_tf.ground import GroundMatrix, Tree
+from wseg_tf.ground import GroundMatrix
 from wseg_tf.losses import log_link
 from wseg_tf.losses.targets import (
     PixelLoss,
@@ -17,7 +17,7 @@ from wseg_tf.losses.targets import (
     reduction_scale,
 )
 from wseg_tf.transport import Sinkhorn, choose_solver, one_hot, wasserstein
-from wseg_tf.transport.tree import total_tree_cost_from_logits
+from wseg_tf.transport.soft import total_cost_from_logits
 
 LINKS = ("linear", "log")
 
@@ -117,7 +117,7 @@ class WassersteinLoss(PixelLoss):
         self._costs = one_hot.label_table(ground.values)
         shares, largest = log_link.saved_share(ground.values)
         self._shares = one_hot.label_table(shares)
-        self._weights = np.append(largest, [0.0, np.nan]).astype(np.float32)
+        self._weights = np.append(largest, [np.nan, 0.0]).astype(np.float32)
         with np.errstate(divide="ignore"):
             logarithms = np.maximum(np.log(shares), log_link.LOG_ZERO)
         self._log_shares = one_hot.label_table(logarithms)
@@ -184,23 +184,21 @@ class WassersteinLoss(PixelLoss):
             A float32 scalar, or for `"none"` a map `[...]`.
         """
         summed = self.reduction not in ("none", None)
-        if summed and self.from_logits and self.link == "linear":
-            self._check_classes(pixels)
-            if pixels.labels is not None and sample_weight is None:
-                scale = reduction_scale(pixels, self.reduction)
-                costs = tf.gather(self._costs * scale, pixels.labels)
-                return one_hot.total_cost_from_logits(pixels.predictions, costs)
-            tree = self.ground.structure
-            exact = self.solver == "tree" and not self.partial
-            if pixels.labels is None and exact and isinstance(tree, Tree):
-                weights = tf.cast(pixels.valid, tf.float32)
-                weights *= reduction_scale(pixels, self.reduction)
-                if sample_weight is not None:
-                    weights *= pixel_weights(sample_weight, pixels.shape)
-                return total_tree_cost_from_logits(
-                    pixels.predictions, pixels.distributions, weights, tree
-                )
-        return super().reduced(pixels, sample_weight)
+        in_closed_form = self.solver != "sinkhorn" and not self.partial
+        linear = self.from_logits and self.link == "linear"
+        if (
+            not (summed and in_closed_form and linear)
+            or pixels.labels is not None
+        ):
+            return super().reduced(pixels, sample_weight)
+        self._check_classes(pixels)
+        weights = tf.cast(pixels.valid, tf.float32)
+        weights *= reduction_scale(pixels, self.reduction)
+        if sample_weight is not None:
+            weights *= pixel_weights(sample_weight, pixels.shape)
+        return total_cost_from_logits(
+            pixels.predictions, pixels.distributions, weights, self.ground
+        )
 
     def _check_classes(self, pixels: Pixels) -> None:
         received = pixels.predictions.shape[-1]

@@ -178,9 +178,7 @@ def _on_one_device(
 
 
 def _network(recipe: Recipe, classes: ClassSet) -> keras.Model:
-    return models.build(
-        recipe.model, len(classes), width=recipe.channel_factor
-    )
+    return models.build(recipe.model, len(classes), width=recipe.channel_factor)
 
 
 def check_size(recipe: Recipe, surveyed: Survey) -> None:

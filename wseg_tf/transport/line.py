@@ -1,9 +1,9 @@
 """Classes on a line: the monotone coupling, exact for every Monge matrix.
 
 With S and T cumulated along the line, the coupling that never crosses gives W
-as a sum of `min(S_i, T_j)` against mixed differences of D: piecewise linear and
-homogeneous in (S, T). So the gradient is a table read at the ranks of S among T
-and of T among S, and the value is the gradient's product with S and T (Euler).
+as a sum of `M_ij min(S_i, T_j)`, M the mixed differences of D, and of linear
+terms. Where `T_j >= S_i` that is `M_ij S_i`, otherwise `M_ij T_j`: so one
+comparison a pair gives both the value and the slope in S.
 """
 
 from __future__ import annotations
@@ -43,69 +43,82 @@ def line_cost(
     >>> line_cost(s, t, square.structure, square.values).numpy()
     array([1.], dtype=float32)
     """
+
+    def value_and_gradient(
+        source: tf.Tensor, target: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Gradients]]:
+        costs, potential = line_potential(source, target, line, values)
+
+        def gradient(upstream: tf.Tensor) -> Gradients:
+            # Of equal partial sums one alone may count; here it is t's.
+            _, other = line_potential(
+                target, source, line, values.T, are_ties_below=False
+            )
+            each = upstream[:, None]
+            return potential * each, other * each
+
+        return costs[:, 0], gradient
+
+    result: tf.Tensor = tf.custom_gradient(value_and_gradient)(source, target)
+    return result
+
+
+def line_potential(
+    source: tf.Tensor,
+    target: tf.Tensor,
+    line: Line,
+    values: Array,
+    are_ties_below: bool = True,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the costs, and the potential that is their gradient for s.
+
+    Args:
+        source: s, float32 `[P, N]`.
+        target: t, float32 `[P, N]`.
+        line: The order of the classes in which `values` is Monge.
+        values: D `[N, N]`, rows truth.
+        are_ties_below: Whether, of `S_i = T_j`, S_i is taken for the smaller:
+            which side of the kink the potential is of.
+
+    Returns:
+        float32 `[P, 1]` and `[P, N]`.
+    """
     classes = len(values)
     order = np.asarray(line.order)
     cost = values[np.ix_(order, order)].T  # [source, target] along the line
     # Both masses end at their total, so the last class leaves linear terms.
     last_source, last_target = -np.diff(cost[:, -1]), -np.diff(cost[-1, :])
     mixed = np.diff(np.diff(cost, axis=0), axis=1)
-    # Sums over the j with T_j >= S_i, and over the i with S_i > T_j.
-    after_source = last_source[:, None] + _suffix_sums(mixed)
-    after_target = last_target[:, None] + _suffix_sums(mixed.T)
     upto = np.zeros((classes, classes - 1))
     upto[order] = np.triu(np.ones((classes, classes)))[:, :-1]
     cumulate = tf.constant(upto, tf.float32)
-
-    def value_and_gradient(
-        source: tf.Tensor, target: tf.Tensor
-    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Gradients]]:
-        upto_s = tf.linalg.matmul(source, cumulate)
-        upto_t = tf.linalg.matmul(target, cumulate)
-        rank_s, rank_t = _ranks(upto_s, upto_t)
-        slope_s, slope_t = (
-            _read(after_source, rank_s),
-            _read(after_target, rank_t),
-        )
-        total = tf.reduce_sum(upto_s * slope_s + upto_t * slope_t, axis=-1)
-
-        def gradient(upstream: tf.Tensor) -> Gradients:
-            return tuple(
-                tf.linalg.matmul(slope, cumulate, transpose_b=True)
-                * upstream[:, None]
-                for slope in (slope_s, slope_t)
-            )
-
-        return total, gradient
-
-    result: tf.Tensor = tf.custom_gradient(value_and_gradient)(source, target)
-    return result
+    upto_s = tf.linalg.matmul(source, cumulate)
+    upto_t = tf.linalg.matmul(target, cumulate)
+    larger, rest = _above(
+        upto_s, upto_t, tf.constant(mixed, tf.float32), are_ties_below
+    )
+    slope = larger + tf.constant(last_source, tf.float32)
+    each = tf.constant(last_target + mixed.sum(axis=0), tf.float32)
+    costs = tf.reduce_sum(
+        upto_s * slope + upto_t * each - rest, axis=-1, keepdims=True
+    )
+    return costs, tf.linalg.matmul(slope, cumulate, transpose_b=True)
 
 
 @tf.function(jit_compile=True)
-def _ranks(s: tf.Tensor, t: tf.Tensor) -> Gradients:
-    """Returns how many `t < s[p, i]`, and how many `s <= t[p, i]`, int32.
+def _above(
+    s: tf.Tensor, t: tf.Tensor, mixed: tf.Tensor, are_ties_below: bool
+) -> Gradients:
+    """Returns, over the `t_j` above each `s_i`, the sums of M_ij and M_ij t_j.
 
-    XLA fuses all N^2 comparisons into one loop over `[P, N - 1]`, which beats
-    the binary search of `tf.searchsorted` up to 150 classes and, unlike XLA's
-    own, stores no pairs. It is compiled once for each P.
+    XLA fuses all N^2 comparisons into a loop over `[P, N - 1]`, and stores no
+    pairs. It is compiled once for each P.
     """
-    rank_s, rank_t = tf.zeros_like(s, tf.int32), tf.zeros_like(t, tf.int32)
-    for other in range(s.shape[-1]):
-        rank_s += tf.cast(t[:, other, None] < s, tf.int32)
-        rank_t += tf.cast(s[:, other, None] <= t, tf.int32)
-    return rank_s, rank_t
-
-
-def _suffix_sums(mixed: Array) -> Array:
-    """Returns one more column: entry (i, k) sums `mixed[i, k:]`."""
-    sums = np.zeros((len(mixed), len(mixed) + 1))
-    sums[:, :-1] = np.cumsum(mixed[:, ::-1], axis=1)[:, ::-1]
-    return sums
-
-
-def _read(table: Array, column: tf.Tensor) -> tf.Tensor:
-    """Returns `table[i, column[p, i]]` for all pixels p and rows i."""
-    width = table.shape[1]
-    start = tf.range(table.shape[0], dtype=tf.int32) * width
-    flat = tf.constant(table.reshape(-1), tf.float32)
-    return tf.gather(flat, column + start)
+    weights, masses = tf.zeros_like(s), tf.zeros_like(s)
+    for column in range(s.shape[-1]):
+        other = t[:, column, None]
+        is_above = other >= s if are_ties_below else other > s
+        weight = tf.where(is_above, mixed[:, column], 0.0)
+        weights += weight
+        masses += weight * other
+    return weights, masses

@@ -8,22 +8,24 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from wseg_tf.transport.softmax import exponentials
+
 Array = npt.NDArray[np.float64]
 Gradient = Callable[[tf.Tensor], tf.Tensor]
 
 
 def label_table(rows: Array) -> npt.NDArray[np.float32]:
-    """Returns one row a label: classes, then void, then labels nobody knows.
+    """Returns one row a label: classes, then labels nobody knows, then void.
 
     Args:
         rows: `[N, N]`, a row per true class.
 
     Returns:
-        float32 `[N + 2, N]`: row N is zeros, so that void pixels cost nothing
-        and need no mask, and row N + 1 is NaN, so that no bad label hides.
+        float32 `[N + 2, N]`: row N is NaN, so that no bad label hides, and row
+        N + 1 is zeros, so that void pixels cost nothing and need no mask.
     """
     count = rows.shape[1]
-    extra = [np.zeros((1, count)), np.full((1, count), np.nan)]
+    extra = [np.full((1, count), np.nan), np.zeros((1, count))]
     return np.asarray(np.concatenate([rows, *extra]), np.float32)
 
 
@@ -58,43 +60,15 @@ def expected_cost_from_logits(logits: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
     """
 
     def value_and_gradient(logits: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        probabilities = tf.nn.softmax(logits)
-        weighted = probabilities * costs
-        loss = row_sum(weighted)
+        powers, totals = exponentials(logits)
+        weighted, scale = powers * costs, 1.0 / totals
+        loss = tf.reduce_sum(weighted, axis=-1, keepdims=True) * scale
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            each = upstream[:, None]
-            return weighted * each - probabilities * (loss * each)
+            each = scale * upstream[:, None]
+            return weighted * each - powers * (loss * each)
 
         return loss[:, 0], gradient
-
-    return tf.custom_gradient(value_and_gradient)(logits)
-
-
-def total_cost_from_logits(logits: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
-    """Returns the sum of `expected_cost_from_logits` over pixels.
-
-    One upstream number for all pixels saves a pass over memory, and memory
-    traffic is what bounds this loss: weigh pixels by scaling `costs`.
-
-    Args:
-        logits: z, float32 `[P, N]`.
-        costs: Weight times row of D of each pixel, float32 `[P, N]`; it gets no
-            gradient.
-
-    Returns:
-        A float32 scalar.
-    """
-
-    def value_and_gradient(logits: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        probabilities = tf.nn.softmax(logits)
-        weighted = probabilities * costs
-        loss = tf.reduce_sum(weighted, axis=-1, keepdims=True)
-
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return (weighted - probabilities * loss) * upstream
-
-        return tf.reduce_sum(loss), gradient
 
     return tf.custom_gradient(value_and_gradient)(logits)
 

@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf.ground import Tree
-from wseg_tf.transport.one_hot import row_sum
-
-Array = npt.NDArray[np.float64]
 
 Gradients = tuple[tf.Tensor, tf.Tensor]
+
+# Summands a class, beyond which products of matrices take less time.
+MOST_SUMMANDS = 2
 
 
 def tree_cost(source: tf.Tensor, target: tf.Tensor, tree: Tree) -> tf.Tensor:
@@ -47,79 +46,73 @@ def tree_cost(source: tf.Tensor, target: tf.Tensor, tree: Tree) -> tf.Tensor:
     def value_and_gradient(
         source: tf.Tensor, target: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Gradients]]:
-        surplus = source - target
-        potential = _potential(surplus, tree)
+        costs, potential = tree_potential(source, target, tree)
 
         def gradient(upstream: tf.Tensor) -> Gradients:
             weighted = potential * upstream[:, None]
             return weighted, -weighted
 
-        # The cost is linear in the surplus wherever it is smooth (Euler).
-        return row_sum(potential * surplus)[:, 0], gradient
+        return costs[:, 0], gradient
 
     result: tf.Tensor = tf.custom_gradient(value_and_gradient)(source, target)
     return result
 
 
-def total_tree_cost_from_logits(
-    logits: tf.Tensor, target: tf.Tensor, weights: tf.Tensor, tree: Tree
-) -> tf.Tensor:
-    """Returns `sum(weights * tree_cost(softmax(logits), target))`.
+def tree_potential(
+    source: tf.Tensor, target: tf.Tensor, tree: Tree
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the costs, and the potential that is their gradient for s.
 
-    Softmax, cost and sum share one gradient, which saves passes over memory.
+    An edge counts `up` for the classes below it where more mass lies below it
+    in s than in t, and `-down` otherwise. The edges that end in a class are a
+    select; the others a few sums, or two products if their parts are large.
 
     Args:
-        logits: z, float32 `[P, N]`.
-        target: t, float32 `[P, N]`, summing to 1; it gets no gradient.
-        weights: float32 `[P]`, no gradient either.
+        source: s, float32 `[P, N]`.
+        target: t, float32 `[P, N]`.
         tree: The structure of the ground matrix.
 
     Returns:
-        A float32 scalar.
+        float32 `[P, 1]` and `[P, N]`; the gradient for t is the negative.
     """
-    each = weights[:, None]
-
-    def value_and_gradient(
-        logits: tf.Tensor,
-    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
-        # Softmax is written out, so that its division meets the upstream
-        # gradient on [P, 1]; sums that XLA can fuse are not made products.
-        powers = tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
-        scale = 1.0 / tf.reduce_sum(powers, axis=-1, keepdims=True)
-        surplus = powers * scale - target
-        potential = _potential(surplus, tree)
-        mean = tf.reduce_sum(potential * powers, -1, keepdims=True) * scale
-        cost = tf.reduce_sum(potential * surplus, -1, keepdims=True)
-
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return powers * ((potential - mean) * (each * scale * upstream))
-
-        return tf.reduce_sum(each * cost), gradient
-
-    result: tf.Tensor = tf.custom_gradient(value_and_gradient)(logits)
-    return result
+    surplus = source - target
+    potential = _leaves(surplus, tree)
+    inner = tree.members.sum(axis=1) > 1
+    if np.any(inner):
+        part = Tree(tree.members[inner], tree.up[inner], tree.down[inner])
+        few = part.members.sum() <= MOST_SUMMANDS * part.members.shape[1]
+        potential += (_by_sums if few else _by_products)(surplus, part)
+    # The cost is linear in the surplus wherever it is smooth (Euler).
+    costs = tf.reduce_sum(potential * surplus, axis=-1, keepdims=True)
+    return costs, potential
 
 
-def _potential(surplus: tf.Tensor, tree: Tree) -> tf.Tensor:
-    """Returns, for each class, the up costs above it less the down costs.
+def _leaves(surplus: tf.Tensor, tree: Tree) -> tf.Tensor:
+    leaves = tree.members.sum(axis=1) == 1
+    up, down = (
+        tf.constant(costs[leaves] @ tree.members[leaves], tf.float32)
+        for costs in (tree.up, tree.down)
+    )
+    return tf.where(surplus >= 0.0, up, -down)
 
-    An edge counts `up` where more mass lies below it in s than in t, and
-    `-down` otherwise: `(up + down) * [excess >= 0] - down`. The constant part
-    is the potential of one more edge, below which nothing ever lies. The edges
-    of a star are its classes, which saves both products.
-    """
-    edges, classes = tree.members.shape
-    if tree.kind == "star":
-        up, down = (
-            tf.constant(costs @ tree.members, tf.float32)
-            for costs in (tree.up, tree.down)
+
+def _by_sums(surplus: tf.Tensor, tree: Tree) -> tf.Tensor:
+    potential = tf.zeros([])
+    for members, up, down in zip(tree.members, tree.up, tree.down, strict=True):
+        below = [surplus[:, k, None] for k in np.flatnonzero(members)]
+        paid = tf.where(
+            tf.add_n(below) >= 0.0,
+            tf.constant(up * members, tf.float32),
+            tf.constant(-down * members, tf.float32),
         )
-        return tf.where(surplus >= 0.0, up, -down)
-    below = np.zeros((classes, edges + 1))
-    below[:, :edges] = tree.members.T
-    costs = np.zeros((edges + 1, classes))
-    costs[:edges] = (tree.up + tree.down)[:, None] * tree.members
-    costs[edges] = -(tree.down[:, None] * tree.members).sum(0)
-    excess = tf.linalg.matmul(surplus, tf.constant(below, tf.float32))
-    rising = tf.cast(excess >= 0.0, tf.float32)
-    return tf.linalg.matmul(rising, tf.constant(costs, tf.float32))
+        potential += paid
+    return potential
+
+
+def _by_products(surplus: tf.Tensor, tree: Tree) -> tf.Tensor:
+    members = tf.constant(tree.members, tf.float32)
+    excess = tf.linalg.matmul(surplus, members, transpose_b=True)
+    up, down = (
+        tf.constant(costs, tf.float32) for costs in (tree.up, tree.down)
+    )
+    return tf.linalg.matmul(tf.where(excess >= 0.0, up, -down), members)
