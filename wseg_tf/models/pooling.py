@@ -46,12 +46,16 @@ def max_pool_with_mask(inputs: tf.Tensor) -> Any:
         windows[:, :, row, :, column] for row in (0, 1) for column in (0, 1)
     )
     upper, lower = tf.maximum(first, second), tf.maximum(third, fourth)
-    is_upper = upper >= lower
+    is_upper, is_first, is_third = (
+        upper >= lower,
+        first >= second,
+        third >= fourth,
+    )
     positions = [
-        is_upper & (first >= second),
-        is_upper & (first < second),
-        ~is_upper & (third >= fourth),
-        ~is_upper & (third < fourth),
+        is_upper & is_first,
+        is_upper & ~is_first,
+        ~is_upper & is_third,
+        ~is_upper & ~is_third,
     ]
     mask = tf.nn.depth_to_space(
         tf.cast(tf.concat(positions, axis=-1), inputs.dtype), 2
