@@ -30,9 +30,10 @@ class WassersteinLoss(PixelLoss):
     distributions, exact in closed form where D has a structure (`ground.kind`
     is `"star"`, `"tree"` or `"line"`), and otherwise Sinkhorn's potentials
     followed by the simplex method, which is exact too, at two hundred times the
-    cost (see `wseg_tf.transport.general`). The mean is over valid pixels; void
-    ones have no loss, no gradient and no count. Arithmetic is float32 whatever
-    the precision policy, and saving keeps the matrix.
+    cost (see `wseg_tf.transport.general`). XLA compiles the closed forms, once
+    for each number of pixels. The mean is over valid pixels; void ones have no
+    loss, no gradient and no count. Arithmetic is float32 whatever the precision
+    policy, and saving keeps the matrix.
 
     Gradients with respect to logits, `s * (D[j] - L)` for class ids, vanish
     where the prediction is confident, even if wrong. So fine-tune from
