@@ -39,7 +39,7 @@ def wseg(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def small_net(name: str, classes: int) -> keras.Model:
+def small_net(name: str, classes: int, width: float = 1.0) -> keras.Model:
     image = keras.Input([None, None, 3])
     hidden = keras.layers.Conv2D(8, 3, padding="same")(image / 255.0)
     return keras.Model(image, keras.layers.Conv2D(classes, 1)(hidden))

@@ -20,7 +20,7 @@ from wseg_tf.models.dropout import ChannelDropout
 SIZE = (32, 32)
 
 
-def small_net(name: str, classes: int) -> keras.Model:
+def small_net(name: str, classes: int, width: float = 1.0) -> keras.Model:
     """Convolution, batch normalisation and dropout: all that has a state."""
     return keras.Sequential(
         [

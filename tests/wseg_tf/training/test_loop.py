@@ -22,7 +22,7 @@ from wseg_tf.training.survey import survey
 SIZE = (32, 48)
 
 
-def small_net(name: str, classes: int) -> keras.Model:
+def small_net(name: str, classes: int, width: float = 1.0) -> keras.Model:
     return keras.Sequential(
         [
             keras.layers.Input([*SIZE, 3]),
