@@ -9,7 +9,6 @@ choose devices and make operations deterministic for itself alone.
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import signal
@@ -68,7 +67,7 @@ PLAIN = Recipe(
 )
 
 
-def plain_net(name: str, classes: int) -> keras.Model:
+def plain_net(name: str, classes: int, width: float) -> keras.Model:
     """A network without dropout, which replicas draw for themselves."""
     return keras.Sequential(
         [
@@ -121,15 +120,15 @@ def run(
 
 def kill(folder: Path, network: str = "fcn32s") -> None:
     """Kills a training within an epoch, and runs it again."""
-    recipe = Recipe(**{**vars(KILLED), "model": network})
+    thin = {"model": network, "channel_factor": NARROW[network]}
+    recipe = Recipe(**{**vars(KILLED), **thin})
 
-    def narrow(name: str) -> None:
-        models.build = functools.partial(models.build, width=NARROW[network])
+    def again(name: str) -> None:
         run(recipe, folder / name, images=9)
 
     for name in ("killed", "whole"):
         folder.joinpath(name).mkdir(parents=True)
-    killed = child(lambda: narrow("killed"))
+    killed = child(lambda: again("killed"))
     checkpoints = folder / "killed" / "checkpoints"
     # Within the second epoch: some of its steps are kept, not all five.
     while not list(checkpoints.glob("checkpoint-000-00001-000000[24].npz")):
@@ -141,7 +140,7 @@ def kill(folder: Path, network: str = "fcn32s") -> None:
     kept = sorted(path.name for path in checkpoints.glob("checkpoint-*.npz"))
     (folder / "kept.json").write_text(json.dumps(kept))
     assert not (folder / "killed" / "weights.npz").exists()
-    succeed(child(lambda: narrow("killed")), child(lambda: narrow("whole")))
+    succeed(child(lambda: again("killed")), child(lambda: again("whole")))
     same = same_weights(folder / "killed", folder / "whole")
     print(f"{network}: killed after {kept[-1]}; the same bits: {same}")
 
