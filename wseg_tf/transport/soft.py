@@ -84,7 +84,9 @@ def _compiled(ground: GroundMatrix) -> Compiled:
 def _potential(ground: GroundMatrix) -> Potential:
     structure, values = ground.structure, ground.values
     if isinstance(structure, Tree):
-        return functools.partial(tree_potential, tree=structure)
+        return functools.partial(
+            tree_potential, tree=structure, is_compiled=True
+        )
     if isinstance(structure, Line):
         return functools.partial(line_potential, line=structure, values=values)
     raise ValueError(
