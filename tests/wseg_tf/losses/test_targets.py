@@ -74,6 +74,19 @@ def test_a_label_nobody_knows_is_loud_everywhere(bad):
     assert np.isnan(compiled(tf.constant(labels), tf.constant(LOGITS)))
 
 
+@pytest.mark.parametrize("void", [-1, 0, 2, 3, 255])
+@pytest.mark.parametrize("jit", [False, True])
+def test_any_label_can_be_the_ignored_one(void, jit):
+    labels = np.array([[[0, 2], [void, 1]]], np.int32)
+    run = tf.function(
+        lambda labels: flatten(labels, LOGITS, void)[1::2], jit_compile=jit
+    )
+    given, valid = run(labels)
+    expected = [4 if label == void else label for label in labels.ravel()]
+    assert given.numpy().tolist() == expected
+    assert valid.numpy().tolist() == [label != 4 for label in expected]
+
+
 def test_void_without_an_ignored_class_is_a_bad_label():
     with pytest.raises(ValueError, match=r"ignore_class=None.*\[255\]"):
         flatten([[[0, 2], [255, 1]]], LOGITS)
