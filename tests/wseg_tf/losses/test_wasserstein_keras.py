@@ -133,7 +133,11 @@ labels = np.array([[0, 9, 9, 9], [0, 1, 2, 1]])  # One valid pixel, then four.
 x = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
 loss = WassersteinLoss([[0, 1, 2], [4, 0, 4], [1, 3, 0]], True, 9)
 
-def trained(strategy):
+# Soft targets, of which the same pixels have none.
+soft = np.append(np.eye(3), np.zeros((7, 3)), axis=0)[labels]
+soft = (0.7 * soft + 0.1 * (labels < 9)[..., None]).astype("float32")
+
+def trained(strategy, labels):
     with strategy.scope():
         layer = keras.layers.Dense(3, kernel_initializer="ones")
         model = keras.Sequential([keras.Input((4, 3)), layer])
@@ -142,10 +146,12 @@ def trained(strategy):
     history = model.fit(data, epochs=2, verbose=0)
     return history.history["loss"], model.get_weights()[0]
 
-one = trained(tf.distribute.get_strategy())
-two = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
-np.testing.assert_allclose(two[0], one[0], rtol=1e-5)
-np.testing.assert_allclose(two[1], one[1], rtol=1e-5)
+for target in (labels, soft):
+    one = trained(tf.distribute.get_strategy(), target)
+    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    two = trained(mirrored, target)
+    np.testing.assert_allclose(two[0], one[0], rtol=1e-5)
+    np.testing.assert_allclose(two[1], one[1], rtol=1e-5)
 """
 
 
