@@ -7,8 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from pipeline.commands.screen import interruptible, refusals, say, with_data
-from pipeline.commands.training import log_lines
+from pipeline.commands.screen import refusals, say, with_data
+from pipeline.commands.training import endings, log_lines
 
 
 def experiment(
@@ -34,7 +34,7 @@ def experiment(
         chosen = plan.load(config, with_data(overrides, data))
         tables.check_metrics(chosen, chosen.data.classes)
         run.find_frames(chosen)
-    with interruptible(), log_lines():
+    with endings(), log_lines():
         outcomes = run.run(chosen)
     found = {
         evaluation: tables.figures(chosen, outcomes, evaluation)

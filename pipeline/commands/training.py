@@ -57,6 +57,7 @@ def train(
         from pipeline.config import load
         from pipeline.inputs import find_splits
         from wseg_tf.data.input import read_pairs
+        from wseg_tf.data.inspection import refuse_problems
         from wseg_tf.data.layouts import layout
         from wseg_tf.serving import ServedModel, export
         from wseg_tf.training.identity import identity
@@ -80,6 +81,7 @@ def train(
             return
         pairs = find_splits(settings)
         described = layout(settings.data.dataset)
+        refuse_problems([*pairs["train"], *pairs["eval"]], described)
         training, validation = (
             read_pairs(pairs[split], described) for split in ("train", "eval")
         )
@@ -173,12 +175,13 @@ def _observers() -> Sequence[Observer]:
 def endings() -> Iterator[None]:
     """Says in a sentence why a training ended before its end."""
     from wseg_tf.configuration import ConfigurationError
+    from wseg_tf.data.checks import DataError
     from wseg_tf.training.guard import DivergedError
     from wseg_tf.training.interruption import Interrupted
 
     try:
         yield
-    except ConfigurationError as error:
+    except (ConfigurationError, DataError) as error:
         refuse(error)
     except DivergedError as error:
         ERRORS.print(str(error), markup=False)

@@ -30,7 +30,7 @@ from wseg_tf import configuration
 from wseg_tf.adaptation.rounds import adapt
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.input import read_pairs
-from wseg_tf.data.inspection import read_checked
+from wseg_tf.data.inspection import read_checked, refuse_problems
 from wseg_tf.data.layouts import layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
@@ -177,7 +177,14 @@ def start(plan: Experiment, frames: Frames) -> Outcome:
     Args:
         plan: The experiment.
         frames: What `find_frames` returned.
+
+    Raises:
+        DataError: If one of them cannot be used; before anything is trained.
     """
+    refuse_problems(frames.training, layout(plan.data.dataset))
+    refuse_problems(frames.target, layout(dataset_of(plan, TARGET)))
+    for name, pairs in frames.reported.items():
+        refuse_problems(pairs, layout(dataset_of(plan, name)))
     return _once(plan, Method(START), plan.start, frames)
 
 

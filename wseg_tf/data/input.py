@@ -60,7 +60,8 @@ def read_pairs(pairs: Sequence[Pair], layout: Layout) -> tf.data.Dataset:
     Returns:
         A dataset of dicts of the encoded image and label, named as in
         records. A pair that fails its checks stops it with an error of
-        TensorFlow that holds the sentence.
+        TensorFlow that holds the sentence; but `refuse_problems` first, since
+        TensorFlow may wait forever for the pairs read beside it.
 
     Raises:
         DataError: If there are no pairs.

@@ -113,6 +113,24 @@ def inspect(
     return Inspection(tuple(problems), statistics)
 
 
+def refuse_problems(pairs: Iterable[Pair], layout: Layout) -> None:
+    """Checks all pairs before any is used.
+
+    Args:
+        pairs: The pairs.
+        layout: The layout they were found by.
+
+    Raises:
+        DataError: If one cannot be used: the first one's reason, and how many
+            others there are.
+    """
+    problems = inspect(pairs, layout).problems
+    if problems:
+        others = len(problems) - 1
+        more = f" And {others} more such pairs." if others else ""
+        raise DataError(problems[0].reason + more)
+
+
 def _read(path: str) -> bytes:
     import tensorflow as tf
 

@@ -1,6 +1,7 @@
 """The order, the folders and the frames of a comparison's runs."""
 
 import dataclasses
+import shutil
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from pipeline.experiments import run
 from pipeline.experiments.pictures import rounds_of
 from pipeline.experiments.plan import Experiment, Method
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.data.checks import DataError
 from wseg_tf.data.streets import write_streets
 from wseg_tf.plots import plot_rounds
 from wseg_tf.training.recipe import Recipe, Stage
@@ -81,6 +83,19 @@ def test_every_method_starts_from_the_one_start(plan, trained):
     assert len(starts) == 1
     assert starts.pop().endswith("model.weights.h5")
     assert all(o.counts["val"].shape == (2, 11, 11) for o in outcomes)
+
+
+def test_a_bad_frame_is_refused_before_anything_is_trained(
+    plan, trained, streets, tmp_path
+):
+    own = shutil.copytree(streets, tmp_path / "own")
+    plan = dataclasses.replace(plan, data=DataOptions("camvid", str(own)))
+    reported = run.find_frames(plan).reported["val"]
+    with open(reported[-1].image, "rb+") as file:
+        file.truncate(60)
+    with pytest.raises(DataError, match=r"val.*ends early or is damaged"):
+        run.run(plan)
+    assert trained == []
 
 
 def test_finished_runs_are_not_run_again(plan, trained):

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from wseg_tf.data.checks import DataError
-from wseg_tf.data.inspection import inspect, read_checked
+from wseg_tf.data.inspection import inspect, read_checked, refuse_problems
 from wseg_tf.data.layouts import find_pairs, layout
 
 CAMVID = layout("camvid")
@@ -69,3 +69,13 @@ def test_an_unreadable_file_is_one_sentence(pairs):
     os.mkdir(pairs[0].image)
     with pytest.raises(DataError, match="cannot be read"):
         read_checked(pairs[0], CAMVID)
+
+
+def test_the_first_problem_is_refused_and_the_others_counted(pairs):
+    refuse_problems(pairs, CAMVID)
+    Image.new("L", (6, 4), 200).save(pairs[1].label)
+    with pytest.raises(DataError, match=r"A_2.*Found: 200\.$"):
+        refuse_problems(pairs, CAMVID)
+    os.remove(pairs[0].label)
+    with pytest.raises(DataError, match=r"A_1.*And 1 more such pairs?\.$"):
+        refuse_problems(pairs, CAMVID)
