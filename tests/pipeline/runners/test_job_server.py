@@ -4,7 +4,9 @@ import contextlib
 import os
 import shlex
 import signal
+import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -143,33 +145,57 @@ def test_a_worker_killed_in_the_middle_loses_nothing(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Images are pipes, which both wait for. It comes last: one is gone."""
+    """It comes last: one of the two is gone."""
     manifest = write_manifest(str(tmp_path), pairs, "camvid", SMALL_SHARDS)
-    images = {
-        Path(pair.image): Path(pair.image).read_bytes()
-        for pair in pairs["eval"]
-    }
-    for path in images:
-        path.unlink()
-        os.mkfifo(path)
-
-    def kill() -> None:
-        opened: dict[Path, int] = {}
-        while not opened:
-            for path in {*images} - {*opened}:
-                with contextlib.suppress(OSError):  # Nobody reads it.
-                    opened[path] = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-        two.pools[0].kill()
-        for path, content in images.items():
-            path.with_suffix(".new").write_bytes(content)
-            path.with_suffix(".new").rename(path)
-        for descriptor in opened.values():
-            os.close(descriptor)
-
-    threading.Thread(target=kill, daemon=True).start()
+    images = [Path(pair.image) for pair in pairs["eval"]]
     out = str(tmp_path / "survived")
     root = beam.Pipeline(options=parse_options(two.options))
-    write_records(root, manifest, ["eval"], out, out, out)
+    with killed_at_work(two.pools[0], images):
+        write_records(root, manifest, ["eval"], out, out, out)
     assert two.pools[0].wait() == -signal.SIGKILL
     assert "lost a worker; again" in caplog.text
     assert contents(tmp_path / "survived") == contents(records)
+
+
+@contextlib.contextmanager
+def killed_at_work(
+    pool: subprocess.Popen[bytes], images: Sequence[Path]
+) -> Iterator[None]:
+    """Kills a pool as soon as a worker is at an image.
+
+    Until then the images are pipes, where all workers wait. The pool is
+    stopped before they are files again, so that it cannot end its work, and
+    killed after, so that whoever does the work again finds files.
+    """
+    files = {path: path.with_suffix(".file") for path in images}
+    pipes = {path: path.with_suffix(".pipe") for path in images}
+    is_done = threading.Event()
+    for path, file in files.items():
+        path.rename(file)
+        os.mkfifo(path)
+
+    def is_read(path: Path) -> bool:
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:  # Nobody reads it.
+            return False
+        return True
+
+    def kill() -> None:
+        while not any(map(is_read, images)):
+            time.sleep(0.01)
+        pool.send_signal(signal.SIGSTOP)
+        for path in images:
+            path.rename(pipes[path])
+            files[path].rename(path)
+        pool.kill()
+        while not is_done.wait(0.1):
+            # Whoever came to a pipe finds it empty, and goes on.
+            for pipe in pipes.values():
+                os.close(os.open(pipe, os.O_RDWR | os.O_NONBLOCK))
+
+    threading.Thread(target=kill, daemon=True).start()
+    try:
+        yield
+    finally:
+        is_done.set()
