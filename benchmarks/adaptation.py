@@ -42,7 +42,7 @@ from wseg_tf.training.optimizers import prepare
 from wseg_tf.training.step import compile_step
 
 SIZE, BATCH = (240, 320), 2
-LABELLED_SIZE, IMAGES, LABELLED_BATCH = (360, 480), 8, 4
+LABELLED_SIZE, IMAGES, LABELLED_BATCH = (360, 480), 16, 4
 LEARNED_SIZE, LEARNED_STEPS = (120, 160), 120
 FEW = 2048  # pixels of the comparison with the general solver
 

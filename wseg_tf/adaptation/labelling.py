@@ -3,7 +3,7 @@
 First every image is predicted once: its levels are written, and counted. Then
 the counts of all files together give the thresholds, and those the labels. A
 step works on one file, so that Beam's workers share the work; what is in
-memory is a batch and the counts, however many images there are.
+memory is a few batches and the counts, however many images there are.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ SUMMARY = "pseudo_labels.json"
 SPLIT = "Split-train"
 
 Pixels = npt.NDArray[np.int64]
-Probabilities = npt.NDArray[np.float32]
 Predict = Callable[[tf.Tensor], tf.Tensor]
 
 
@@ -106,18 +105,12 @@ def predict_file(
         num_parallel_calls=tf.data.AUTOTUNE,
     )
 
-    def predictions() -> Iterator[tuple[dict[str, Any], Probabilities]]:
-        for features in images.batch(batch).prefetch(1):
-            found = np.asarray(predict(tf.cast(features["image"], tf.float32)))
-            yield {key: each.numpy() for key, each in features.items()}, found
-
-    def keep(found: tuple[dict[str, Any], Probabilities]) -> LevelCounts:
-        values, probabilities = found
-        levels = np.stack([pseudo_labels.to_levels(p) for p in probabilities])
-        for place, own in enumerate(levels):
-            each = {key: value[place] for key, value in values.items()}
-            records.write_prediction(file, each, own)
-        return pseudo_labels.count_levels(levels)
+    def predicted(
+        features: dict[str, tf.Tensor],
+    ) -> tuple[dict[str, Any], Levels]:
+        found = predict(tf.cast(features["image"], tf.float32)).numpy()
+        levels = np.stack([pseudo_labels.to_levels(each) for each in found])
+        return {key: each.numpy() for key, each in features.items()}, levels
 
     counts: Any = 0
     with (
@@ -125,9 +118,15 @@ def predict_file(
         tf.io.gfile.GFile(aside, "wb") as file,
     ):
         file.write(b"")  # The file is there, even of no image.
-        # One thread writes in order, while the network is at the next batch.
-        for own in in_order(keep, predictions(), threads=1):
-            counts += own
+        # Where one batch leaves cores idle, and while it is written, the
+        # network is at the next.
+        for values, levels in in_order(
+            predicted, images.batch(batch).prefetch(1), threads=2
+        ):
+            for place, own in enumerate(levels):
+                each = {key: value[place] for key, value in values.items()}
+                records.write_prediction(file, each, own)
+            counts += pseudo_labels.count_levels(levels)
     found: LevelCounts = counts
     return found
 

@@ -41,10 +41,10 @@ def to_levels(probabilities: npt.NDArray[np.float32]) -> Levels:
     >>> to_levels(np.array([[[0.0, 0.5, 1.0]]], np.float32)).ravel().tolist()
     [0, 32768, 65535]
     """
-    planes = probabilities.transpose(2, 0, 1).copy()
-    planes *= LEVELS
-    np.rint(planes, out=planes)
-    return np.clip(planes, 0, LEVELS, out=planes).astype(np.uint16)
+    # What is cast is cut off, so that half a level more rounds.
+    levels = probabilities * np.float32(LEVELS)
+    levels += np.float32(0.5)
+    return levels.astype(np.uint16).transpose(2, 0, 1).copy()
 
 
 def count_levels(levels: Levels) -> LevelCounts:

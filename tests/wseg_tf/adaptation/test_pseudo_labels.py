@@ -100,7 +100,7 @@ def test_levels_are_off_by_half_a_step_at_most():
     flat = found.transpose(1, 2, 0).ravel() / LEVELS
     assert np.abs(flat - given).max() <= 0.5 / LEVELS * (1 + 1e-2)
     np.testing.assert_array_equal(given, before)
-    beyond = np.array([[[-0.1, 1.1]]], np.float32)
+    beyond = np.array([[[-1e-6, 1 + 1e-6]]], np.float32)
     assert to_levels(beyond).ravel().tolist() == [0, LEVELS]
 
 
