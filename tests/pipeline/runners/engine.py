@@ -6,20 +6,16 @@ metadata service alone, as on a cluster.
 """
 
 import graphlib
-import os
 import re
-import runpy
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import yaml
 
+from tests.pipeline.runners.commands import call, start
+
 INPUT = re.compile(r"\{\{inputs\.parameters\.([\w-]+)\}\}")
-PYTHON_MODULE = ["python", "-m"]
 
 
 def read(path: Path) -> Any:
@@ -72,9 +68,9 @@ def run(
         # Each container begins with a file system of its own.
         Path(ui_metadata["path"]).unlink(missing_ok=True)
         if name == alone:
-            _start(command, environment, folder)
+            start(command, environment, folder)
         else:
-            _call(command, environment)
+            call(command, environment)
         assert Path(ui_metadata["path"]).read_text().startswith("{")
         done.append(name)
     return done
@@ -90,27 +86,3 @@ def _fill(text: str, values: Mapping[str, str]) -> str:
     assert not any("{{" in part for part in parts[::2]), text[:200]
     parts[1::2] = [values[name] for name in parts[1::2]]
     return "".join(parts)
-
-
-def _start(
-    command: list[str], environment: Mapping[str, str], folder: Path
-) -> None:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    subprocess.run(
-        command,
-        env={**os.environ, "PATH": path, **environment},
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-
-
-def _call(command: list[str], environment: Mapping[str, str]) -> None:
-    assert command[:2] == PYTHON_MODULE
-    with (
-        mock.patch.dict(os.environ, environment),
-        mock.patch.object(sys, "argv", command[2:]),
-        # A step may end its process at once; here it is not the step's own.
-        mock.patch("wseg_tf.filesystems.is_loaded", return_value=False),
-    ):
-        runpy.run_module(command[2], run_name="__main__")
