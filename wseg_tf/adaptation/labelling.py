@@ -24,7 +24,12 @@ import tensorflow as tf
 from wseg_tf.adaptation import pseudo_labels, records
 from wseg_tf.adaptation.options import SelfTraining
 from wseg_tf.adaptation.prediction import predictor
-from wseg_tf.adaptation.pseudo_labels import LevelCounts, Levels, Thresholds
+from wseg_tf.adaptation.pseudo_labels import (
+    Ids,
+    LevelCounts,
+    Levels,
+    Thresholds,
+)
 from wseg_tf.adaptation.target import prepare_image, read_images
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.threads import in_order
@@ -33,6 +38,7 @@ SUMMARY = "pseudo_labels.json"
 SPLIT = "Split-train"
 
 Pixels = npt.NDArray[np.int64]
+Probabilities = npt.NDArray[np.float32]
 Predict = Callable[[tf.Tensor], tf.Tensor]
 
 
@@ -105,12 +111,18 @@ def predict_file(
         num_parallel_calls=tf.data.AUTOTUNE,
     )
 
-    def predicted(
-        features: dict[str, tf.Tensor],
-    ) -> tuple[dict[str, Any], Levels]:
-        found = predict(tf.cast(features["image"], tf.float32)).numpy()
-        levels = np.stack([pseudo_labels.to_levels(each) for each in found])
-        return {key: each.numpy() for key, each in features.items()}, levels
+    def predictions() -> Iterator[tuple[dict[str, Any], Probabilities]]:
+        for features in images.batch(batch).prefetch(1):
+            found = predict(tf.cast(features["image"], tf.float32)).numpy()
+            yield {key: each.numpy() for key, each in features.items()}, found
+
+    def keep(found: tuple[dict[str, Any], Probabilities]) -> LevelCounts:
+        values, probabilities = found
+        levels = pseudo_labels.to_levels(probabilities)
+        for place, own in enumerate(levels):
+            each = {key: value[place] for key, value in values.items()}
+            records.write_prediction(file, each, own)
+        return pseudo_labels.count_levels(levels)
 
     counts: Any = 0
     with (
@@ -118,15 +130,9 @@ def predict_file(
         tf.io.gfile.GFile(aside, "wb") as file,
     ):
         file.write(b"")  # The file is there, even of no image.
-        # Where one batch leaves cores idle, and while it is written, the
-        # network is at the next.
-        for values, levels in in_order(
-            predicted, images.batch(batch).prefetch(1), threads=2
-        ):
-            for place, own in enumerate(levels):
-                each = {key: value[place] for key, value in values.items()}
-                records.write_prediction(file, each, own)
-            counts += pseudo_labels.count_levels(levels)
+        # One thread writes in order, while the network is at the next batch.
+        for own in in_order(keep, predictions(), threads=1):
+            counts += own
     found: LevelCounts = counts
     return found
 
@@ -152,6 +158,11 @@ def label_file(
     """
     count = len(classes)
 
+    def count_ids(ids: Ids) -> Pixels:
+        # One class after the other is quicker than to sort bytes into bins.
+        own = [np.count_nonzero(ids == k) for k in range(count)]
+        return np.array([*own, ids.size - sum(own)], np.int64)
+
     def label(
         found: tuple[tf.train.Example, Levels],
     ) -> tuple[bytes, Pixels]:
@@ -164,8 +175,7 @@ def label_file(
             units = pseudo_labels.to_units(soft)
         else:
             ids = pseudo_labels.hard_labels(levels, limits, classes.void)
-        seen = np.bincount(np.minimum(ids, count).ravel(), minlength=count + 1)
-        return records.serialise_labelled(record, ids, units), seen
+        return records.serialise_labelled(record, ids, units), count_ids(ids)
 
     kept = np.zeros(count + 1, np.int64)
     predictions = records.read_predictions(source, count)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from wseg_tf.transport.softmax import exponentials
+
 
 def averaged_probabilities(
     model: keras.Model,
@@ -26,21 +28,22 @@ def averaged_probabilities(
         float32 `[B, H, W, N]`.
     """
     size = tf.shape(images)[1:3]
-    total: tf.Tensor = 0.0
+    share = 1 / (len(scales) * (1 + flip))
+    views = []
     for scale in scales:
         view = images
         if scale != 1:
             wanted = tf.round(tf.cast(size, tf.float32) * scale)
             wanted = tf.maximum(tf.cast(wanted, tf.int32), 1)
             view = tf.image.resize(images, wanted, antialias=True)
-        found = _probabilities(model, view)
+        found = _probabilities(model, view, share)
         if flip:
-            mirrored = _probabilities(model, tf.reverse(view, [2]))
-            found = (found + tf.reverse(mirrored, [2])) / 2
+            mirrored = _probabilities(model, tf.reverse(view, [2]), share)
+            found += tf.reverse(mirrored, [2])
         if scale != 1:
             found = tf.image.resize(found, size)
-        total += found
-    return total / len(scales)
+        views.append(found)
+    return tf.add_n(views)
 
 
 def predictor(
@@ -68,5 +71,11 @@ def predictor(
     return compiled
 
 
-def _probabilities(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
-    return tf.nn.softmax(tf.cast(model(images, training=False), tf.float32))
+def _probabilities(
+    model: keras.Model, images: tf.Tensor, share: float
+) -> tf.Tensor:
+    """Returns a share of the probabilities: their mean is then a sum."""
+    logits = tf.cast(model(images, training=False), tf.float32)
+    shape = tf.shape(logits)
+    powers, totals = exponentials(tf.reshape(logits, [-1, logits.shape[-1]]))
+    return tf.reshape(powers * (share / totals), shape)

@@ -28,23 +28,26 @@ Units = npt.NDArray[np.uint8]
 
 
 def to_levels(probabilities: npt.NDArray[np.float32]) -> Levels:
-    """Returns probabilities as levels, in planes.
+    """Returns the probabilities of images as levels, in planes.
 
     Args:
-        probabilities: float32 `[H, W, N]`, 0..1.
+        probabilities: float32 `[B, H, W, N]`, 0..1.
 
     Returns:
-        uint16 `[N, H, W]`; `level / 65535` is off by at most 1 / 131,070.
+        uint16 `[B, N, H, W]`; `level / 65535` is off by at most 1 / 131,070.
 
     Example:
 
-    >>> to_levels(np.array([[[0.0, 0.5, 1.0]]], np.float32)).ravel().tolist()
+    >>> to_levels(np.array([[[[0.0, 0.5, 1.0]]]], np.float32)).ravel().tolist()
     [0, 32768, 65535]
     """
-    # What is cast is cut off, so that half a level more rounds.
-    levels = probabilities * np.float32(LEVELS)
-    levels += np.float32(0.5)
-    return levels.astype(np.uint16).transpose(2, 0, 1).copy()
+    images, height, width, classes = probabilities.shape
+    levels = np.empty((images, classes, height, width), np.uint16)
+    for own, each in zip(levels, probabilities, strict=True):
+        scaled = each * np.float32(LEVELS)
+        scaled += np.float32(0.5)  # What is cast is cut off.
+        own[...] = scaled.astype(np.uint16).transpose(2, 0, 1)
+    return levels
 
 
 def count_levels(levels: Levels) -> LevelCounts:
@@ -71,7 +74,8 @@ def count_levels(levels: Levels) -> LevelCounts:
     predicted = np.zeros(largest.shape, np.uint8)
     for k in range(1, classes):
         own = levels[..., k, :, :]
-        np.copyto(predicted, np.uint8(k), where=own > largest)
+        is_larger = (own > largest).view(np.uint8)
+        np.maximum(predicted, is_larger * np.uint8(k), out=predicted)
         np.maximum(largest, own, out=largest)
     bins = LEVELS + 1
     places = (predicted.astype(np.int64) * bins + largest).ravel()
@@ -158,7 +162,8 @@ def soft_labels(
     top = np.zeros(len(places), np.float32)
     for k, own in enumerate(found):
         _powers(np.take(levels[k], places), limits[k], alpha, own)
-        np.copyto(likeliest, np.uint8(k), where=own > top)
+        is_larger = (own > top).view(np.uint8)
+        np.maximum(likeliest, is_larger * np.uint8(k), out=likeliest)
         np.maximum(top, own, out=top)
     found /= np.take(rest + largest, places)
     ids = np.full(shape, void, np.uint8)

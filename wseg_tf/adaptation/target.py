@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.checks import DataError
-from wseg_tf.data.input import resize
+from wseg_tf.data.input import resize, untuned
 
 TEXTS = ("image/encoded", "image/format", "name", "drive", "dataset")
 
@@ -87,7 +87,9 @@ def read_images(
     """
     files = [files] if isinstance(files, str) else list(files)
     dataset = tf.data.TFRecordDataset(files, compression_type=compression)
-    return dataset.map(parse_image, num_parallel_calls=tf.data.AUTOTUNE)
+    return untuned(
+        dataset.map(parse_image, num_parallel_calls=tf.data.AUTOTUNE)
+    )
 
 
 def find_files(patterns: str | Sequence[str]) -> list[str]:

@@ -19,6 +19,7 @@ Batch = tuple[tf.Tensor, tf.Tensor]
 
 CACHE_BYTES = 2 * 2**30  # what frames may take of the memory by default
 SHUFFLE_CACHED, SHUFFLE_ENCODED = 4096, 512  # frames
+AHEAD = 2  # batches that are ready before they are asked for
 # What is drawn once an epoch has a seed like that of a frame.
 _ORDER, _DRAW = -1, -2
 _MOST_FRAMES = 2**40
@@ -47,7 +48,7 @@ def read_records(
             raise DataError(f"{pattern}: no such record files.")
         files += found
     dataset = tf.data.TFRecordDataset(files, compression_type=compression)
-    return dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    return untuned(dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE))
 
 
 def read_pairs(pairs: Sequence[Pair], layout: Layout) -> tf.data.Dataset:
@@ -83,7 +84,7 @@ def read_pairs(pairs: Sequence[Pair], layout: Layout) -> tf.data.Dataset:
         }
 
     dataset = tf.data.Dataset.range(len(pairs))
-    return dataset.map(encoded, num_parallel_calls=tf.data.AUTOTUNE)
+    return untuned(dataset.map(encoded, num_parallel_calls=tf.data.AUTOTUNE))
 
 
 def evaluation_batches(
@@ -105,11 +106,8 @@ def evaluation_batches(
         image, label = _sized(size)(*example)
         return tf.cast(image, tf.float32), tf.cast(label, tf.int32)
 
-    return (
-        examples.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(batch_size)
-        .prefetch(tf.data.AUTOTUNE)
-    )
+    frames = examples.map(finish, num_parallel_calls=tf.data.AUTOTUNE)
+    return untuned(frames.batch(batch_size).prefetch(AHEAD))
 
 
 def training_batches(
@@ -240,7 +238,22 @@ def training_batches(
         own = len(range(shard[1], count, shard[0]))
         number = steps(own, batch_size, drop_remainder)
         batches = batches.apply(tf.data.experimental.assert_cardinality(number))
-    return batches.prefetch(tf.data.AUTOTUNE)
+    return untuned(batches.prefetch(AHEAD))
+
+
+def untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Returns a dataset that TensorFlow does not tune while it is read.
+
+    The end of a pass may wait half a second for the tuner's thread, which is
+    a tenth of a short epoch. Without it `AUTOTUNE` is the number of cores, 16
+    at most.
+
+    Args:
+        dataset: Any; what is made of it is not tuned either.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def steps(count: int, batch_size: int, drop_remainder: bool = False) -> int:

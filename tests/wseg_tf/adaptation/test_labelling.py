@@ -61,7 +61,7 @@ def levels(model, texts):
     predict = predictor(model)
     parts = [stacked[:2], stacked[2:4], stacked[4:]]
     found = np.concatenate([predict(each).numpy() for each in parts])
-    return np.stack([to_levels(each) for each in found])
+    return to_levels(found)
 
 
 def _features(text):

@@ -95,19 +95,19 @@ def test_levels_are_off_by_half_a_step_at_most():
     random = np.random.default_rng(0)
     given = random.random(10_000).astype(np.float32)
     before = given.copy()
-    found = to_levels(given.reshape(50, 50, 4))
-    assert found.shape == (4, 50, 50)
-    flat = found.transpose(1, 2, 0).ravel() / LEVELS
+    found = to_levels(given.reshape(2, 25, 50, 4))
+    assert found.shape == (2, 4, 25, 50)
+    flat = found.transpose(0, 2, 3, 1).ravel() / LEVELS
     assert np.abs(flat - given).max() <= 0.5 / LEVELS * (1 + 1e-2)
     np.testing.assert_array_equal(given, before)
-    beyond = np.array([[[-1e-6, 1 + 1e-6]]], np.float32)
+    beyond = np.array([[[[-1e-6, 1 + 1e-6]]]], np.float32)
     assert to_levels(beyond).ravel().tolist() == [0, LEVELS]
 
 
 def test_a_threshold_by_levels_is_that_of_the_probabilities():
     random = np.random.default_rng(4)
     p = random.dirichlet(np.full(4, 0.3), 500).astype(np.float32)
-    counts = count_levels(to_levels(p[np.newaxis]))
+    counts = count_levels(to_levels(p[np.newaxis, np.newaxis]))
     for portion in (0.2, 0.5):
         found = thresholds(counts, portion) / LEVELS
         for k in range(4):
