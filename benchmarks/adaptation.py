@@ -42,7 +42,7 @@ from wseg_tf.training.optimizers import prepare
 from wseg_tf.training.step import compile_step
 
 SIZE, BATCH = (240, 320), 2
-LABELLED_SIZE, IMAGES, LABELLED_BATCH = (360, 480), 16, 4
+LABELLED_SIZE, IMAGES, LABELLED_BATCH = (360, 480), 40, 4
 LEARNED_SIZE, LEARNED_STEPS = (120, 160), 120
 FEW = 2048  # pixels of the comparison with the general solver
 
@@ -238,7 +238,7 @@ def labelling_report(rounds: int, folder: str) -> harness.Report:
                 at_least=True,
             )
         )
-    report.run(rounds)
+    report.run(rounds, warm=True)
     plain = core_seconds(infer, rounds)
     for kind in ("cbst", "lrent"):
         own = core_seconds(lambda kind=kind: label(kind), rounds)
