@@ -26,11 +26,6 @@ def wseg(*arguments: str) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("volume")
-
-
-@pytest.fixture(scope="module")
 def plain(folder: Path) -> list[str]:
     """What Vertex can have too."""
     return [

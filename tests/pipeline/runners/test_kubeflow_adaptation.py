@@ -23,11 +23,6 @@ IMAGE = "registry.example.com/wseg:1"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("volume")
-
-
-@pytest.fixture(scope="module")
 def overrides(folder: Path) -> list[str]:
     streets = [
         f"{domain}.streets.{key}={value}"

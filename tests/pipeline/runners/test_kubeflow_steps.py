@@ -4,7 +4,6 @@ Takes two and a half minutes on two busy cores; one step imports TFX anew.
 """
 
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,45 +18,17 @@ from pipeline.runners.run_parameters import run_values
 from tests.pipeline.runners import engine
 from tests.pipeline.runners.metadata_service import metadata_service
 
+pytestmark = pytest.mark.usefixtures("keep_log_level")
+
 CONFIG = str(Path(__file__).parents[3] / "configs" / "demo.yaml")
+COMPILED = "training.stages.0.epochs=7"
 STRICT = "gate.rules=[{metric: mean_iou, floor: 0.99}]"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("volume")
-
-
-@pytest.fixture(scope="module")
-def overrides(folder: Path) -> list[str]:
-    return [
-        f"root={folder}/runs",
-        "data.streets.train=4",
-        "data.streets.eval=2",
-        "data.streets.height=48",
-        "data.streets.width=64",
-        "training.height=32",
-        "training.width=64",
-        "training.batch=2",
-        "training.stages=[{name: only, loss: mixture, epochs: 7}]",
-        "gate.rules=[{metric: mean_iou, floor: 0.0}]",
-        "kubeflow.image=registry.example.com/wseg:1",
-        f"kubeflow.volumes=[{{claim: data, path: {folder}}}]",
-    ]
 
 
 @pytest.fixture(scope="module")
 def port(folder: Path) -> Iterator[int]:
     with metadata_service(folder / "metadata.sqlite") as found:
         yield found
-
-
-@pytest.fixture(autouse=True)
-def _log_level() -> Iterator[None]:
-    """A step sets the level for its process."""
-    level = logging.getLogger().level
-    yield
-    logging.getLogger().setLevel(level)
 
 
 def run(folder: Path, port: int, overrides: list[str], name: str) -> list[str]:
@@ -78,14 +49,12 @@ def run(folder: Path, port: int, overrides: list[str], name: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def pushed(folder: Path, port: int, overrides: list[str]) -> list[str]:
+def pushed(folder: Path, port: int, small_demo: list[str]) -> list[str]:
     """Steps of a first run, of fewer epochs than were compiled in."""
-    arguments = ["compile", CONFIG, *overrides, f"--out={folder}/demo.yaml"]
-    done = CliRunner().invoke(app, arguments)
+    arguments = ["compile", CONFIG, *small_demo, COMPILED]
+    done = CliRunner().invoke(app, [*arguments, f"--out={folder}/demo.yaml"])
     assert done.exit_code == 0, done.output
-    return run(
-        folder, port, [*overrides, "training.stages.0.epochs=1"], "first"
-    )
+    return run(folder, port, small_demo, "first")
 
 
 def steps(folder: Path) -> dict[str, Step]:
@@ -121,10 +90,9 @@ def test_the_epochs_of_the_submission_count_not_the_compiled_ones(
 
 
 def test_the_floor_of_a_submission_refuses_and_the_rest_is_reused(
-    folder: Path, port: int, overrides: list[str], pushed: list[str]
+    folder: Path, port: int, small_demo: list[str], pushed: list[str]
 ) -> None:
-    changes = ["training.stages.0.epochs=1", STRICT]
-    run(folder, port, [*overrides, *changes], "second")
+    run(folder, port, [*small_demo, STRICT], "second")
     found = steps(folder)
     anew = {name for name, step in found.items() if step.state == "complete"}
     assert anew == {

@@ -86,11 +86,6 @@ def kubeflow() -> Iterator[Kubeflow]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("volume")
-
-
-@pytest.fixture(scope="module")
 def overrides(folder: Path) -> list[str]:
     return [
         CONFIG,

@@ -4,8 +4,6 @@ Takes a minute and a half on two busy cores; one step imports TFX anew.
 """
 
 import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,38 +18,9 @@ from pipeline.runners.run_parameters import run_values
 from tests.pipeline.runners import engine_v2
 from tests.pipeline.runners.engine_v2 import Outputs, Store
 
+pytestmark = pytest.mark.usefixtures("keep_log_level")
+
 CONFIG = str(Path(__file__).parents[3] / "configs" / "demo.yaml")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("volume")
-
-
-@pytest.fixture(scope="module")
-def overrides(folder: Path) -> list[str]:
-    return [
-        f"root={folder}/runs",
-        "data.streets.train=4",
-        "data.streets.eval=2",
-        "data.streets.height=48",
-        "data.streets.width=64",
-        "training.height=32",
-        "training.width=64",
-        "training.batch=2",
-        "training.stages=[{name: only, loss: mixture, epochs: 1}]",
-        "gate.rules=[{metric: mean_iou, floor: 0.0}]",
-        "kubeflow.image=registry.example.com/wseg:1",
-        f"kubeflow.volumes=[{{claim: data, path: {folder}}}]",
-    ]
-
-
-@pytest.fixture(autouse=True)
-def _log_level() -> Iterator[None]:
-    """A step sets the level for its process."""
-    level = logging.getLogger().level
-    yield
-    logging.getLogger().setLevel(level)
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +42,12 @@ def run(
 
 @pytest.fixture(scope="module")
 def pushed(
-    folder: Path, overrides: list[str], store: Store
+    folder: Path, small_demo: list[str], store: Store
 ) -> dict[str, Outputs]:
-    arguments = ["compile", CONFIG, *overrides, "--target=kubeflow-v2"]
+    arguments = ["compile", CONFIG, *small_demo, "--target=kubeflow-v2"]
     done = CliRunner().invoke(app, [*arguments, f"--out={folder}/demo.yaml"])
     assert done.exit_code == 0, done.output
-    return run(folder, overrides, store, "first", alone="StopOnAnomalies")
+    return run(folder, small_demo, store, "first", alone="StopOnAnomalies")
 
 
 def report(outputs: dict[str, Outputs]) -> dict[str, Any]:
@@ -106,12 +75,12 @@ def test_the_commands_of_all_tasks_push_a_model(
 
 def test_a_later_run_finds_the_baseline_and_refuses_below_the_floor(
     folder: Path,
-    overrides: list[str],
+    small_demo: list[str],
     store: Store,
     pushed: dict[str, Outputs],
 ) -> None:
     strict = "gate.rules=[{metric: mean_iou, floor: 0.99}]"
-    found = run(folder, [*overrides, strict], store, "second")
+    found = run(folder, [*small_demo, strict], store, "second")
     assert found["Baseline-model-resolver"] == {
         "model": pushed["Trainer"]["model"]
     }

@@ -17,11 +17,6 @@ CONFIG = str(Path(__file__).parents[3] / "configs" / "demo.yaml")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("volume")
-
-
-@pytest.fixture(scope="module")
 def arguments(folder: Path) -> list[str]:
     return [
         "compile",
