@@ -3,6 +3,9 @@
 A 2x2 window has four positions, so what SegNet and ENet store as indices is
 here a mask over them. Unpooling then is a product: exact, deterministic, and
 compiled by XLA, where an argmax with scatter is none of the three.
+
+Where a size is odd the last window is cut off, as in Caffe's SegNet: H rows
+become (H + 1) // 2, and H again.
 """
 
 from __future__ import annotations
@@ -14,6 +17,24 @@ import keras
 import tensorflow as tf
 
 from wseg_tf.models.preprocessing import size_of
+
+
+def padded_to_even(tensor: tf.Tensor, value: float = 0.0) -> tf.Tensor:
+    """Appends a row and a column of `value` to `[B, H, W, C]` where odd."""
+    height, width = (size % 2 for size in size_of(tensor))
+    if tensor.shape[1:3].is_fully_defined() and height == width == 0:
+        return tensor
+    paddings = [[0, 0], [0, height], [0, width], [0, 0]]
+    return tf.pad(tensor, paddings, constant_values=value)
+
+
+def cropped_to(tensor: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """Crops what `padded_to_even` made of a tensor of the size of `like`."""
+    size = like.shape[1:3]
+    if size.is_fully_defined() and tensor.shape[1:3] == size:
+        return tensor
+    height, width = size_of(like)
+    return tensor[:, :height, :width]
 
 
 def cells(tensor: tf.Tensor) -> tf.Tensor:
@@ -28,12 +49,12 @@ def max_pool_with_mask(inputs: tf.Tensor) -> Any:
     """Pools 2x2 windows to their maxima and marks where those stood.
 
     Args:
-        inputs: `[B, 2h, 2w, C]`.
+        inputs: `[B, H, W, C]`.
 
     Returns:
-        The maxima `[B, h, w, C]` and a mask `[B, 2h, 2w, C]`, which is 1 at
-        the first maximum of each window in reading order, else 0. No gradient
-        flows through the mask.
+        The maxima `[B, h, w, C]`, h = (H + 1) // 2, and a mask `[B, H, W, C]`,
+        which is 1 at the first maximum of each window in reading order, else
+        0. No gradient flows through the mask.
 
     Example:
 
@@ -41,30 +62,28 @@ def max_pool_with_mask(inputs: tf.Tensor) -> Any:
     >>> [each.numpy().ravel().tolist() for each in max_pool_with_mask(image)]
     [[3.0], [0.0, 1.0, 0.0, 0.0]]
     """
-    windows = cells(inputs)
-    first, second, third, fourth = (
-        windows[:, :, row, :, column] for row in (0, 1) for column in (0, 1)
+    pooled = tf.nn.max_pool2d(inputs, 2, 2, "SAME")
+    windows = cells(padded_to_even(inputs, inputs.dtype.min))
+    is_first, is_second, is_third = (
+        windows[:, :, row, :, column] >= pooled
+        for row, column in ((0, 0), (0, 1), (1, 0))
     )
-    upper, lower = tf.maximum(first, second), tf.maximum(third, fourth)
-    is_upper, is_first, is_third = (
-        upper >= lower,
-        first >= second,
-        third >= fourth,
-    )
+    is_upper = is_first | is_second
     positions = [
-        is_upper & is_first,
-        is_upper & ~is_first,
-        ~is_upper & is_third,
-        ~is_upper & ~is_third,
+        is_first,
+        is_second & ~is_first,
+        is_third & ~is_upper,
+        ~(is_upper | is_third),
     ]
     mask = tf.nn.depth_to_space(
         tf.cast(tf.concat(positions, axis=-1), inputs.dtype), 2
     )
+    mask = cropped_to(mask, inputs)
 
     def gradient(upstream: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
         return max_unpool(upstream, mask)
 
-    return (tf.maximum(upper, lower), mask), gradient
+    return (pooled, mask), gradient
 
 
 @tf.custom_gradient
@@ -73,7 +92,7 @@ def max_unpool(values: tf.Tensor, mask: tf.Tensor) -> Any:
 
     Args:
         values: `[B, h, w, C]`.
-        mask: `[B, 2h, 2w, C]` from `max_pool_with_mask`.
+        mask: `[B, H, W, C]` from `max_pool_with_mask`.
 
     Returns:
         A tensor of the mask's shape.
@@ -84,13 +103,16 @@ def max_unpool(values: tf.Tensor, mask: tf.Tensor) -> Any:
     >>> max_unpool(tf.fill([1, 1, 1, 1], 5.0), mask).numpy().ravel().tolist()
     [0.0, 5.0, 0.0, 0.0]
     """
-    spread = cells(mask) * values[:, :, tf.newaxis, :, tf.newaxis, :]
+    whole = padded_to_even(mask)
+    spread = cells(whole) * values[:, :, tf.newaxis, :, tf.newaxis, :]
+    spread = tf.reshape(spread, tf.shape(whole))
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
+        marked = padded_to_even(upstream * mask)
         # One of the four is not zero, so four times the mean is exact.
-        return 4 * tf.nn.avg_pool2d(upstream * mask, 2, 2, "VALID"), None
+        return 4 * tf.nn.avg_pool2d(marked, 2, 2, "VALID"), None
 
-    return tf.reshape(spread, tf.shape(mask)), gradient
+    return cropped_to(spread, mask), gradient
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
@@ -108,7 +130,7 @@ class MaxPoolingWithMask2D(keras.layers.Layer):
     """
 
     def call(self, inputs: tf.Tensor) -> list[tf.Tensor]:
-        """Pools `[B, 2h, 2w, C]` as `max_pool_with_mask` does."""
+        """Pools `[B, H, W, C]` as `max_pool_with_mask` does."""
         return list(max_pool_with_mask(inputs))
 
 
@@ -127,7 +149,7 @@ class MaxUnpooling2D(keras.layers.Layer):
     """
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Unpools `[values [B, h, w, C], mask [B, 2h, 2w, C]]`."""
+        """Unpools `[values [B, h, w, C], mask [B, H, W, C]]`."""
         values, mask = inputs
         spread = max_unpool(values, mask)
         spread.set_shape(mask.shape)

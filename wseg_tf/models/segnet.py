@@ -6,13 +6,9 @@ import keras
 import tensorflow as tf
 
 from wseg_tf.models.pooling import MaxPoolingWithMask2D, MaxUnpooling2D
-from wseg_tf.models.preprocessing import (
-    CropToImage,
-    PadToMultiple,
-    SubtractMean,
-)
+from wseg_tf.models.preprocessing import CropToImage, SubtractMean
 from wseg_tf.models.scaling import scaled_channels
-from wseg_tf.models.vgg import VGG16_BLOCKS, VGG16_STRIDE, convolution_name
+from wseg_tf.models.vgg import VGG16_BLOCKS, convolution_name
 
 
 def segnet(
@@ -39,8 +35,9 @@ def segnet(
 
     Returns:
         A model from RGB images `[B, H, W, 3]`, 0..255, to float32 logits
-        `[B, H, W, classes]`. Inside, images become BGR less ImageNet's mean,
-        padded to a multiple of 32.
+        `[B, H, W, classes]`. Inside, images become BGR less ImageNet's mean;
+        odd sizes are pooled to the next larger half and unpooled to
+        themselves, as in the authors' Caffe networks.
 
     Example:
 
@@ -49,7 +46,6 @@ def segnet(
     """
     image = keras.Input(input_shape, name="image")
     x = SubtractMean(name="centre")(image)
-    x = PadToMultiple(VGG16_STRIDE, name="pad")(x)
     blocks = [(scaled_channels(c, width), n) for c, n in VGG16_BLOCKS]
 
     masks = []

@@ -41,18 +41,58 @@ def test_agrees_with_tensorflow_addons(shape):
     )
 
 
-def test_pooling_gradient_is_that_of_max_pooling():
-    image, upstream = tf.constant(random(2, 4, 6, 3)), random(2, 2, 3, 3)
+@pytest.mark.parametrize("shape", [(2, 5, 7, 3), (1, 1, 4, 2), (2, 6, 3, 1)])
+def test_the_last_window_of_an_odd_size_is_cut_off(shape):
+    image = random(*shape) - 5.0  # Negative: no padding by zeros may win.
+    half = (shape[0], (shape[1] + 1) // 2, (shape[2] + 1) // 2, shape[3])
+    values = random(*half, seed=1)
+    pooled, argmax = tf.nn.max_pool_with_argmax(
+        image, 2, 2, "SAME", include_batch_in_index=True
+    )
+    expected = np.zeros(image.size, np.float32)
+    expected[argmax.numpy().ravel()] = values.ravel()
+    images = tf.TensorSpec([None, None, None, shape[3]])
+
+    @tf.function(input_signature=[images, images])
+    def in_graph(image, values):
+        pooled, mask = max_pool_with_mask(image)
+        return pooled, max_unpool(values, mask)
+
+    eager, mask = max_pool_with_mask(tf.constant(image))
+    for ours, spread in (
+        (eager, max_unpool(tf.constant(values), mask)),
+        in_graph(image, values),
+    ):
+        np.testing.assert_array_equal(ours, pooled)
+        np.testing.assert_array_equal(spread, expected.reshape(shape))
+
+
+@pytest.mark.parametrize("size", [(4, 6), (5, 7)])
+def test_pooling_gradient_is_that_of_max_pooling(size):
+    image = tf.constant(random(2, *size, 3))
+    upstream = random(2, (size[0] + 1) // 2, (size[1] + 1) // 2, 3)
     gradients = []
     for pool in (
         lambda x: max_pool_with_mask(x)[0],
-        lambda x: tf.nn.max_pool2d(x, 2, 2, "VALID"),
+        lambda x: tf.nn.max_pool2d(x, 2, 2, "SAME"),
     ):
         with tf.GradientTape() as tape:
             tape.watch(image)
             output = pool(image)
         gradients.append(tape.gradient(output, image, upstream))
     np.testing.assert_array_equal(*gradients)
+
+
+def test_unpooling_gradient_of_an_odd_size_sums_what_each_window_has():
+    _, mask = max_pool_with_mask(tf.constant(random(2, 5, 7, 3)))
+    values, upstream = tf.constant(random(2, 3, 4, 3)), random(2, 5, 7, 3)
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        output = max_unpool(values, mask)
+    gradient = tape.gradient(output, values, upstream)
+    marked = np.pad(upstream * mask, [(0, 0), (0, 1), (0, 1), (0, 0)])
+    cells = marked.reshape(2, 3, 2, 4, 2, 3)
+    np.testing.assert_array_equal(gradient, cells.sum(axis=(2, 4)))
 
 
 def test_unpooling_gradient_picks_the_marked_position():
@@ -76,7 +116,8 @@ def test_low_precision_is_exact(dtype):
     np.testing.assert_array_equal(tf.cast(mask, tf.float32), expected_mask)
 
 
-def test_xla_compiles_both_and_their_gradients():
+@pytest.mark.parametrize("size", [(4, 6), (5, 7)])
+def test_xla_compiles_both_and_their_gradients(size):
     def cycle(image):
         with tf.GradientTape() as tape:
             tape.watch(image)
@@ -84,7 +125,7 @@ def test_xla_compiles_both_and_their_gradients():
             spread = max_unpool(pooled * pooled, mask)
         return spread, tape.gradient(spread, image)
 
-    image = tf.constant(random(2, 4, 6, 3))
+    image = tf.constant(random(2, *size, 3))
     compiled = tf.function(cycle, jit_compile=True)(image)
     for ours, expected in zip(compiled, cycle(image), strict=True):
         np.testing.assert_allclose(ours, expected, rtol=1e-6)
