@@ -215,7 +215,7 @@ def summarise(
         options.portion_in(number),
         images,
         list(classes.names),
-        [int(level) / pseudo_labels.LEVELS for level in limits],
+        [min(int(level) / pseudo_labels.LEVELS, 1.0) for level in limits],
         counts.sum(axis=1).tolist(),
         kept[:-1].tolist(),
     )

@@ -1,9 +1,13 @@
 """Pseudo-labels: which pixels a model is sure of, class by class.
 
-Probabilities are kept in 65,535 levels, `q = round(65535 p)`, each off by at
-most 1 / 131,070. Everything after that is exact: the thresholds, of which a
-count of each level is all there is to remember however large the target set,
-and the comparisons with them.
+Probabilities are kept in 65,535 levels, `q = round(65535 p)` but never 0, each
+off by at most 1 / 65,535 (by half of that above it). Everything after that is
+exact: the thresholds, of which a count of each level is all there is to
+remember however large the target set, and the comparisons with them.
+
+No softmax gives a probability of 0, and it matters: where a network is so sure
+that the threshold itself is at the level of 1, only what the other classes have
+left lifts a sum above 1.
 
 Levels come in planes, `[N, H, W]`: what runs over the classes then runs over
 whole planes, several pixels an instruction.
@@ -17,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 LEVELS = 65535  # the level of probability 1; 16 bits
+NONE = LEVELS + 1  # a threshold that no level reaches
 UNITS = 255  # what a stored soft label sums to; 8 bits
 DOUBT = 1e-5  # several times what float32 loses of a sum of powers
 
@@ -34,12 +39,13 @@ def to_levels(probabilities: npt.NDArray[np.float32]) -> Levels:
         probabilities: float32 `[B, H, W, N]`, 0..1.
 
     Returns:
-        uint16 `[B, N, H, W]`; `level / 65535` is off by at most 1 / 131,070.
+        uint16 `[B, N, H, W]`, 1 and more; `level / 65535` is off by at most
+        1 / 131,070, and by 1 / 65,535 where a probability is below that.
 
     Example:
 
     >>> to_levels(np.array([[[[0.0, 0.5, 1.0]]]], np.float32)).ravel().tolist()
-    [0, 32768, 65535]
+    [1, 32768, 65535]
     """
     images, height, width, classes = probabilities.shape
     levels = np.empty((images, classes, height, width), np.uint16)
@@ -47,7 +53,7 @@ def to_levels(probabilities: npt.NDArray[np.float32]) -> Levels:
         scaled = each * np.float32(LEVELS)
         scaled += np.float32(0.5)  # What is cast is cut off.
         own[...] = scaled.astype(np.uint16).transpose(2, 0, 1)
-    return levels
+    return np.maximum(levels, 1, out=levels)
 
 
 def count_levels(levels: Levels) -> LevelCounts:
@@ -87,7 +93,8 @@ def thresholds(counts: LevelCounts, portion: float) -> Thresholds:
     """Returns the threshold of each class, as a level.
 
     Over the pixels predicted k, the element at `floor(n * portion) - 1` of
-    their largest probabilities in descending order; 1 where there is none.
+    their largest probabilities in descending order; where there is none, 1,
+    which no softmax reaches and neither does a level: `NONE`.
 
     Args:
         counts: What `count_levels` returned, over the whole target set.
@@ -101,9 +108,9 @@ def thresholds(counts: LevelCounts, portion: float) -> Thresholds:
     >>> planes = np.zeros([2, 1, 4], np.uint16)
     >>> planes[0] = [60000, 50000, 40000, 30000]
     >>> thresholds(count_levels(planes), 0.5).tolist()
-    [50000, 65535]
+    [50000, 65536]
     """
-    found = np.full(len(counts), LEVELS, np.int32)
+    found = np.full(len(counts), NONE, np.int32)
     for k, own in enumerate(counts):
         place = math.floor(int(own.sum()) * portion)
         if place > 0:

@@ -100,7 +100,7 @@ def test_hard_labels_are_those_of_the_whole_target(
         for each in read_records(f"{folder}/Split-train/*", "")
     ]
     np.testing.assert_array_equal(found, expected)
-    assert summary.thresholds == [level / LEVELS for level in limits]
+    assert summary.thresholds == [min(level / LEVELS, 1) for level in limits]
     kept = [int((expected == k).sum()) for k in range(11)]
     assert summary.kept == kept
     assert sum(summary.predicted) == expected.size

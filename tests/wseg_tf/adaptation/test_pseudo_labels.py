@@ -8,6 +8,7 @@ import pytest
 
 from wseg_tf.adaptation.pseudo_labels import (
     LEVELS,
+    NONE,
     UNITS,
     count_levels,
     hard_labels,
@@ -60,7 +61,7 @@ def oracle_thresholds(levels, portion):
         own = levels.max(axis=1)[levels.argmax(axis=1) == k]
         place = math.floor(len(own) * portion)
         ordered = sorted((int(level) for level in own), reverse=True)
-        found.append(ordered[place - 1] if place > 0 else LEVELS)
+        found.append(ordered[place - 1] if place > 0 else NONE)
     return found
 
 
@@ -100,8 +101,21 @@ def test_levels_are_off_by_half_a_step_at_most():
     flat = found.transpose(0, 2, 3, 1).ravel() / LEVELS
     assert np.abs(flat - given).max() <= 0.5 / LEVELS * (1 + 1e-2)
     np.testing.assert_array_equal(given, before)
-    beyond = np.array([[[[-1e-6, 1 + 1e-6]]]], np.float32)
-    assert to_levels(beyond).ravel().tolist() == [0, LEVELS]
+    beyond = np.array([[[[-1e-6, 0, 1e-9, 1 + 1e-6]]]], np.float32)
+    assert to_levels(beyond).ravel().tolist() == [1, 1, 1, LEVELS]
+
+
+@pytest.mark.parametrize("rest", [0.0, 1e-12, 1e-7])
+def test_a_network_that_is_sure_of_all_is_labelled_all_the_same(rest):
+    # Half of each class is at the level of 1, and so is its threshold.
+    sure, unsure = [1 - rest, rest, 0.0], [0.8, 0.15, 0.05]
+    rows = np.array(4 * [sure, unsure], np.float32)
+    levels = to_levels(rows[np.newaxis, np.newaxis])
+    limits = thresholds(count_levels(levels), 0.4)
+    assert limits[0] == LEVELS
+    ids, _ = soft_labels(levels[0], limits, VOID)
+    assert ids.tolist() == [4 * [0, VOID]]
+    assert hard_labels(levels[0], limits, VOID).tolist() == [4 * [0, VOID]]
 
 
 def test_a_threshold_by_levels_is_that_of_the_probabilities():
@@ -172,21 +186,21 @@ def test_hard_labels_are_the_formula_in_fractions(seed, portion):
         assert own == (best if ratios[best] >= 1 else VOID)
 
 
-def test_portion_one_keeps_every_pixel_and_portion_zero_the_certain_ones():
+def test_portion_one_keeps_every_pixel_and_portion_zero_none():
     levels = random_levels(2)
     counts = count(levels)
     every = hard(levels, thresholds(counts, 1.0))
     assert (every != VOID).all()
-    none = hard(levels, thresholds(counts, 0.0))
-    np.testing.assert_array_equal(none != VOID, levels.max(axis=1) == LEVELS)
-    ids, _ = soft(levels, thresholds(counts, 0.0))
-    assert (ids == VOID).all()  # no sum of fourth powers is above 1
+    none = thresholds(counts, 0.0)
+    assert (levels.max(axis=1) == LEVELS).any()  # Not even the certain ones.
+    assert (hard(levels, none) == VOID).all()
+    assert (soft(np.maximum(levels, 1), none)[0] == VOID).all()
 
 
 def test_a_class_without_a_pixel_is_never_a_label():
     levels = random_levels(3)
     limits = thresholds(count(levels), 0.5)
-    assert limits[-1] == LEVELS
+    assert limits[-1] == NONE
     assert not soft(levels, limits)[1][:, -1].any()
     assert 3 not in hard(levels, limits)
 
