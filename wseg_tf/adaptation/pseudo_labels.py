@@ -1,8 +1,8 @@
 """Pseudo-labels: which pixels a model is sure of, class by class.
 
-Probabilities are kept in 65,535 levels, `q = round(65535 p)` but never 0, each
-off by at most 1 / 65,535 (by half of that above it). Everything after that is
-exact: the thresholds, of which a count of each level is all there is to
+Probabilities are kept in 65,535 levels, `q = 1 + round(65534 p)`, each off by
+at most 1.5 / 65,535, and by a third of that where p is near 1. Everything after
+that is exact: the thresholds, of which a count of each level is all there is to
 remember however large the target set, and the comparisons with them.
 
 No softmax gives a probability of 0, and it matters: where a network is so sure
@@ -40,7 +40,7 @@ def to_levels(probabilities: npt.NDArray[np.float32]) -> Levels:
 
     Returns:
         uint16 `[B, N, H, W]`, 1 and more; `level / 65535` is off by at most
-        1 / 131,070, and by 1 / 65,535 where a probability is below that.
+        `(1.5 - p) / 65535`.
 
     Example:
 
@@ -50,10 +50,10 @@ def to_levels(probabilities: npt.NDArray[np.float32]) -> Levels:
     images, height, width, classes = probabilities.shape
     levels = np.empty((images, classes, height, width), np.uint16)
     for own, each in zip(levels, probabilities, strict=True):
-        scaled = each * np.float32(LEVELS)
-        scaled += np.float32(0.5)  # What is cast is cut off.
+        scaled = each * np.float32(LEVELS - 1)
+        scaled += np.float32(1.5)  # What is cast is cut off.
         own[...] = scaled.astype(np.uint16).transpose(2, 0, 1)
-    return np.maximum(levels, 1, out=levels)
+    return levels
 
 
 def count_levels(levels: Levels) -> LevelCounts:
