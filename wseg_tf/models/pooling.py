@@ -16,25 +16,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from wseg_tf.models.preprocessing import size_of
-
-
-def padded_to_even(tensor: tf.Tensor, value: float = 0.0) -> tf.Tensor:
-    """Appends a row and a column of `value` to `[B, H, W, C]` where odd."""
-    height, width = (size % 2 for size in size_of(tensor))
-    if tensor.shape[1:3].is_fully_defined() and height == width == 0:
-        return tensor
-    paddings = [[0, 0], [0, height], [0, width], [0, 0]]
-    return tf.pad(tensor, paddings, constant_values=value)
-
-
-def cropped_to(tensor: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-    """Crops what `padded_to_even` made of a tensor of the size of `like`."""
-    size = like.shape[1:3]
-    if size.is_fully_defined() and tensor.shape[1:3] == size:
-        return tensor
-    height, width = size_of(like)
-    return tensor[:, :height, :width]
+from wseg_tf.models.preprocessing import cropped, padded, size_of
 
 
 def cells(tensor: tf.Tensor) -> tf.Tensor:
@@ -63,7 +45,7 @@ def max_pool_with_mask(inputs: tf.Tensor) -> Any:
     [[3.0], [0.0, 1.0, 0.0, 0.0]]
     """
     pooled = tf.nn.max_pool2d(inputs, 2, 2, "SAME")
-    windows = cells(padded_to_even(inputs, inputs.dtype.min))
+    windows = cells(padded(inputs, 2, value=inputs.dtype.min))
     is_first, is_second, is_third = (
         windows[:, :, row, :, column] >= pooled
         for row, column in ((0, 0), (0, 1), (1, 0))
@@ -78,7 +60,7 @@ def max_pool_with_mask(inputs: tf.Tensor) -> Any:
     mask = tf.nn.depth_to_space(
         tf.cast(tf.concat(positions, axis=-1), inputs.dtype), 2
     )
-    mask = cropped_to(mask, inputs)
+    mask = cropped(mask, inputs)
 
     def gradient(upstream: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
         return max_unpool(upstream, mask)
@@ -103,16 +85,16 @@ def max_unpool(values: tf.Tensor, mask: tf.Tensor) -> Any:
     >>> max_unpool(tf.fill([1, 1, 1, 1], 5.0), mask).numpy().ravel().tolist()
     [0.0, 5.0, 0.0, 0.0]
     """
-    whole = padded_to_even(mask)
+    whole = padded(mask, 2)
     spread = cells(whole) * values[:, :, tf.newaxis, :, tf.newaxis, :]
     spread = tf.reshape(spread, tf.shape(whole))
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-        marked = padded_to_even(upstream * mask)
+        marked = padded(upstream * mask, 2)
         # One of the four is not zero, so four times the mean is exact.
         return 4 * tf.nn.avg_pool2d(marked, 2, 2, "VALID"), None
 
-    return cropped_to(spread, mask), gradient
+    return cropped(spread, mask), gradient
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")

@@ -38,6 +38,54 @@ def size_of(tensor: tf.Tensor) -> tuple[Any, Any]:
     return height, width
 
 
+def padded(
+    tensor: tf.Tensor, multiple: int, extra: int = 0, value: float = 0.0
+) -> tf.Tensor:
+    """Pads height and width, below and to the right, to the next multiple.
+
+    Args:
+        tensor: `[B, H, W, C]`.
+        multiple: What height and width become a multiple of, 1 or more.
+        extra: Added to the multiple. Defaults to 0.
+        value: What is padded with. Defaults to 0.
+
+    Returns:
+        The padded tensor; the same one where its size is known and fits.
+
+    Example:
+
+    >>> padded(tf.zeros([1, 9, 16, 3]), 8).shape.as_list()
+    [1, 16, 16, 3]
+    """
+    height, width = ((extra - size) % multiple for size in size_of(tensor))
+    if tensor.shape[1:3].is_fully_defined() and height == width == 0:
+        return tensor
+    paddings = [[0, 0], [0, height], [0, width], [0, 0]]
+    return tf.pad(tensor, paddings, constant_values=value)
+
+
+def cropped(tensor: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """Crops to the height and width of another tensor, undoing `padded`.
+
+    Args:
+        tensor: `[B, H, W, C]`.
+        like: `[B, h, w, channels]`, no larger.
+
+    Returns:
+        `[B, h, w, C]`.
+
+    Example:
+
+    >>> cropped(tf.zeros([1, 16, 16, 2]), tf.zeros([1, 9, 16, 3])).shape
+    TensorShape([1, 9, 16, 2])
+    """
+    size = like.shape[1:3]
+    if size.is_fully_defined() and tensor.shape[1:3] == size:
+        return tensor
+    height, width = size_of(like)
+    return tensor[:, :height, :width]
+
+
 @keras.saving.register_keras_serializable(package="wseg_tf")
 class ScaleImage(keras.layers.Layer):
     """Maps 0..255 to -1..1: `x / 127.5 - 1`.
@@ -114,13 +162,7 @@ class PadToMultiple(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Pads images `[B, H, W, C]`."""
-        height, width = (
-            (self.extra - size) % self.multiple for size in size_of(inputs)
-        )
-        size = inputs.shape[1:3]
-        if size.is_fully_defined() and height == width == 0:
-            return inputs
-        return tf.pad(inputs, [[0, 0], [0, height], [0, width], [0, 0]])
+        return padded(inputs, self.multiple, self.extra)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
@@ -149,12 +191,7 @@ class CropToImage(keras.layers.Layer):
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         """Crops `[logits, image]`; both `[B, H, W, channels]`."""
         logits, image = inputs
-        logits = tf.cast(logits, self.compute_dtype)
-        size = image.shape[1:3]
-        if size.is_fully_defined() and logits.shape[1:3] == size:
-            return logits
-        height, width = size_of(image)
-        return logits[:, :height, :width]
+        return cropped(tf.cast(logits, self.compute_dtype), image)
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
