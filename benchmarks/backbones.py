@@ -1,8 +1,9 @@
 """Training steps and inference of ENet and SegNet against PyTorch.
 
 python -m benchmarks.backbones [--json FILE] [--networks enet]
-    [--precisions float32] [--xla]
+    [--precisions float32] [--xla] [--batch 16]
 
+On a GPU, if TensorFlow finds one; it takes larger batches to fill it.
 CPUs without bfloat16 instructions take minutes for its peers; so does XLA,
 which `--xla` adds to ours. The peers are PyTorch-ENet
 (github.com/davidtvs/PyTorch-ENet; clone it beside this repository, or name its
@@ -23,7 +24,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import harness, peers
+from benchmarks import devices, harness, peers
 from wseg_tf.models import build
 
 CLASSES = 11
@@ -59,13 +60,13 @@ def work(
     )
     keras.mixed_precision.set_global_policy("float32")
     images = tf.constant(batch["images"])
-    labels = tf.constant(batch["labels"])
+    labels = devices.labels(batch["labels"])
     predict = tf.function(
         lambda images: model(images, training=False), jit_compile=is_xla
     )
     return (
         lambda: model.train_on_batch(images, labels),
-        lambda: predict(images).numpy(),
+        lambda: devices.settled(predict(images)),
     )
 
 
@@ -133,7 +134,9 @@ def main() -> None:
         default=list(PRECISIONS),
     )
     parser.add_argument("--xla", action="store_true")
+    parser.add_argument("--batch", type=int, help="images of every setting")
     options = parser.parse_args()
+    gpu = devices.prepare()
     reports = []
     for name, batch, height, width in SETTINGS:
         if name not in options.networks:
@@ -141,7 +144,7 @@ def main() -> None:
         reports.append(
             measure(
                 name,
-                batch,
+                options.batch or batch,
                 height,
                 width,
                 options.rounds,
@@ -149,6 +152,7 @@ def main() -> None:
                 options.xla,
             )
         )
+        reports[-1].facts |= gpu
         harness.show(reports[-1])
         keras.backend.clear_session()
     harness.write(reports, options.json)

@@ -245,16 +245,16 @@ def copy_bandwidth(rounds: int = 7, megabytes: int = 256) -> float:
 
 
 def street_batch(
-    classes: int = 19, void: int = 255, seed: int = 0
+    classes: int = 19, void: int = 255, seed: int = 0, batch: int = 2
 ) -> Mapping[str, np.ndarray]:
-    """Makes `[2, 360, 480]` labels in patches, as streets have, and logits.
+    """Makes `[B, 360, 480]` labels in patches, as streets have, and logits.
 
     Returns:
-        `labels` uint8 with 5 % void, `logits` float32 `[2, 360, 480, N]`,
+        `labels` uint8 with 5 % void, `logits` float32 `[B, 360, 480, N]`,
         `predictions` uint8, right at about nine pixels of ten.
     """
     random = np.random.default_rng(seed)
-    patches = random.integers(0, classes, (2, 12, 16))
+    patches = random.integers(0, classes, (batch, 12, 16))
     labels = np.kron(patches, np.ones((1, 30, 30), int)).astype(np.uint8)
     wrong = random.random(labels.shape) < 0.1
     other = random.integers(0, classes, labels.shape)

@@ -15,6 +15,8 @@ import torch
 from torch import nn
 
 CLASSES = 11
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+torch.backends.cudnn.benchmark = True  # TensorFlow tries algorithms, too.
 ENET = Path(os.environ.get("PYTORCH_ENET", "../PyTorch-ENet"))
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 
@@ -80,26 +82,26 @@ def work(
     labels: torch.Tensor,
     is_low: bool,
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Returns a training step and a prediction."""
+    """Returns a training step and a prediction, which wait for the device."""
     optimizer = torch.optim.Adam(network.parameters(), 5e-4)
     loss_of = nn.CrossEntropyLoss()
 
-    def train() -> None:
+    def train() -> float:
         network.train()
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=is_low):
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=is_low):
             loss = loss_of(network(images).float(), labels)
         loss.backward()
         optimizer.step()
+        return float(loss)
 
-    def predict() -> torch.Tensor:
+    def predict() -> float:
         network.eval()
         with (
             torch.inference_mode(),
-            torch.autocast("cpu", torch.bfloat16, enabled=is_low),
+            torch.autocast(DEVICE, torch.bfloat16, enabled=is_low),
         ):
-            logits: torch.Tensor = network(images)
-            return logits
+            return float(network(images)[0, 0, 0, 0])
 
     return train, predict
 
@@ -116,15 +118,15 @@ def cases(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """Returns the peers' work by name, in the faster layout of two."""
     build = pytorch_enet if str(arrays["network"]) == "enet" else SegNet
     images = torch.from_numpy(arrays["images"]).movedim(-1, 1) / 127.5 - 1
-    labels = torch.from_numpy(arrays["labels"].astype(np.int64))
+    labels = torch.from_numpy(arrays["labels"].astype(np.int64)).to(DEVICE)
     chosen: dict[str, Any] = {}
     facts: dict[str, Any] = {"torch": torch.__version__}
     for precision in arrays["precisions"].tolist():
         candidates = {}
         for layout in (torch.contiguous_format, torch.channels_last):
             candidates[layout] = work(
-                build().to(memory_format=layout),
-                images.contiguous(memory_format=layout),
+                build().to(DEVICE, memory_format=layout),
+                images.to(DEVICE, memory_format=layout),
                 labels,
                 precision == "bfloat16",
             )

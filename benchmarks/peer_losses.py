@@ -9,11 +9,14 @@ import monai
 import numpy as np
 import torch
 
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
 
 def cases(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """Returns the peers' work by name."""
-    labels = torch.from_numpy(arrays["labels"].astype(np.int64))
-    logits = torch.from_numpy(arrays["logits"]).movedim(-1, 1).contiguous()
+    labels = torch.from_numpy(arrays["labels"].astype(np.int64)).to(DEVICE)
+    logits = torch.from_numpy(arrays["logits"]).to(DEVICE)
+    logits = logits.movedim(-1, 1).contiguous()
     logits.requires_grad_(True)
     dice = monai.losses.GeneralizedWassersteinDiceLoss(
         arrays["ground"].astype(np.float32)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from wseg_tf.class_ids import signed
 from wseg_tf.losses.targets import PixelLoss, Pixels
 
 SMALLEST_PROBABILITY = 1e-7
@@ -44,7 +45,7 @@ def by_truth(pixels: Pixels, values: Any) -> tf.Tensor:
         return tf.linalg.matvec(pixels.distributions, values)
     # The rows after the classes': labels that nobody knows, and void.
     table = tf.concat([values, tf.constant([float("nan"), 0.0])], axis=0)
-    return tf.gather(table, pixels.labels)
+    return pixels.look_up(table)
 
 
 def negative_log_likelihood(pixels: Pixels, from_logits: bool) -> tf.Tensor:
@@ -64,9 +65,21 @@ def negative_log_likelihood(pixels: Pixels, from_logits: bool) -> tf.Tensor:
 
 
 def _chosen(values: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """Returns each row's entry at its label, at the last if it is no class."""
-    last = values.shape[-1] - 1
-    return tf.gather(values, tf.minimum(labels, last), batch_dims=1)
+    """Returns each row's entry at its label, at the last if it is no class.
+
+    The gradient is written out: TensorFlow's adds up pixel by pixel.
+    """
+    classes = values.shape[-1]
+
+    def value_and_gradient(values: tf.Tensor) -> Any:
+        known = signed(tf.minimum(labels, classes - 1))
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return tf.one_hot(signed(labels), classes) * upstream[:, None]
+
+        return tf.gather(values, known, batch_dims=1), gradient
+
+    return tf.custom_gradient(value_and_gradient)(values)
 
 
 def _from_logits(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -81,7 +94,7 @@ def _from_logits(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             each = upstream[:, None]
-            one_hot = tf.one_hot(labels, logits.shape[-1])
+            one_hot = tf.one_hot(signed(labels), logits.shape[-1])
             return (tf.exp(logarithms) - one_hot) * each
 
         return -_chosen(logarithms, labels), gradient

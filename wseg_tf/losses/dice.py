@@ -76,7 +76,7 @@ def _severity(
     else:
         edge = tf.constant([[float("nan")], [0.0]])
         beyond = tf.repeat(edge, costs.shape[1], axis=1)
-        rows = tf.gather(tf.concat([costs, beyond], axis=0), pixels.labels)
+        rows = pixels.look_up(tf.concat([costs, beyond], axis=0))
     return tf.reduce_sum(rows * predicted, axis=-1)
 
 

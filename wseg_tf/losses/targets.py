@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from wseg_tf.class_ids import signed, unsigned
+
 REDUCTIONS = ("sum_over_batch_size", "sum", "none", None)
 
 
@@ -21,10 +23,9 @@ class Pixels(NamedTuple):
 
     Attributes:
         predictions: float32 `[P, N]`, logits or probabilities as they came.
-        labels: int32 `[P]` class ids, or None. A label that is neither a class
-            nor void has `N`, a void pixel has `N + 1`, so `tf.one_hot(labels,
-            N)` is all zeros for both, and a table with a row of NaN and a row
-            of zeros after its `N` rows can be gathered without a mask.
+        labels: uint32 `[P]` class ids, or None. A label that is neither a
+            class nor void has `N`, a void pixel has `N + 1`: no class of a
+            one-hot, and a row of its own in a table that `look_up` reads.
         distributions: float32 `[P, N]` target probabilities, or None.
         valid: bool `[P]`, False for void.
         shape: int32 vector, the shape of a map of losses, e.g. `[B, H, W]`.
@@ -35,6 +36,26 @@ class Pixels(NamedTuple):
     distributions: tf.Tensor | None
     valid: tf.Tensor
     shape: tf.Tensor
+
+    def look_up(self, table: Any) -> tf.Tensor:
+        """Returns each pixel's row of a table.
+
+        The gradient is written out: TensorFlow's own brings rows to the host.
+
+        Args:
+            table: `[N + 2, ...]`; the last rows are for labels that nobody
+                knows and for void.
+        """
+        rows = signed(self.labels)
+
+        def value_and_gradient(table: tf.Tensor) -> Any:
+            def gradient(upstream: tf.Tensor) -> tf.Tensor:
+                count = table.shape[0]
+                return tf.math.unsorted_segment_sum(upstream, rows, count)
+
+            return tf.gather(table, rows), gradient
+
+        return tf.custom_gradient(value_and_gradient)(table)
 
 
 def flatten(
@@ -86,19 +107,18 @@ def flatten(
         return Pixels(predictions, None, target, ~(mass <= 0.0), shape)
     if y_true.dtype.is_floating:
         y_true = tf.round(y_true)
-    given = tf.reshape(tf.cast(y_true, tf.int32), [-1])
-    # Without a sign, a negative label is a large one.
-    labels = tf.minimum(tf.bitcast(given, tf.uint32), classes)
-    labels = tf.bitcast(labels, tf.int32)
+    ids = tf.reshape(unsigned(y_true), [-1])
+    labels = tf.minimum(ids, classes)
     if ignore_class is None:
-        valid = tf.fill(tf.shape(given), True)
+        valid = tf.fill(tf.shape(ids), True)
     else:
-        void = tf.equal(given, ignore_class)
+        void = tf.equal(ids, ignore_class % 2**32)
         valid = ~void
         # A sum, since TensorFlow does not vectorise selects.
         place = ignore_class if 0 <= ignore_class < classes else classes
-        labels += tf.cast(void, tf.int32) * (classes + 1 - place)
-    labels = _refuse_unknown(given, labels, classes, ignore_class)
+        labels += tf.cast(void, tf.uint32) * (classes + 1 - place)
+    bad = tf.equal(labels, classes)
+    labels = _refuse_unknown(ids, labels, bad, classes, ignore_class)
     return Pixels(predictions, labels, None, valid, shape)
 
 
@@ -118,10 +138,13 @@ def _kind(true: tf.TensorShape, pred: tf.TensorShape) -> str:
 
 
 def _refuse_unknown(
-    given: tf.Tensor, labels: tf.Tensor, classes: int, ignore_class: int | None
+    ids: tf.Tensor,
+    labels: tf.Tensor,
+    bad: tf.Tensor,
+    classes: int,
+    ignore_class: int | None,
 ) -> tf.Tensor:
     """Returns `labels`, or an error that shows a label nobody knows."""
-    bad = tf.equal(labels, classes)
     message = (
         f"Invalid label in `y_true`. Expected 0..{classes - 1} or "
         f"ignore_class={ignore_class}. Received:"
@@ -129,12 +152,13 @@ def _refuse_unknown(
     is_bad = tf.reduce_any(bad)
     if tf.executing_eagerly():
         if bool(is_bad):
-            found = sorted(set(tf.boolean_mask(given, bad).numpy().tolist()))
+            given = signed(tf.boolean_mask(ids, bad))
+            found = sorted(set(given.numpy().tolist()))
             raise ValueError(f"{message} {found[:5]}.")
         return labels
 
     def refused() -> tf.Tensor:
-        first = tf.gather(given, tf.argmax(tf.cast(bad, tf.int32)))
+        first = signed(ids[tf.argmax(tf.cast(bad, tf.float32))])
         check = tf.debugging.Assert(~is_bad, [message, first])
         # Where assertions exist they run first; XLA drops them, and the NaN row
         # that losses keep for such labels speaks instead.

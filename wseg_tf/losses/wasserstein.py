@@ -139,7 +139,7 @@ class WassersteinLoss(PixelLoss):
         if self.link == "log":
             return self._log_losses(pixels)
         if pixels.labels is not None:
-            costs = tf.gather(self._costs, pixels.labels)
+            costs = pixels.look_up(self._costs)
             if self.from_logits:
                 return one_hot.expected_cost_from_logits(
                     pixels.predictions, costs
@@ -167,11 +167,11 @@ class WassersteinLoss(PixelLoss):
             return soft(
                 pixels.predictions, pixels.distributions, self.ground.values
             )
-        weights = tf.gather(self._weights, pixels.labels)
+        weights = pixels.look_up(self._weights)
         if self.from_logits:
-            shares = tf.gather(self._log_shares, pixels.labels)
+            shares = pixels.look_up(self._log_shares)
             return log_link.from_logits(pixels.predictions, shares, weights)
-        shares = tf.gather(self._shares, pixels.labels)
+        shares = pixels.look_up(self._shares)
         return log_link.from_probabilities(pixels.predictions, shares, weights)
 
     def reduced(self, pixels: Pixels, sample_weight: Any) -> tf.Tensor:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from wseg_tf.class_ids import signed, unsigned
+
 
 def count_confusion(
     y_true: tf.Tensor,
@@ -43,20 +45,20 @@ def count_confusion(
     predictions = _predictions(y_pred, classes)
     rows = _labels(y_true, y_pred, classes)
     rows = tf.reshape(rows, tf.shape(predictions))
+    out = tf.constant(classes, tf.uint32)
     if ignore_class is not None and 0 <= ignore_class < classes:
-        rows = tf.where(rows == ignore_class, classes, rows)
+        rows = tf.where(rows == ignore_class, out, rows)
     if sample_weight is not None:
         left_out = _aligned(sample_weight, predictions) == 0
-        rows = tf.where(left_out, classes, rows)
+        rows = tf.where(left_out, out, rows)
     # What is no class falls into one more column, or past the last bin, which
-    # the count drops: two comparisons do, and each saves a pass over memory.
+    # the count drops.
     columns = classes + 1
-    key = rows * columns + _at_most(predictions, classes)
-    key = _at_most(key, classes * columns)
+    key = tf.minimum(rows, out) * columns + tf.minimum(predictions, out)
     # The raw operation: `tf.math.bincount` first reads the key twice to check
     # what is known here, and int64 weights have no GPU kernel.
     counts = tf.raw_ops.DenseBincount(
-        input=tf.reshape(key, [-1]),
+        input=signed(tf.reshape(key, [-1])),
         size=classes * columns,
         weights=tf.zeros([0], tf.int32),
         binary_output=False,
@@ -101,36 +103,30 @@ def frequency_weighted(counts: tf.Tensor) -> tf.Tensor:
 
 
 def _predictions(y_pred: tf.Tensor, classes: int) -> tf.Tensor:
+    """Returns predicted ids, uint32."""
     if y_pred.dtype.is_integer:
-        return tf.cast(y_pred, tf.int32)
+        return unsigned(y_pred)
     if y_pred.shape[-1] not in (None, classes):
         raise ValueError(
             "Invalid value for argument `y_pred`. Expected scores with "
             f"{classes} entries on the last axis, or integer class ids. "
             f"Received: shape {y_pred.shape}, dtype {y_pred.dtype.name}."
         )
-    return tf.argmax(y_pred, axis=-1, output_type=tf.int32)
+    return unsigned(tf.argmax(y_pred, axis=-1, output_type=tf.int32))
 
 
 def _labels(y_true: tf.Tensor, y_pred: tf.Tensor, classes: int) -> tf.Tensor:
-    """Returns label ids; rows of zeros in a distribution become -1."""
+    """Returns true ids, uint32; `classes` for zeros in place of a share."""
     is_distribution = (
         y_pred.dtype.is_floating
         and y_true.shape.rank == y_pred.shape.rank
         and y_true.shape[-1] == classes
     )
     if not is_distribution:
-        return tf.cast(y_true, tf.int32)
+        return unsigned(y_true)
     empty = tf.reduce_all(y_true == 0, axis=-1)
-    largest = tf.argmax(y_true, axis=-1, output_type=tf.int32)
-    return tf.where(empty, -1, largest)
-
-
-def _at_most(ids: tf.Tensor, largest: int) -> tf.Tensor:
-    """Caps ids at `largest`, which negative ones, read as unsigned, become."""
-    unsigned = tf.bitcast(ids, tf.uint32)
-    capped = tf.minimum(unsigned, tf.constant(largest, tf.uint32))
-    return tf.bitcast(capped, tf.int32)
+    largest = unsigned(tf.argmax(y_true, axis=-1, output_type=tf.int32))
+    return tf.where(empty, tf.constant(classes, tf.uint32), largest)
 
 
 def _aligned(sample_weight: Any, predictions: tf.Tensor) -> tf.Tensor:

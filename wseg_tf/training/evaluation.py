@@ -12,6 +12,7 @@ import tensorflow as tf
 from wseg_tf.classes import ClassSet
 from wseg_tf.decisions import decide
 from wseg_tf.ground import GroundMatrix
+from wseg_tf.metrics import tensors
 
 Counts = npt.NDArray[np.int64]
 
@@ -52,16 +53,12 @@ def confusion_counter(
     @tf.function(reduce_retracing=True)
     def count_batch(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         predicted = decide(model(images, training=False), ground)
-        valid = tf.logical_and(labels >= 0, labels < count)
-        cells = tf.boolean_mask(labels * count + predicted, valid)
-        return tf.math.bincount(
-            cells, minlength=count**2, maxlength=count**2, dtype=tf.int64
-        )
+        return tensors.count_confusion(labels, predicted, count)
 
     def count_all(data: tf.data.Dataset) -> Counts:
-        total = np.zeros(count**2, np.int64)
+        total = np.zeros([count, count], np.int64)
         for images, labels in data:
             total += count_batch(images, labels).numpy()
-        return total.reshape(count, count)
+        return total
 
     return count_all
