@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from wseg_tf.ground import GroundMatrix
+from wseg_tf.transport.products import multiply
 
 LIKELIEST = "likeliest"
 LEAST_RISK = "least_risk"
@@ -55,7 +56,10 @@ def risk(logits: tf.Tensor, ground: GroundMatrix) -> tf.Tensor:
         float32 `[..., N]`, in units of D.
     """
     p = tf.nn.softmax(tf.cast(logits, tf.float32))
-    return tf.tensordot(p, tf.cast(ground.values, tf.float32), 1)
+    rows = multiply(tf.reshape(p, [-1, len(ground)]), ground.values)
+    risked = tf.reshape(rows, tf.shape(p))
+    risked.set_shape(p.shape)
+    return risked
 
 
 def decide(logits: tf.Tensor, ground: GroundMatrix | None = None) -> tf.Tensor:

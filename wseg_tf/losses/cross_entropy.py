@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from wseg_tf.class_ids import signed
 from wseg_tf.losses.targets import PixelLoss, Pixels
+from wseg_tf.transport.products import row_sum
 
 SMALLEST_PROBABILITY = 1e-7
 
@@ -42,7 +43,7 @@ def by_truth(pixels: Pixels, values: Any) -> tf.Tensor:
     """
     values = tf.cast(values, tf.float32)
     if pixels.distributions is not None:
-        return tf.linalg.matvec(pixels.distributions, values)
+        return row_sum(pixels.distributions * values)[:, 0]
     # The rows after the classes': labels that nobody knows, and void.
     table = tf.concat([values, tf.constant([float("nan"), 0.0])], axis=0)
     return pixels.look_up(table)

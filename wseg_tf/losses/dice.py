@@ -12,6 +12,8 @@ import tensorflow as tf
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.losses.cross_entropy import by_truth, check_length
 from wseg_tf.losses.targets import PixelLoss, Pixels, flatten, reduce
+from wseg_tf.transport.one_hot import label_table
+from wseg_tf.transport.products import multiply
 
 
 def wasserstein_dice(
@@ -43,12 +45,12 @@ def wasserstein_dice(
     Returns:
         float32 `[B]`, 0..1; 0 for an image that is all void.
     """
-    costs = tf.constant(np.asarray(ground), tf.float32)
+    costs = np.asarray(ground, np.float64)
     predicted = pixels.predictions
     if from_logits:
         predicted = tf.nn.softmax(predicted)
     severity = _severity(pixels, costs, predicted)
-    largest = tf.reduce_max(costs)
+    largest = float(costs.max())
     if background is None:
         positive = largest - severity
     else:
@@ -68,15 +70,13 @@ def wasserstein_dice(
 
 
 def _severity(
-    pixels: Pixels, costs: tf.Tensor, predicted: tf.Tensor
+    pixels: Pixels, costs: npt.NDArray[np.float64], predicted: tf.Tensor
 ) -> tf.Tensor:
     """Returns <t, D s> of each pixel."""
     if pixels.distributions is not None:
-        rows = tf.matmul(pixels.distributions, costs)
+        rows = multiply(pixels.distributions, costs)
     else:
-        edge = tf.constant([[float("nan")], [0.0]])
-        beyond = tf.repeat(edge, costs.shape[1], axis=1)
-        rows = pixels.look_up(tf.concat([costs, beyond], axis=0))
+        rows = pixels.look_up(label_table(costs))
     return tf.reduce_sum(rows * predicted, axis=-1)
 
 

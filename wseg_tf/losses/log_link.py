@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from wseg_tf.transport.one_hot import row_sum
+from wseg_tf.transport.products import multiply, row_sum
 
 Array = npt.NDArray[np.float64]
 
@@ -120,7 +120,6 @@ def soft_from_logits(
         float32 `[P]`.
     """
     shares, largest = saved_share(values)
-    table = tf.constant(shares, tf.float32)
     weighted = target * tf.constant(largest, tf.float32)
 
     def value_and_gradient(
@@ -129,7 +128,7 @@ def soft_from_logits(
         shifted = logits - tf.reduce_max(logits, axis=-1, keepdims=True)
         powers = tf.exp(shifted)
         total = tf.reduce_sum(powers, axis=-1, keepdims=True)
-        kept = tf.linalg.matmul(powers, table, transpose_b=True)
+        kept = multiply(powers, shares.T)
         # Where all that a class keeps underflows, its own logit stands for it.
         seen = kept > LEAST_FLOAT32
         log_kept = tf.where(seen, tf.math.log(kept), shifted)
@@ -138,7 +137,7 @@ def soft_from_logits(
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
             mass = tf.reduce_sum(weighted, axis=-1, keepdims=True)
             pull = tf.where(seen, weighted / kept, 0.0)
-            slope = powers * (mass / total - tf.linalg.matmul(pull, table))
+            slope = powers * (mass / total - multiply(pull, shares))
             slope -= tf.where(seen, 0.0, weighted)
             return slope * upstream[:, None], None
 
@@ -162,9 +161,7 @@ def soft_from_probabilities(
         float32 `[P]`; each sum is kept above 1e-7, as Keras does.
     """
     shares, largest = saved_share(values)
-    kept = tf.linalg.matmul(
-        probabilities, tf.constant(shares, tf.float32), transpose_b=True
-    )
+    kept = multiply(probabilities, shares.T)
     log_kept = tf.math.log(tf.maximum(kept, LEAST_PROBABILITY))
     weights = tf.constant(largest, tf.float32)
     return -row_sum(target * weights * log_kept)[:, 0]

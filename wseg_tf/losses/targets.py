@@ -153,19 +153,20 @@ def _refuse_unknown(
     if tf.executing_eagerly():
         if bool(is_bad):
             given = signed(tf.boolean_mask(ids, bad))
-            found = sorted(set(given.numpy().tolist()))
-            raise ValueError(f"{message} {found[:5]}.")
+            unknown = sorted(set(given.numpy().tolist()))
+            raise ValueError(f"{message} {unknown[:5]}.")
         return labels
 
-    def refused() -> tf.Tensor:
-        first = signed(ids[tf.argmax(tf.cast(bad, tf.float32))])
-        check = tf.debugging.Assert(~is_bad, [message, first])
-        # Where assertions exist they run first; XLA drops them, and the NaN row
-        # that losses keep for such labels speaks instead.
-        with tf.control_dependencies([] if check is None else [check]):
-            return tf.identity(labels)
+    def largest() -> tf.Tensor:
+        wide = tf.cast(ids, tf.int64)
+        return tf.cast(tf.reduce_max(tf.where(bad, wide, 0)), ids.dtype)
 
-    return tf.cond(is_bad, refused, lambda: labels)
+    # Looked for where it is needed alone; XLA drops assertions and all that
+    # leads to them, and the NaN row that losses keep for such labels speaks.
+    found = tf.cond(is_bad, largest, lambda: tf.constant(0, ids.dtype))
+    check = tf.debugging.Assert(~is_bad, [message, signed(found)])
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.identity(labels)
 
 
 def reduce(

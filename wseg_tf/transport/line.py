@@ -15,6 +15,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf.ground import Line
+from wseg_tf.transport.products import multiply
 
 Array = npt.NDArray[np.float64]
 
@@ -91,9 +92,7 @@ def line_potential(
     mixed = np.diff(np.diff(cost, axis=0), axis=1)
     upto = np.zeros((classes, classes - 1))
     upto[order] = np.triu(np.ones((classes, classes)))[:, :-1]
-    cumulate = tf.constant(upto, tf.float32)
-    upto_s = tf.linalg.matmul(source, cumulate)
-    upto_t = tf.linalg.matmul(target, cumulate)
+    upto_s, upto_t = multiply(source, upto), multiply(target, upto)
     larger, rest = _above(
         upto_s, upto_t, tf.constant(mixed, tf.float32), are_ties_below
     )
@@ -102,7 +101,7 @@ def line_potential(
     costs = tf.reduce_sum(
         upto_s * slope + upto_t * each - rest, axis=-1, keepdims=True
     )
-    return costs, tf.linalg.matmul(slope, cumulate, transpose_b=True)
+    return costs, multiply(slope, upto.T)
 
 
 @tf.function(jit_compile=True)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from wseg_tf.transport.products import row_sum
 from wseg_tf.transport.softmax import exponentials
 
 Array = npt.NDArray[np.float64]
@@ -71,14 +72,3 @@ def expected_cost_from_logits(logits: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
         return loss[:, 0], gradient
 
     return tf.custom_gradient(value_and_gradient)(logits)
-
-
-def row_sum(values: tf.Tensor) -> tf.Tensor:
-    """Returns the sum over classes, `[P, 1]`.
-
-    A product with ones: over so short an axis it beats `tf.reduce_sum`.
-
-    Args:
-        values: float32 `[P, N]`.
-    """
-    return tf.linalg.matmul(values, tf.ones([values.shape[-1], 1]))

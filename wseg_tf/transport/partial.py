@@ -20,6 +20,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf.ground import Tree
+from wseg_tf.transport.products import multiply
 
 Array = npt.NDArray[np.float64]
 
@@ -129,9 +130,9 @@ def partial_tree_cost(
     there, back = plan(members, up, down), plan(members, down, up)
     if there is None or back is None:
         return None
-    surplus = tf.linalg.matmul(source - target, _table(members.T))
-    cost = tf.linalg.matvec(tf.nn.relu(surplus), _table(up))
-    cost += tf.linalg.matvec(tf.nn.relu(-surplus), _table(down))
+    surplus = multiply(source - target, members.T)
+    cost = multiply(tf.nn.relu(surplus), up[:, None])[:, 0]
+    cost += multiply(tf.nn.relu(-surplus), down[:, None])[:, 0]
     change = _staying(source, target, there) + _staying(target, source, back)
     return cost + change
 
@@ -141,20 +142,16 @@ def _staying(heavy: tf.Tensor, light: tf.Tensor, plan: Plan) -> tf.Tensor:
     surplus = heavy - light
     lengths = tf.concat([tf.nn.relu(surplus), tf.minimum(heavy, light)], -1)
     for members, rest, sort in plan.cuts:
-        below = tf.linalg.matmul(lengths, _table(sort))
-        early = _first(below, tf.linalg.matmul(surplus, _table(members)))
+        below = multiply(lengths, sort)
+        early = _first(below, multiply(surplus, members))
         lengths = tf.gather(lengths, rest, axis=-1)
         lengths = tf.concat([lengths, early, below - early], -1)
-    lengths = tf.linalg.matmul(lengths, _table(plan.sort))
+    lengths = multiply(lengths, plan.sort)
     total = tf.reduce_sum(surplus, axis=-1, keepdims=True)
-    return tf.linalg.matvec(_first(lengths, total), _table(plan.slopes))
+    return multiply(_first(lengths, total), plan.slopes[:, None])[:, 0]
 
 
 def _first(lengths: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
     """Returns how much of each piece lies within the first `wanted`."""
     before = tf.cumsum(lengths, axis=-1, exclusive=True)
     return tf.minimum(lengths, tf.nn.relu(wanted - before))
-
-
-def _table(values: npt.NDArray[np.generic]) -> tf.Tensor:
-    return tf.constant(values, tf.float32)

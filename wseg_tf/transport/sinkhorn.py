@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from wseg_tf.transport.products import multiply
+
 FLOAT32_RATIO = 40.0
 FLOAT64_RATIO = 340.0
 BETWEEN_CHECKS = 10
@@ -80,16 +82,21 @@ def _by_scaling(
     """Returns ten updates of v, where the plan is `u * kernel * v`."""
     narrow = float(cost.max()) / epsilon <= FLOAT32_RATIO
     dtype = tf.float32 if narrow else tf.float64
-    kernel = tf.constant(np.exp(-cost / epsilon), dtype)
+    kernel = np.exp(-cost / epsilon)
     s, t = tf.cast(source, dtype), tf.cast(target, dtype)
 
+    def product(scaling: tf.Tensor, kernel: Array) -> tf.Tensor:
+        if narrow:
+            return multiply(scaling, kernel)
+        return tf.linalg.matmul(scaling, tf.constant(kernel, dtype))
+
     def update(v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        reach = tf.linalg.matmul(v, kernel, transpose_b=True)
+        reach = product(v, kernel.T)
         for _ in range(BETWEEN_CHECKS):
             u = tf.math.divide_no_nan(s, reach)
-            arriving = tf.linalg.matmul(u, kernel)
+            arriving = product(u, kernel)
             v = tf.math.divide_no_nan(t, arriving)
-            reach = tf.linalg.matmul(v, kernel, transpose_b=True)
+            reach = product(v, kernel.T)
         missed = tf.reduce_sum(tf.abs(u * reach - s), axis=-1)
         return v, tf.reduce_max(missed)
 

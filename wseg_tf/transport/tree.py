@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from wseg_tf.ground import Tree
+from wseg_tf.transport.products import multiply
 
 Gradients = tuple[tf.Tensor, tf.Tensor]
 
@@ -125,6 +126,6 @@ def _by_products(surplus: tf.Tensor, tree: Tree) -> tf.Tensor:
     costs = np.zeros((edges + 1, classes))
     costs[:edges] = (tree.up + tree.down)[:, None] * tree.members
     costs[edges] = -(tree.down[:, None] * tree.members).sum(0)
-    excess = tf.linalg.matmul(surplus, tf.constant(below, tf.float32))
+    excess = multiply(surplus, below)
     rising = tf.cast(excess >= 0.0, tf.float32)
-    return tf.linalg.matmul(rising, tf.constant(costs, tf.float32))
+    return multiply(rising, costs)
