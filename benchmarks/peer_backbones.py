@@ -80,27 +80,30 @@ def work(
     network: nn.Module,
     images: torch.Tensor,
     labels: torch.Tensor,
-    is_low: bool,
+    precision: str,
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """Returns a training step and a prediction, which wait for the device."""
     optimizer = torch.optim.Adam(network.parameters(), 5e-4)
     loss_of = nn.CrossEntropyLoss()
+    scaler = torch.amp.GradScaler(DEVICE, enabled=precision == "float16")
+
+    def lowered() -> torch.autocast:
+        dtype = getattr(torch, precision)
+        return torch.autocast(DEVICE, dtype, enabled=precision != "float32")
 
     def train() -> float:
         network.train()
         optimizer.zero_grad()
-        with torch.autocast(DEVICE, torch.bfloat16, enabled=is_low):
+        with lowered():
             loss = loss_of(network(images).float(), labels)
-        loss.backward()
-        optimizer.step()
-        return float(loss)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        return float(loss.detach())
 
     def predict() -> float:
         network.eval()
-        with (
-            torch.inference_mode(),
-            torch.autocast(DEVICE, torch.bfloat16, enabled=is_low),
-        ):
+        with torch.inference_mode(), lowered():
             return float(network(images)[0, 0, 0, 0])
 
     return train, predict
@@ -128,7 +131,7 @@ def cases(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
                 build().to(DEVICE, memory_format=layout),
                 images.to(DEVICE, memory_format=layout),
                 labels,
-                precision == "bfloat16",
+                precision,
             )
         for index, task in enumerate(("train", "predict")):
             times = {
