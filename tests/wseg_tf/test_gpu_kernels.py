@@ -14,6 +14,7 @@ from wseg_tf.classes import CITYSCAPES
 from wseg_tf.decisions import decide
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics.tensors import count_confusion
+from wseg_tf.transport import products, soft
 
 CLASSES = len(CITYSCAPES)
 SHAPE = (2, 24, 32)
@@ -135,11 +136,14 @@ def test_losses_of_labels(name, dtype):
     assert host_operations(step, tf.TensorSpec(SHAPE, dtype), LOGITS) == []
 
 
+@pytest.mark.parametrize("is_rounded", [False, True])
 @pytest.mark.parametrize("name", OF_DISTRIBUTIONS)
-def test_losses_of_distributions(name):
-    assert (
-        host_operations(step_of(OF_DISTRIBUTIONS[name]), LOGITS, LOGITS) == []
-    )
+def test_losses_of_distributions(name, is_rounded, monkeypatch):
+    monkeypatch.setattr(products, "are_rounded", lambda: is_rounded)
+    soft._compiled.cache_clear()
+    step = step_of(OF_DISTRIBUTIONS[name])
+    assert host_operations(step, LOGITS, LOGITS) == []
+    soft._compiled.cache_clear()
 
 
 @pytest.mark.parametrize("ground", [None, SEVERITY])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.losses import WassersteinLoss
-from wseg_tf.transport import products, wasserstein
+from wseg_tf.transport import products, soft, wasserstein
 from wseg_tf.transport.products import multiply, row_sum
 
 MATMUL = tf.linalg.matmul
@@ -27,7 +27,7 @@ def as_tensor_cores(values):
 
 @pytest.fixture
 def tensor_cores(monkeypatch):
-    """Multiplies as a GPU's tensor cores do."""
+    """Multiplies as the tensor cores of a GPU do."""
 
     def rounded(left, right, transpose_b=False):
         return MATMUL(
@@ -36,6 +36,9 @@ def tensor_cores(monkeypatch):
 
     monkeypatch.setattr(tf.linalg, "matmul", rounded)
     monkeypatch.setattr(products, "are_rounded", lambda: True)
+    soft._compiled.cache_clear()
+    yield
+    soft._compiled.cache_clear()
 
 
 def masses(seed, classes=12, pixels=50):
