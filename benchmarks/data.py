@@ -169,7 +169,7 @@ def through_beam(
 ) -> None:
     """Adds `wseg data convert`, which the pipeline's Ingest step shares."""
     try:
-        from pipeline.convert import convert
+        from pipeline.ingest.convert import convert
     except ImportError as error:
         report.absent[BEAM] = report.absent[BEAM_ONE_CORE] = str(error)
         return
@@ -285,7 +285,7 @@ def memory(folder: str, options: argparse.Namespace) -> harness.Report:
     pairs = find_pairs("streets", root)
     report = harness.Report(f"Memory over {images} images")
     try:
-        from pipeline.convert import convert
+        from pipeline.ingest.convert import convert
     except ImportError as error:
         report.absent["memory"] = str(error)
         return report

@@ -30,13 +30,13 @@ from tfx.types.standard_component_specs import (
 from tfx.utils import proto_utils
 
 from benchmarks import harness
-from pipeline.beam_options import IN_MEMORY
-from pipeline.bootstrap import interval, replicate
-from pipeline.evaluation import read_evaluation
-from pipeline.gate import eval_config
-from pipeline.image_counts import ImageCounts
-from pipeline.judge import judge
-from pipeline.rules import Gate, Rule
+from pipeline.config.beam_options import IN_MEMORY
+from pipeline.gate.bootstrap import interval, replicate
+from pipeline.gate.eval_config import eval_config
+from pipeline.gate.image_counts import ImageCounts
+from pipeline.gate.judge import judge
+from pipeline.gate.reading import read_evaluation
+from pipeline.gate.rules import Gate, Rule
 from wseg_tf import models
 from wseg_tf.classes import CAMVID
 from wseg_tf.data.checks import check_pair, encode_labels

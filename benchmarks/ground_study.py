@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from pipeline.experiments.plan import Experiment, load
 from pipeline.experiments.run import find_frames, start
-from pipeline.scores import scores
+from pipeline.gate.scores import scores
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import layout
 from wseg_tf.data.records import decode, parse, serialise

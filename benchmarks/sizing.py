@@ -124,10 +124,10 @@ def stages(folder: Path, run: Run) -> dict[str, Callable[[], Any]]:
     import tensorflow_data_validation as tfdv
 
     from benchmarks.evaluation import GROUND, PLAIN, evaluator
-    from pipeline.beam_options import IN_MEMORY, parse_options
-    from pipeline.convert import convert
-    from pipeline.pseudo_labels import Labeller, write_pseudo_labels
-    from pipeline.rules import Gate
+    from pipeline.adaptation.pseudo_labels import Labeller, write_pseudo_labels
+    from pipeline.config.beam_options import IN_MEMORY, parse_options
+    from pipeline.gate.rules import Gate
+    from pipeline.ingest.convert import convert
     from wseg_tf import configuration, models
     from wseg_tf.adaptation.options import SelfTraining
     from wseg_tf.classes import CAMVID
@@ -231,7 +231,7 @@ def measure(run: Run) -> dict[str, float]:
 
 def measure_listing() -> tuple[float, float]:
     """Returns bytes of memory and of the manifest for each pair listed."""
-    from pipeline.manifest import write_manifest
+    from pipeline.ingest.manifest import write_manifest
     from wseg_tf.data.pairs import Pair
 
     with tempfile.TemporaryDirectory() as folder:

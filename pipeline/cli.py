@@ -7,18 +7,17 @@ import sys
 import typer
 
 from pipeline.commands import (
-    comparison,
+    compare,
     compile,
     data,
+    evaluate,
     experiment,
     gate,
-    judging,
     models,
     releases,
     report,
     run,
-    training,
-    workers,
+    train,
 )
 from pipeline.commands.screen import refusals
 from wseg_tf.filesystems import plugins, prepare, whole_program
@@ -30,10 +29,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(run.run)
-app.command()(training.train)
-app.command()(judging.evaluate)
-app.command()(judging.predict)
-app.command()(comparison.compare)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.command()(evaluate.predict)
+app.command()(compare.compare)
 app.command()(experiment.experiment)
 app.command()(models.models)
 app.command()(gate.gate)
@@ -42,7 +41,6 @@ app.command()(releases.rollback)
 app.command()(releases.baseline)
 app.command("compile")(compile.compile_pipeline)
 app.command()(compile.submit)
-app.command()(workers.workers)
 app.add_typer(data.app, name="data")
 
 

@@ -44,10 +44,10 @@ TENSORFLOW = ("tf.io.gfile.", "gfile.")
 # Each with the reason why no remote path can come there.
 ALLOWED = {
     (
-        "pipeline/manifest.py",
+        "pipeline/ingest/manifest.py",
         "os.stat",
     ): "a local file's date to the nanosecond",
-    ("pipeline/provenance.py", "os.walk"): "this project's own sources",
+    ("pipeline/report/provenance.py", "os.walk"): "this project's own sources",
     ("pipeline/runners/local.py", "os.makedirs"): "the log, which is local",
     ("wseg_tf/filesystems.py", "read_bytes"): "where a path is local",
     ("wseg_tf/filesystems.py", "write_bytes"): "where a path is local",

@@ -10,9 +10,9 @@ import typer
 from pipeline.commands.screen import refusals, refuse, say, with_data
 
 if TYPE_CHECKING:
-    from pipeline.adaptation_config import AdaptationConfig
-    from pipeline.config import PipelineConfig
-    from pipeline.runners.kubeflow import Build
+    from pipeline.config.adaptation_config import AdaptationConfig
+    from pipeline.config.pipeline_config import PipelineConfig
+    from pipeline.runners.kubeflow.argo import Build
 
 
 class Target(str, Enum):
@@ -53,10 +53,10 @@ def compile_pipeline(
     A configuration with `adaptation` learns a second domain without labels.
     """
     with refusals():
-        from pipeline import adaptation_config
-        from pipeline.config import load
-        from pipeline.runners.kubeflow import compile_argo
-        from pipeline.runners.kubeflow_v2 import compile_spec
+        from pipeline.config import adaptation_config
+        from pipeline.config.pipeline_config import load
+        from pipeline.runners.kubeflow.argo import compile_argo
+        from pipeline.runners.kubeflow.pipeline_spec import compile_spec
 
         settings: PipelineConfig | AdaptationConfig
         if adaptation_config.is_adaptation(config):
@@ -82,12 +82,12 @@ def _graph(
     settings: PipelineConfig | AdaptationConfig,
 ) -> tuple[Build, list[str]]:
     """Returns what makes the graph, and the data that were listed for it."""
-    from pipeline.adaptation import create_adaptation_pipeline
-    from pipeline.adaptation_config import AdaptationConfig
-    from pipeline.adaptation_inputs import prepare_domain
-    from pipeline.assemble import create_pipeline
-    from pipeline.inputs import prepare_schema
-    from pipeline.runners.kubeflow import check_cluster
+    from pipeline.adaptation.graph import create_adaptation_pipeline
+    from pipeline.config.adaptation_config import AdaptationConfig
+    from pipeline.graph import create_pipeline
+    from pipeline.ingest.domains import prepare_domain
+    from pipeline.ingest.listing import prepare_schema
+    from pipeline.runners.kubeflow.argo import check_cluster
 
     if not isinstance(settings, AdaptationConfig):
         check_cluster(settings)
@@ -113,9 +113,9 @@ def _training_job(
     settings: PipelineConfig | AdaptationConfig, workers: int, path: str
 ) -> str:
     """Writes the training of several machines; returns the model's folder."""
-    from pipeline.config import PipelineConfig
-    from pipeline.runners.kubeflow import check_cluster
-    from pipeline.runners.training_job import write_training_job
+    from pipeline.config.pipeline_config import PipelineConfig
+    from pipeline.runners.kubeflow.argo import check_cluster
+    from pipeline.runners.kubeflow.training_job import write_training_job
 
     if not isinstance(settings, PipelineConfig):
         raise ValueError(
@@ -140,7 +140,7 @@ def _refuse_ending(path: str, target: Target) -> None:
 
 def _prepare(settings: PipelineConfig) -> tuple[str, str]:
     """Lists the data and puts the schema where the cluster sees them."""
-    from pipeline.inputs import prepare_manifest, prepare_schema
+    from pipeline.ingest.listing import prepare_manifest, prepare_schema
 
     schema = prepare_schema(settings)
     return prepare_manifest(settings), schema
@@ -177,11 +177,14 @@ def submit(
 ) -> None:
     """Starts a run on Kubeflow Pipelines, with other data, recipe or gate."""
     with refusals():
-        from pipeline.adaptation_config import is_adaptation
-        from pipeline.config import load
-        from pipeline.runners import kubeflow_submit
-        from pipeline.runners.kubeflow import check_cluster
-        from pipeline.runners.run_parameters import refuse_fixed, run_values
+        from pipeline.config.adaptation_config import is_adaptation
+        from pipeline.config.pipeline_config import load
+        from pipeline.runners.kubeflow import submit as kubeflow_submit
+        from pipeline.runners.kubeflow.argo import check_cluster
+        from pipeline.runners.kubeflow.run_parameters import (
+            refuse_fixed,
+            run_values,
+        )
 
         compiled = kubeflow_submit.read_package(package)
         settings, values = compiled.config, {}

@@ -25,7 +25,7 @@ from pipeline.commands.screen import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from pipeline.pixel_counts import PixelCounts
+    from pipeline.ingest.pixel_counts import PixelCounts
     from wseg_tf.classes import ClassSet
     from wseg_tf.data.inspection import Inspection
     from wseg_tf.data.pairs import Pair
@@ -192,7 +192,7 @@ def convert(
     with refusals():
         pairs = _by_split(_find(path, dataset, split))
         # After the look at the files: Beam takes seconds to load.
-        from pipeline.convert import convert as write
+        from pipeline.ingest.convert import convert as write
 
         with _quiet_logs():
             counts = write(
@@ -239,7 +239,7 @@ def _counts(found: Inspection) -> PixelCounts:
 
 
 def _totals(counts: PixelCounts) -> dict[str, PixelStatistics]:
-    from pipeline.pixel_counts import total
+    from pipeline.ingest.pixel_counts import total
 
     return {split: total(drives) for split, drives in counts.items()}
 

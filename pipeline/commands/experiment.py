@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from pipeline.commands.screen import refusals, say, with_data
-from pipeline.commands.training import endings, log_lines
+from pipeline.commands.train import endings, log_lines
 
 
 def experiment(
@@ -29,7 +29,8 @@ def experiment(
 
         import tensorflow as tf
 
-        from pipeline.experiments import pictures, plan, run, tables
+        from pipeline.experiments import figures as pictures
+        from pipeline.experiments import plan, run, tables
 
         chosen = plan.load(config, with_data(overrides, data))
         tables.check_metrics(chosen, chosen.data.classes)

@@ -38,11 +38,11 @@ def gate(
     with refusals():
         import tensorflow as tf
 
-        from pipeline.counting import count_images
-        from pipeline.facts import finding_json
-        from pipeline.findings import verdict
-        from pipeline.judge import judge
-        from pipeline.rules import read_gate
+        from pipeline.gate.counting import count_images
+        from pipeline.gate.findings import verdict
+        from pipeline.gate.judge import judge
+        from pipeline.gate.rules import read_gate
+        from pipeline.report.facts import finding_json
         from wseg_tf.data.layouts import find_pairs, layout
         from wseg_tf.serving import ServedModel
 

@@ -30,8 +30,8 @@ def rollback(
 ) -> None:
     """Serves an earlier version; newer ones are withdrawn, not deleted."""
     with refusals():
-        from pipeline import releases
-        from pipeline.config import load
+        from pipeline.config.pipeline_config import load
+        from pipeline.release import releases
 
         settings = load(config, overrides or [])
         done = releases.rollback(
@@ -58,8 +58,8 @@ def baseline(
 ) -> None:
     """Lists the decisions about releases, or resets the baseline."""
     with refusals():
-        from pipeline import releases
-        from pipeline.config import load
+        from pipeline.config.pipeline_config import load
+        from pipeline.release import releases
 
         settings = load(config, overrides or [])
         root = settings.folder()

@@ -31,9 +31,9 @@ def report(
     with refusals():
         import tensorflow as tf
 
-        from pipeline.config import load
-        from pipeline.lineage import latest_run
-        from pipeline.report import PAGE
+        from pipeline.config.pipeline_config import load
+        from pipeline.release.lineage import latest_run
+        from pipeline.report.pages import PAGE
 
         folder = run
         if not tf.io.gfile.isdir(run):

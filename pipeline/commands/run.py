@@ -24,9 +24,9 @@ from pipeline.commands.screen import (
 )
 
 if TYPE_CHECKING:
-    from pipeline.adaptation_config import AdaptationConfig
-    from pipeline.config import PipelineConfig
-    from pipeline.lineage import Step
+    from pipeline.config.adaptation_config import AdaptationConfig
+    from pipeline.config.pipeline_config import PipelineConfig
+    from pipeline.release.lineage import Step
 
 # Everything heavy is imported inside the commands: TensorFlow and TFX take
 # half a minute, and `wseg --help` should not.
@@ -49,8 +49,8 @@ def run(
     """
     say("Starting (TensorFlow and TFX take half a minute) ...")
     quiet_imports()
-    from pipeline import adaptation_config
-    from pipeline.config import load
+    from pipeline.config import adaptation_config
+    from pipeline.config.pipeline_config import load
     from wseg_tf.configuration import ConfigurationError
 
     settings: PipelineConfig | AdaptationConfig
@@ -65,8 +65,8 @@ def run(
 
 
 def _run(settings: PipelineConfig | AdaptationConfig) -> dict[str, Step]:
-    from pipeline.adaptation_config import AdaptationConfig
-    from pipeline.components.validation import InvalidDataError
+    from pipeline.config.adaptation_config import AdaptationConfig
+    from pipeline.ingest.validation import InvalidDataError
     from pipeline.runners import local
     from wseg_tf.configuration import ConfigurationError
     from wseg_tf.data.records import DataError
@@ -102,7 +102,7 @@ def _show_rounds(steps: dict[str, Step]) -> None:
         return
     from rich.table import Table
 
-    from pipeline.adaptation_rounds import read_rounds
+    from pipeline.adaptation.rounds import read_rounds
 
     folder = steps[f"RoundJudge{max(rounds)}"].outputs["scores"][0].uri
     table = Table(title="Rounds, judged on the target")

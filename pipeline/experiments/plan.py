@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from pipeline.adaptation_config import DomainOptions
-from pipeline.config import DataOptions
+from pipeline.config.adaptation_config import DomainOptions
+from pipeline.config.pipeline_config import DataOptions
 from pipeline.yaml_files import read_yaml
 from wseg_tf import configuration
 from wseg_tf.adaptation.options import SelfTraining
@@ -76,7 +76,7 @@ class Experiment:
         methods: What is compared.
         reference: The method that the others are tested against.
         seeds: Of the fine-tuning: order and augmentation.
-        metrics: Rows of the tables, names of `pipeline.scores`.
+        metrics: Rows of the tables, names of `pipeline.gate.scores`.
         severity: D of the reported expected severity; the same for all.
         published: Figures printed elsewhere, by method and metric, in percent.
         notes: What a reader of the published figures should know.

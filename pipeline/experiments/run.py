@@ -19,13 +19,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from pipeline.adaptation_config import DomainOptions
-from pipeline.adaptation_inputs import domain_splits
-from pipeline.adaptation_rounds import count_labels, label_scores
-from pipeline.config import PipelineConfig
+from pipeline.adaptation.rounds import count_labels, label_scores
+from pipeline.config.adaptation_config import DomainOptions
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.experiments.plan import START, Experiment, Method, folder
-from pipeline.inputs import find_splits
-from pipeline.rules import Gate, Rule
+from pipeline.gate.rules import Gate, Rule
+from pipeline.ingest.domains import domain_splits
+from pipeline.ingest.listing import find_splits
 from wseg_tf import configuration
 from wseg_tf.adaptation.rounds import adapt
 from wseg_tf.configuration import ConfigurationError

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 import wseg_tf
-from pipeline.bootstrap import replicate
 from pipeline.experiments.plan import START, Experiment
 from pipeline.experiments.run import Counts, Outcome
-from pipeline.scores import LOWER_IS_BETTER, many, score_names
+from pipeline.gate.bootstrap import replicate
+from pipeline.gate.scores import LOWER_IS_BETTER, many, score_names
 from wseg_tf.classes import ClassSet
 from wseg_tf.training.objectives import build_ground
 

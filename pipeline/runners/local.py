@@ -14,13 +14,13 @@ import absl.logging
 import tensorflow as tf
 from tfx import v1 as tfx
 
-from pipeline.adaptation import create_adaptation_pipeline
-from pipeline.adaptation_config import AdaptationConfig
-from pipeline.adaptation_inputs import prepare_domain
-from pipeline.assemble import create_pipeline
-from pipeline.config import PipelineConfig
-from pipeline.inputs import prepare_manifest, prepare_schema
-from pipeline.lineage import Step, latest_run
+from pipeline.adaptation.graph import create_adaptation_pipeline
+from pipeline.config.adaptation_config import AdaptationConfig
+from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.graph import create_pipeline
+from pipeline.ingest.domains import prepare_domain
+from pipeline.ingest.listing import prepare_manifest, prepare_schema
+from pipeline.release.lineage import Step, latest_run
 from wseg_tf.training.objectives import check
 
 LOG = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.adaptation_config import DomainOptions
-from pipeline.config import DataOptions, StreetsOptions
+from pipeline.config.adaptation_config import DomainOptions
+from pipeline.config.pipeline_config import DataOptions, StreetsOptions
 from pipeline.experiments import run
-from pipeline.experiments.pictures import rounds_of
+from pipeline.experiments.figures import rounds_of
 from pipeline.experiments.plan import Experiment, Method
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.checks import DataError

@@ -13,7 +13,7 @@ from pipeline.experiments.tables import (
     check_metrics,
     figures,
 )
-from pipeline.scores import scores
+from pipeline.gate.scores import scores
 from wseg_tf import CAMVID
 from wseg_tf.training.objectives import build_ground
 

@@ -1,0 +1,230 @@
+"""The judge: holds every rule against the counts of the evaluated images.
+
+The Evaluator, `wseg gate` and the report all ask this one function.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.gate.bootstrap import interval, replicate
+from pipeline.gate.findings import Finding, Measure
+from pipeline.gate.image_counts import Counts, ImageCounts
+from pipeline.gate.rules import IMAGE, Gate, Rule
+from pipeline.gate.scores import LOWER_IS_BETTER, judged_classes, many, scores
+from wseg_tf.classes import ClassSet
+
+# The intervals that a report shows for rules that ask for none.
+SHOWN_CONFIDENCE = 0.95
+# Fewer draw too few different sets for a bound that decides.
+MINIMUM_UNITS = 5
+
+Values = npt.NDArray[np.float64]
+
+
+def judge(
+    gate: Gate, images: ImageCounts, classes: ClassSet, ground: npt.ArrayLike
+) -> list[Finding]:
+    """Holds every rule of a gate against the evaluated images.
+
+    Args:
+        gate: The rules.
+        images: Exact counts of each image, for the model and its baseline.
+        classes: The class set.
+        ground: D `[N, N]`, rows truth, for the expected severity.
+
+    Returns:
+        A finding for each of `judged_rules`, in order.
+    """
+    judged = _Judge(gate, images, classes, np.asarray(ground, np.float64))
+    return [judged.finding(rule) for rule in judged_rules(gate, classes)]
+
+
+def judged_rules(gate: Gate, classes: ClassSet) -> list[Rule]:
+    """Returns the rules that `judge` holds against the images.
+
+    Args:
+        gate: The rules as they were written.
+        classes: The class set.
+
+    Returns:
+        First that enough images show each critical class; then the gate's
+        rules, those about all critical classes spelled out.
+    """
+    shown = [
+        Rule(f"{_IMAGES}/{name}", floor=gate.minimum_images)
+        for name in classes.critical
+    ]
+    return shown + gate.expanded(classes)
+
+
+_IMAGES = "images"
+
+
+@dataclasses.dataclass
+class _Judge:
+    """Judges one rule after another on the same images."""
+
+    gate: Gate
+    images: ImageCounts
+    classes: ClassSet
+    ground: Values
+    # Drawn once for all rules on the same slice.
+    drawn: dict[tuple[str, str], Counts] = dataclasses.field(
+        default_factory=dict
+    )
+
+    def finding(self, rule: Rule) -> Finding:
+        """Measures a rule wherever it applies, and picks what decides."""
+        if rule.slice is None and rule.every is None:
+            return Finding(rule, self._measure(rule, self.images, ""))
+        kind = rule.every or next(iter(rule.slice or {}))
+        try:
+            parts = self.images.by_slice(kind, self.gate.slices)
+        except ValueError as error:
+            return Finding(rule, Measure(reason=str(error)))
+        if rule.slice is not None:
+            name = rule.slice[kind]
+            parts = {name: parts.get(name, self.images.chosen([]))}
+        measured = {
+            f"{kind} {name}": self._measure(rule, own, f"{kind} {name}")
+            for name, own in parts.items()
+        }
+        return _decide(rule, measured)
+
+    def _measure(self, rule: Rule, own: ImageCounts, place: str) -> Measure:
+        """Measures a rule on the whole set or on one slice."""
+        lack = self._lack(rule, own.candidate)
+        kind, _, name = rule.metric.partition("/")
+        if kind == _IMAGES:
+            shown = own.candidate[:, self.classes.index(name)].any(axis=-1)
+            value = float(shown.sum())
+            figure = math.nan if lack else value
+            return Measure(value, judged=value, figure=figure, reason=lack)
+        if lack:
+            return Measure(reason=lack)
+        value = self._score(rule, own.candidate)
+        if own.baseline is not None:
+            baseline = self._score(rule, own.baseline)
+            judged = value
+            if rule.compares:
+                judged = float(_loss(rule, np.array(value), np.array(baseline)))
+            found = Measure(value, baseline, judged, figure=judged)
+        elif not rule.compares:
+            found = Measure(value, None, value, figure=value)
+        elif self.gate.baseline == "required":
+            return Measure(value, reason="there is no baseline yet")
+        else:
+            # Nothing to lose against; TFMA decides alike.
+            reason = "there is no baseline yet, which the gate allows"
+            return Measure(value, figure=-math.inf, reason=reason)
+        return self._bounded(rule, found, own, place)
+
+    def _lack(self, rule: Rule, counts: Counts) -> str:
+        """Says what is missing to judge a rule by; empty if nothing is."""
+        images = rule.minimum_images or self.gate.minimum_images
+        pixels = rule.minimum_pixels or self.gate.minimum_pixels
+        if len(counts) < images:
+            return f"{len(counts)} images there, {images} needed"
+        for index in judged_classes(rule.metric, self.classes):
+            name = self.classes.names[index]
+            by_image = counts[:, index].sum(axis=-1)
+            shown, total = int((by_image > 0).sum()), int(by_image.sum())
+            if shown < images:
+                return f"{shown} images show {name}, {images} needed"
+            if total < pixels:
+                return f"{total} pixels show {name}, {pixels} needed"
+        return ""
+
+    def _score(self, rule: Rule, counts: Counts) -> float:
+        total = counts.sum(axis=0)
+        return scores(total, self.classes, self.ground)[rule.metric]
+
+    def _bounded(
+        self, rule: Rule, found: Measure, own: ImageCounts, place: str
+    ) -> Measure:
+        """Adds the bootstrap's bounds; takes the one that decides, if any."""
+        units = self._units(rule, own.candidate, own)
+        if len(units) < MINIMUM_UNITS:
+            if rule.confidence is None:
+                return found
+            reason = f"{len(units)} {rule.resample}s to draw from, "
+            reason += f"{MINIMUM_UNITS} needed"
+            return dataclasses.replace(found, figure=math.nan, reason=reason)
+        drawn = self._drawn_scores(rule, own, own.candidate, place)
+        if rule.compares and own.baseline is not None:
+            theirs = self._drawn_scores(rule, own, own.baseline, place + "*")
+            drawn = _loss(rule, drawn, theirs)
+        confidence = rule.confidence or SHOWN_CONFIDENCE
+        low, high = interval(drawn, confidence, len(units))
+        figure = found.judged
+        if rule.confidence is not None:
+            figure = low if rule.bound[0] == "floor" else high
+        return dataclasses.replace(found, interval=(low, high), figure=figure)
+
+    def _units(self, rule: Rule, counts: Counts, own: ImageCounts) -> Counts:
+        """Counts of what the bootstrap draws: images, or whole slices."""
+        if rule.resample == IMAGE:
+            return counts
+        try:
+            parts = own.members(rule.resample, self.gate.slices)
+        except ValueError:
+            return counts[:0]
+        units = [counts[part].sum(axis=0) for part in parts.values() if part]
+        return np.stack(units)
+
+    def _drawn_scores(
+        self, rule: Rule, own: ImageCounts, counts: Counts, place: str
+    ) -> Values:
+        key = place, rule.resample
+        if key not in self.drawn:
+            units = self._units(rule, counts, own)
+            # One seed for both models: they are compared on the same sets.
+            self.drawn[key] = replicate(
+                units, self.gate.replicates, self.gate.seed
+            )
+        return many(rule.metric, self.drawn[key], self.classes, self.ground)
+
+
+def _loss(rule: Rule, ours: Values, theirs: Values) -> Values:
+    """How much worse the candidate is; a share for a relative rule."""
+    lower = rule.metric in LOWER_IS_BETTER
+    loss = ours - theirs if lower else theirs - ours
+    if rule.bound[0] == "allowed_loss":
+        return loss
+    # No loss against a baseline of 0 is none; any other has no bounds.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(loss == 0, 0.0, loss / np.abs(theirs))
+
+
+def _decide(rule: Rule, measured: dict[str, Measure]) -> Finding:
+    """Picks the slice on which the rule is closest to failing."""
+    skipped = []
+    if rule.absent == "skip":
+        skipped = [
+            f"{place} ({each.reason})"
+            for place, each in measured.items()
+            if math.isnan(each.value)
+        ]
+    kept = {
+        place: each
+        for place, each in measured.items()
+        if rule.absent == "refuse" or not math.isnan(each.value)
+    }
+    if not kept:
+        reason = "no slice has enough to judge it by"
+        return Finding(rule, Measure(reason=reason), skipped=tuple(skipped))
+    sign = 1.0 if rule.bound[0] == "floor" else -1.0
+
+    def margin(place: str) -> float:
+        figure = kept[place].figure
+        return -math.inf if math.isnan(figure) else sign * figure
+
+    where = min(kept, key=margin)
+    return Finding(
+        rule, kept[where], where, tuple(kept.items()), tuple(skipped)
+    )

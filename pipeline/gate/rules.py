@@ -1,0 +1,290 @@
+"""The gate's rules: what a model must reach before it is pushed."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from dataclasses import dataclass, field
+from typing import Optional
+
+import yaml
+
+from pipeline.gate.scores import CRITICAL, PER_CLASS, score_names
+from pipeline.yaml_files import read_yaml
+from wseg_tf import configuration
+from wseg_tf.classes import ClassSet
+from wseg_tf.configuration import ConfigurationError
+
+# What a rule may bound its metric by, with the words that say so.
+BOUNDS = {
+    "floor": "at least",
+    "ceiling": "at most",
+    "allowed_loss": "a loss of at most",
+    "allowed_relative_loss": "a relative loss of at most",
+}
+# Every record names its drive; in Cityscapes' layout, its city.
+RECORDED = ("drive", "city")
+IMAGE = "image"
+
+
+@dataclass
+class Rule:
+    """One condition a model must meet to be pushed.
+
+    Exactly one of `floor`, `ceiling`, `allowed_loss` and
+    `allowed_relative_loss` is given. A loss is how much worse the model is
+    than the baseline, the last blessed model: lower, or for
+    `expected_severity` higher.
+
+    Args:
+        metric: A metric of the evaluation, e.g. `"iou/pedestrian"`,
+            `"iou_group/4"`, `"critical_iou/minimum"`, `"mean_iou"`;
+            `"iou/critical"` stands for one rule for each critical class.
+        floor: The metric must be at least this.
+        ceiling: The metric must be at most this, e.g. for
+            `"expected_severity"`.
+        allowed_loss: The baseline's metric may be better by this at most; 0
+            demands no loss, a negative figure an improvement.
+        allowed_relative_loss: The same as a share of the baseline's metric.
+        slice: The rule is about one slice, e.g. `{drive: 0016E5}` or
+            `{condition: dusk}`; the whole evaluation set by default.
+        every: The rule must hold on every slice of this kind, e.g. `"drive"`.
+        confidence: The bootstrap bound of this one-sided confidence must meet
+            the rule, not only the figure itself; 0.5..1. Not used by default.
+        resample: What the bootstrap draws: `"image"`, or whole slices of a
+            kind, e.g. `"drive"`, since a drive's images resemble each other.
+        minimum_images: Images that must show the class for the rule to be
+            judged; the gate's by default.
+        minimum_pixels: Pixels of the class there must be; the gate's by
+            default.
+        absent: What becomes of a slice, with `every`, that has less than the
+            minima: `"refuse"` the model, or `"skip"` the slice.
+    """
+
+    metric: str
+    floor: Optional[float] = None  # noqa: UP045
+    ceiling: Optional[float] = None  # noqa: UP045
+    allowed_loss: Optional[float] = None  # noqa: UP045
+    allowed_relative_loss: Optional[float] = None  # noqa: UP045
+    slice: Optional[dict[str, str]] = None  # noqa: UP045
+    every: Optional[str] = None  # noqa: UP045
+    confidence: Optional[float] = None  # noqa: UP045
+    resample: str = IMAGE
+    minimum_images: Optional[int] = None  # noqa: UP045
+    minimum_pixels: Optional[int] = None  # noqa: UP045
+    absent: str = "refuse"
+
+    def __post_init__(self) -> None:
+        """Refuses a rule that demands nothing, or two things at once."""
+        bounds = {name: getattr(self, name) for name in BOUNDS}
+        given = [bound for bound in bounds.values() if bound is not None]
+        if len(given) != 1 or not math.isfinite(given[0]):
+            received = ", ".join(f"{k}={v}" for k, v in bounds.items())
+            self._refuse(
+                f"exactly one finite bound of {list(BOUNDS)}", received
+            )
+        if self.confidence is not None and not 0.5 < self.confidence < 1:
+            self._refuse(
+                "`confidence` above 0.5 and below 1",
+                f"confidence={self.confidence}",
+            )
+        if self.slice is not None and (self.every or len(self.slice) != 1):
+            self._refuse(
+                "`slice` with one key, or `every`, not both",
+                f"slice={self.slice}, every={self.every}",
+            )
+        if self.absent not in ("refuse", "skip"):
+            self._refuse("`absent` refuse or skip", f"absent={self.absent}")
+
+    def _refuse(self, expected: str, received: str) -> None:
+        raise ValueError(
+            f"Invalid rule on `{self.metric}`. Expected {expected}. "
+            f"Received: {received}."
+        )
+
+    @property
+    def bound(self) -> tuple[str, float]:
+        """Which of the bounds is given, and its figure."""
+        return next(
+            (name, float(value))
+            for name in BOUNDS
+            if (value := getattr(self, name)) is not None
+        )
+
+    @property
+    def compares(self) -> bool:
+        """Whether the rule is about the change against the baseline."""
+        return self.bound[0].endswith("loss")
+
+    @property
+    def where(self) -> str:
+        """The slices the rule is about, in words; empty for the whole set."""
+        if self.slice is not None:
+            ((kind, name),) = self.slice.items()
+            return f"{kind} {name}"
+        return f"every {self.every}" if self.every else ""
+
+    @property
+    def title(self) -> str:
+        """The rule in a few words."""
+        kind, figure = self.bound
+        where = f" on {self.where}" if self.where else ""
+        name = self.metric
+        if name.startswith("images/"):
+            name = f"images that show {name.partition('/')[2]}"
+        words = [f"{name}{where}: {BOUNDS[kind]} {figure:g}"]
+        if self.confidence is not None:
+            unit = "images" if self.resample == IMAGE else f"{self.resample}s"
+            words.append(f"with {self.confidence:.4g} confidence over {unit}")
+        return ", ".join(words)
+
+
+@dataclass
+class Gate:
+    """What a model must reach before it is pushed.
+
+    Args:
+        rules: All of them must hold. Without any, nothing is ever pushed, so
+            an empty list is refused.
+        baseline: Whether a model that comes first may pass a rule about the
+            change against the last blessed model: `"optional"`, or
+            `"required"`, which refuses it.
+        slices: Kinds of slices beside drives: the drives of each slice, e.g.
+            `{condition: {day: [0016E5, 0006R0], dusk: [0001TP]}}`.
+        minimum_images: Images that must show a class for it to be judged.
+        minimum_pixels: Pixels of a class there must be for it to be judged.
+        replicates: Evaluation sets the bootstrap draws.
+        seed: Seeds the bootstrap.
+    """
+
+    rules: list[Rule] = field(default_factory=list)
+    baseline: str = "optional"
+    slices: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    minimum_images: int = 1
+    minimum_pixels: int = 1
+    replicates: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses what would judge by nothing."""
+        if self.baseline not in ("optional", "required"):
+            raise ValueError(
+                "Invalid value for argument `baseline`. Expected optional or "
+                f"required. Received: baseline={self.baseline}."
+            )
+        for name, least in (
+            ("minimum_images", 1),
+            ("minimum_pixels", 1),
+            ("replicates", 100),
+        ):
+            if getattr(self, name) < least:
+                raise ValueError(
+                    f"Invalid value for argument `{name}`. Expected at least "
+                    f"{least}. Received: {name}={getattr(self, name)}."
+                )
+        for kind, members in self.slices.items():
+            drives = [drive for each in members.values() for drive in each]
+            twice = sorted({d for d in drives if drives.count(d) > 1})
+            if kind in (*RECORDED, IMAGE) or not drives or twice:
+                raise ValueError(
+                    f"Invalid value for argument `slices.{kind}`. Expected a "
+                    f"name other than {[*RECORDED, IMAGE]} and drives, each "
+                    f"in one slice. Received twice: {twice}."
+                )
+
+    def expanded(self, classes: ClassSet) -> list[Rule]:
+        """Returns the rules with those about all critical classes spelled out.
+
+        Args:
+            classes: The class set.
+
+        Returns:
+            Rules in order; each is about one metric of `scores`.
+        """
+        rules = []
+        for rule in self.rules:
+            score, _, name = rule.metric.partition("/")
+            if score in PER_CLASS and name == CRITICAL:
+                rules += [
+                    dataclasses.replace(rule, metric=f"{score}/{each}")
+                    for each in classes.critical
+                ]
+            else:
+                rules.append(rule)
+        return rules
+
+
+def read_gate(path: str, classes: ClassSet) -> Gate:
+    """Reads a gate from a file of its own, or from a run's configuration.
+
+    Args:
+        path: YAML with the fields of `Gate`, or with them under `gate`.
+        classes: The class set that will be evaluated.
+
+    Returns:
+        The gate, checked.
+
+    Raises:
+        ConfigurationError: If there is none, or it does not fit the classes.
+    """
+    text = read_yaml(path)
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError:
+        values = None  # The gate's own reader says what is wrong.
+    if isinstance(values, dict) and "gate" in values:
+        text = yaml.safe_dump(values["gate"])
+    gate = configuration.load(Gate, text, path)
+    if not gate.rules:
+        raise ConfigurationError(
+            f"Invalid gate in {path}. Expected at least one rule, since a "
+            "gate without rules passes nothing. Received: none."
+        )
+    check_rules(gate, classes, path)
+    return gate
+
+
+def check_rules(gate: Gate, classes: ClassSet, source: str) -> None:
+    """Refuses a rule on a metric or a slice the evaluation does not have.
+
+    Args:
+        gate: The rules.
+        classes: The class set that will be evaluated.
+        source: The file the rules came from.
+
+    Raises:
+        ConfigurationError: If a metric or a kind of slice is unknown; lists
+            those there are.
+    """
+    names = [
+        *score_names(classes),
+        *(f"{score}/{CRITICAL}" for score in PER_CLASS),
+    ]
+    kinds = [*RECORDED, *gate.slices]
+    for position, rule in enumerate(gate.rules):
+        place = f"gate.rules.{position}"
+        _check(
+            rule.metric, names, f"metric `{rule.metric}` in `{place}`", source
+        )
+        for key, value in (
+            ("every", rule.every),
+            ("slice", next(iter(rule.slice)) if rule.slice else None),
+            ("resample", None if rule.resample == IMAGE else rule.resample),
+        ):
+            if value is not None:
+                where = f"{key} `{value}` in `{place}`"
+                _check(value, kinds, where, source)
+        for kind, name in (rule.slice or {}).items():
+            if kind in gate.slices:
+                where = f"slice `{name}` in `{place}`"
+                _check(name, [*gate.slices[kind]], where, source)
+
+
+def _check(value: str, known: list[str], where: str, source: str) -> None:
+    if value not in known:
+        close = difflib.get_close_matches(value, known, n=1)
+        hint = f" (did you mean `{close[0]}`?)" if close else ""
+        raise ConfigurationError(
+            f"Invalid {where} of {source}. Expected one of {known}{hint}."
+        )

@@ -1,0 +1,119 @@
+"""What an adaptation needs before its graph: both domains' listed pairs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+from pipeline.config.adaptation_config import AdaptationConfig, DomainOptions
+from pipeline.ingest.manifest import write_manifest
+from wseg_tf.data.checks import DataError
+from wseg_tf.data.layouts import find_pairs
+from wseg_tf.data.layouts.described import find_images
+from wseg_tf.data.pairs import Pair
+from wseg_tf.data.streets import write_streets
+
+
+def prepare_domain(config: AdaptationConfig, domain: str) -> str:
+    """Finds the images and labels of a domain and lists them for ingest.
+
+    Args:
+        config: The configuration.
+        domain: `"source"` or `"target"`.
+
+    Returns:
+        The manifest's folder.
+
+    Raises:
+        DataError: If a file has no partner, or a split would be empty.
+    """
+    chosen: DomainOptions = getattr(config, domain)
+    path = chosen.path or _draw(config, domain)
+    data = chosen.data()
+    return write_manifest(
+        config.folder(f"{domain}-manifest"),
+        domain_splits(chosen, path),
+        data.dataset,
+        data.shard_megabytes,
+    )
+
+
+def domain_splits(domain: DomainOptions, path: str) -> dict[str, list[Pair]]:
+    """Finds the pairs of a domain by the pipeline's splits.
+
+    Args:
+        domain: The domain.
+        path: The folder of its data set.
+
+    Returns:
+        Pairs of `train` and `eval`.
+
+    Raises:
+        DataError: If a file has no partner, or a split would be empty.
+    """
+    dataset = domain.data().dataset
+    # What is drawn has drives of other names.
+    drives = [] if domain.is_drawn else domain.drives
+    if domain.held_out and not domain.is_drawn:
+        pairs = find_pairs(dataset, path, domain.train)
+        first, last = hold_out(_of_drives(pairs, drives), domain.held_out)
+        found = {"train": first, "eval": last}
+    else:
+        judged = find_pairs(dataset, path, domain.eval)
+        if domain.images is None:
+            learned = find_pairs(dataset, path, domain.train)
+        else:
+            named = judged[0].dataset
+            learned = find_images(domain.images, path, domain.train, named)
+        found = {"train": learned, "eval": judged}
+    splits = {
+        split: _of_drives(pairs, drives)[: domain.limit]
+        for split, pairs in found.items()
+    }
+    for split, pairs in splits.items():
+        if not pairs:
+            raise DataError(
+                f"{path}: expected pairs of drives {list(drives)} in split "
+                f"{getattr(domain, split)!r}. Found: none."
+            )
+    return splits
+
+
+def hold_out(
+    pairs: Sequence[Pair], share: float
+) -> tuple[list[Pair], list[Pair]]:
+    """Splits the frames of each drive, in the order of their names.
+
+    Args:
+        pairs: The pairs.
+        share: Share of each drive's frames that the second part takes.
+
+    Returns:
+        The first frames and the last ones.
+    """
+    first: list[Pair] = []
+    last: list[Pair] = []
+    ordered = sorted(pairs, key=lambda pair: (pair.drive, pair.name))
+    for _, frames in groupby(ordered, key=lambda pair: pair.drive):
+        own = list(frames)
+        place = len(own) - math.ceil(share * len(own))
+        first += own[:place]
+        last += own[place:]
+    return first, last
+
+
+def _of_drives(pairs: Sequence[Pair], drives: Sequence[str]) -> list[Pair]:
+    return [pair for pair in pairs if not drives or pair.drive in drives]
+
+
+def _draw(config: AdaptationConfig, domain: str) -> str:
+    chosen: DomainOptions = getattr(config, domain)
+    streets = chosen.data().streets
+    return write_streets(
+        config.folder(f"{domain}-streets"),
+        counts={chosen.train: streets.train, chosen.eval: streets.eval},
+        size=(streets.height, streets.width),
+        seed=streets.seed,
+        look=streets.look,
+    )

@@ -1,0 +1,96 @@
+"""The TFX Trainer's entry point: the recipe over the ingested records."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from typing import Any
+
+from pipeline.ingest import pixel_counts
+from wseg_tf import configuration
+from wseg_tf.classes import ClassSet, class_set
+from wseg_tf.data.input import read_records
+from wseg_tf.serving import export
+from wseg_tf.training.checkpoints import Checkpoints
+from wseg_tf.training.identity import code_digest, identity
+from wseg_tf.training.loop import train
+from wseg_tf.training.objectives import build_ground
+from wseg_tf.training.recipe import Recipe
+from wseg_tf.training.strategy import choose, workers
+
+BLESSED = "blessed"
+
+
+def settings(
+    recipe: Recipe, classes: ClassSet, checkpoints: str
+) -> dict[str, str]:
+    """Returns the Trainer's `custom_config`, part of its cache key.
+
+    Args:
+        recipe: The recipe.
+        classes: The class set.
+        checkpoints: Folder below which trainings keep their checkpoints; not
+            of one execution, so that the next one goes on.
+
+    Returns:
+        Texts by name; other code that decides weights gives another one.
+    """
+    return {
+        "recipe": configuration.dump(recipe),
+        "classes": classes.name,
+        "checkpoints": checkpoints,
+        "code": code_digest(),
+    }
+
+
+def run_fn(arguments: Any) -> None:
+    """Trains and exports a model; TFX's Trainer calls it.
+
+    An execution that was killed left its checkpoints, and the next one of the
+    same recipe, data and code goes on from them.
+
+    Args:
+        arguments: TFX's `FnArgs`; `custom_config` is what `settings` returned.
+    """
+    custom = arguments.custom_config
+    recipe = configuration.load(Recipe, custom["recipe"], "the recipe")
+    if recipe.initial == BLESSED:
+        # Without a blessed model yet, it starts at random.
+        recipe = dataclasses.replace(recipe, initial=arguments.base_model)
+    classes = class_set(custom["classes"])
+    strategy = choose(recipe.execution.distribute)
+    folder = os.path.join(
+        custom["checkpoints"],
+        _key(recipe, classes, custom["code"], arguments.train_files),
+    )
+    model = train(
+        recipe,
+        classes,
+        read_records(arguments.train_files, compression=""),
+        read_records(arguments.eval_files, compression=""),
+        checkpoints=folder,
+        logs=arguments.model_run_dir,
+        # What ingest counted; by hand only where records are not its own.
+        counted=pixel_counts.of_records(arguments.train_files),
+    )
+    if workers(strategy)[1] > 0:
+        return  # The first worker writes the model.
+    export(
+        model,
+        arguments.serving_model_dir,
+        classes,
+        recipe.height,
+        recipe.width,
+        build_ground(recipe.ground, classes),
+        recipe.decision,
+    )
+    Checkpoints(folder).remove()
+
+
+def _key(recipe: Recipe, classes: ClassSet, code: str, files: list[str]) -> str:
+    """Returns the name of a training: its recipe, records and code."""
+    own = identity(recipe, classes, code) | {"files": sorted(files)}
+    text = json.dumps(own, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
