@@ -17,6 +17,7 @@ from pipeline.commands import (
     releases,
     report,
     run,
+    submit,
     train,
 )
 from pipeline.commands.screen import refusals
@@ -40,7 +41,7 @@ app.command()(report.report)
 app.command()(releases.rollback)
 app.command()(releases.baseline)
 app.command("compile")(compile.compile_pipeline)
-app.command()(compile.submit)
+app.command()(submit.submit)
 app.add_typer(data.app, name="data")
 
 

@@ -9,15 +9,16 @@ from typing import Any
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
-from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.config.pipeline_config import BLESSED, PipelineConfig
 from pipeline.gate.baseline import find_baseline, find_blessed
 from pipeline.gate.eval_config import eval_config
 from pipeline.ingest.component import Ingest
-from pipeline.ingest.listing import drift_reference
-from pipeline.ingest.validation import StopOnAnomalies, StopOnDrift
-from pipeline.release.push import Pusher, ServingCheck
+from pipeline.ingest.drift import StopOnDrift, drift_reference
+from pipeline.ingest.validation import StopOnAnomalies
+from pipeline.release.push import Pusher
+from pipeline.release.serving_check import ServingCheck
 from pipeline.report.reporter import Reporter
-from pipeline.training import BLESSED, settings
+from pipeline.training import trainer_config
 from wseg_tf import configuration
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.training.objectives import check
@@ -99,7 +100,9 @@ def create_pipeline(
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
         custom_config=engine.given(
             "training",
-            settings(config.training, classes, config.folder("checkpoints")),
+            trainer_config(
+                config.training, classes, config.folder("checkpoints")
+            ),
         ),
         base_model=None if start is None else start.outputs["model"],
     )

@@ -8,6 +8,7 @@ import json
 import os
 from typing import Any
 
+from pipeline.config.pipeline_config import BLESSED
 from pipeline.ingest import pixel_counts
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet, class_set
@@ -20,10 +21,8 @@ from wseg_tf.training.objectives import build_ground
 from wseg_tf.training.recipe import Recipe
 from wseg_tf.training.strategy import choose, workers
 
-BLESSED = "blessed"
 
-
-def settings(
+def trainer_config(
     recipe: Recipe, classes: ClassSet, checkpoints: str
 ) -> dict[str, str]:
     """Returns the Trainer's `custom_config`, part of its cache key.
@@ -52,7 +51,7 @@ def run_fn(arguments: Any) -> None:
     same recipe, data and code goes on from them.
 
     Args:
-        arguments: TFX's `FnArgs`; `custom_config` is what `settings` returned.
+        arguments: TFX's `FnArgs`; `custom_config` is of `trainer_config`.
     """
     custom = arguments.custom_config
     recipe = configuration.load(Recipe, custom["recipe"], "the recipe")

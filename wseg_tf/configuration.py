@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, TypeVar, cast
@@ -18,11 +18,90 @@ import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from wseg_tf.filesystems import prepare, read_bytes
+
 Configuration = TypeVar("Configuration")
 
 
 class ConfigurationError(ValueError):
     """A configuration that cannot be used; its message is one sentence."""
+
+
+def read_text(path: str) -> str:
+    """Returns the text of a file.
+
+    Args:
+        path: A file; remote paths TensorFlow can read are allowed.
+
+    Raises:
+        ConfigurationError: If it cannot be read, or is no text.
+    """
+    open_remote(path)
+    try:
+        text = read_bytes(path).decode()
+    except FileNotFoundError:
+        reason = "no such file"
+    except UnicodeDecodeError:
+        reason = "no text"
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    else:
+        # What it names is opened next.
+        open_remote(text)
+        return text
+    raise ConfigurationError(
+        "Invalid configuration file. Expected a YAML file. Received: "
+        f"{path} ({reason})."
+    )
+
+
+def open_remote(*texts: str) -> None:
+    """Makes TensorFlow open the remote paths in some texts.
+
+    Args:
+        texts: Paths, or texts with paths in them.
+
+    Raises:
+        ConfigurationError: If the package it takes is not installed.
+    """
+    try:
+        prepare(*texts)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+
+
+def parse(text: str, source: str) -> dict[str, Any]:
+    """Returns the keys and values of YAML text.
+
+    Args:
+        text: YAML, a mapping or nothing.
+        source: Name of the file the text came from, for error messages.
+
+    Raises:
+        ConfigurationError: If it is no YAML, or no mapping.
+
+    Example:
+
+    >>> parse("height: 180", "camera.yaml")
+    {'height': 180}
+    """
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise ConfigurationError(
+            f"Invalid YAML in {source}{place}: {problem}."
+        ) from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigurationError(
+            f"Invalid configuration {source}. Expected keys and values. "
+            f"Received: a {type(values).__name__}."
+        )
+    return values
 
 
 def load(
@@ -60,22 +139,29 @@ def load(
     wseg_tf.configuration.ConfigurationError: Invalid key `hieght` in
     camera.yaml. Expected one of ['height'] (did you mean `height`?).
     """
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or error
-        raise ConfigurationError(
-            f"Invalid YAML in {source}{place}: {problem}."
-        ) from error
-    if values is None:
-        values = {}
-    if not isinstance(values, dict):
-        raise ConfigurationError(
-            f"Invalid configuration {source}. Expected keys and values. "
-            f"Received: a {type(values).__name__}."
-        )
+    return fill(schema, parse(text, source), source, overrides)
+
+
+def fill(
+    schema: type[Configuration],
+    values: Mapping[str, Any],
+    source: str,
+    overrides: Sequence[str] = (),
+) -> Configuration:
+    """Fills a dataclass, as `load` does, from what `parse` returned.
+
+    Args:
+        schema: A dataclass.
+        values: Values by field.
+        source: Name of the file they came from, for error messages.
+        overrides: Dotted assignments applied last.
+
+    Returns:
+        An instance of `schema`.
+
+    Raises:
+        ConfigurationError: As `load` raises it.
+    """
     _refuse_unknown_keys(schema, values, source)
     try:
         merged = OmegaConf.merge(OmegaConf.structured(schema), values)

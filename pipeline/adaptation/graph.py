@@ -8,7 +8,7 @@ from typing import Any
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
-from pipeline.adaptation.rounds import settings
+from pipeline.adaptation.rounds import round_settings
 from pipeline.adaptation.self_training import (
     PseudoLabeller,
     RoundJudge,
@@ -19,7 +19,7 @@ from pipeline.graph import Engine, as_pipeline, promote
 from pipeline.ingest.component import Ingest
 from pipeline.ingest.validation import StopOnAnomalies
 from pipeline.report.reporter import Reporter
-from pipeline.training import settings as source_settings
+from pipeline.training import trainer_config
 from wseg_tf import configuration
 from wseg_tf.training.objectives import check
 
@@ -64,7 +64,7 @@ def create_adaptation_pipeline(
         examples=examples["source"],
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config=source_settings(
+        custom_config=trainer_config(
             config.training, classes, config.folder("checkpoints")
         ),
     ).with_id("SourceTrainer")
@@ -119,7 +119,7 @@ def _rounds(
     config: AdaptationConfig, examples: dict[str, Any], model: Any
 ) -> list[Any]:
     """Returns the components of all rounds, each from the last one's model."""
-    given = json.dumps(settings(config))
+    given = json.dumps(round_settings(config))
     judge = RoundJudge(
         examples=examples["target"], model=model, settings=given
     ).with_id("SourceJudge")

@@ -40,7 +40,7 @@ PICTURE = "rounds.png"
 Counts = npt.NDArray[np.int64]
 
 
-def settings(config: AdaptationConfig) -> dict[str, str]:
+def round_settings(config: AdaptationConfig) -> dict[str, str]:
     """Returns what decides the rounds, as texts by name.
 
     Args:
@@ -64,7 +64,7 @@ def labeller_of(
     """Returns what decides a round's labels.
 
     Args:
-        given: What `settings` returned.
+        given: What `round_settings` returned.
         model: The exported model that labels.
         number: The round, from 0.
     """
@@ -86,7 +86,7 @@ def train_and_export(
     """Trains a round and exports its model; goes on where it was killed.
 
     Args:
-        given: What `settings` returned.
+        given: What `round_settings` returned.
         source: Pattern of the source's record files.
         labels: Folder of the round's pseudo-labels.
         start: The exported model that labelled.
@@ -142,7 +142,7 @@ def judge_round(
     """Holds a round against the target's labels.
 
     Args:
-        given: What `settings` returned.
+        given: What `round_settings` returned.
         training: Pattern of the target's record files that were labelled.
         evaluation: Pattern of those that it is judged on.
         model: The exported model.

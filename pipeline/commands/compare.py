@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from pipeline.commands.evaluate import (
+from pipeline.commands.arguments import (
     Dataset,
-    Output,
-    Report,
+    JudgedFolder,
+    OutFolder,
+    ScoresFile,
     Split,
-    count_each,
-    write_json,
 )
+from pipeline.commands.evaluate import count_each, write_json
 from pipeline.commands.screen import SCREEN, refusals, refuse, say
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ PICTURE = "worst.png"
 def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="A SavedModel.")],
     second: Annotated[str, typer.Argument(metavar="B", help="Another.")],
-    data: Annotated[str, typer.Argument(help="Folder of the data set.")],
+    data: JudgedFolder,
     dataset: Dataset = "camvid",
     split: Split = "val",
     worst: Annotated[
         int, typer.Option(min=0, help="Images to show side by side.")
     ] = 4,
-    out: Output = None,
-    report: Report = None,
+    out: OutFolder = None,
+    report: ScoresFile = None,
 ) -> None:
     """Compares two models by class, group and severity; shows the worst."""
     with refusals():

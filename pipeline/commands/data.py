@@ -25,7 +25,7 @@ from pipeline.commands.screen import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from pipeline.ingest.pixel_counts import PixelCounts
+    from pipeline.ingest.pixel_counts import StatisticsBySplit
     from wseg_tf.classes import ClassSet
     from wseg_tf.data.inspection import Inspection
     from wseg_tf.data.pairs import Pair
@@ -231,20 +231,20 @@ def _by_split(pairs: list[Pair]) -> dict[str, list[Pair]]:
     return found
 
 
-def _counts(found: Inspection) -> PixelCounts:
-    counts: PixelCounts = {}
+def _counts(found: Inspection) -> StatisticsBySplit:
+    counts: StatisticsBySplit = {}
     for (split, drive), statistics in found.statistics.items():
         counts.setdefault(split, {})[drive] = statistics
     return counts
 
 
-def _totals(counts: PixelCounts) -> dict[str, PixelStatistics]:
+def _totals(counts: StatisticsBySplit) -> dict[str, PixelStatistics]:
     from pipeline.ingest.pixel_counts import total
 
     return {split: total(drives) for split, drives in counts.items()}
 
 
-def _drives(counts: PixelCounts) -> dict[str, PixelStatistics]:
+def _drives(counts: StatisticsBySplit) -> dict[str, PixelStatistics]:
     return {
         f"{split} {drive}": statistics
         for split, own in counts.items()
@@ -298,7 +298,7 @@ def _sizes(statistics: PixelStatistics) -> str:
     return f"{height}x{width}{more}"
 
 
-def _say_drives(counts: PixelCounts) -> None:
+def _say_drives(counts: StatisticsBySplit) -> None:
     """Names the drives two splits share: their frames resemble each other."""
     splits: dict[str, list[str]] = {}
     for split, drives in counts.items():

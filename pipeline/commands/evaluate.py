@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.commands.arguments import (
+    Dataset,
+    JudgedFolder,
+    Model,
+    OutFolder,
+    ScoresFile,
+    Split,
+)
 from pipeline.commands.screen import SCREEN, iou_table, refusals, refuse, say
 
 if TYPE_CHECKING:
@@ -17,26 +25,13 @@ if TYPE_CHECKING:
 
 # Everything heavy is imported inside the commands, as in pipeline.commands.run.
 
-Output = Annotated[
-    Optional[str],  # noqa: UP045 (typer reads it at run time)
-    typer.Option("--out", help="Folder to write to."),
-]
-Dataset = Annotated[
-    str, typer.Option(help="A layout's name or a YAML description.")
-]
-Split = Annotated[str, typer.Option(help="The split to judge on.")]
-Report = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option("--json", help="Write every score here."),
-]
-
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A SavedModel of this package.")],
-    data: Annotated[str, typer.Argument(help="Folder of the data set.")],
+    model: Model,
+    data: JudgedFolder,
     dataset: Dataset = "camvid",
     split: Split = "val",
-    report: Report = None,
+    report: ScoresFile = None,
 ) -> None:
     """Judges a model on a split: IoU by class and group, severity."""
     with refusals():
@@ -52,9 +47,9 @@ def evaluate(
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="A SavedModel of this package.")],
+    model: Model,
     images: Annotated[list[str], typer.Argument(help="PNG or JPEG files.")],
-    out: Output = None,
+    out: OutFolder = None,
 ) -> None:
     """Writes class ids and a colour overlay of each image."""
     with refusals():

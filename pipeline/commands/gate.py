@@ -10,14 +10,15 @@ from typing import Annotated, Optional
 import typer
 from rich.table import Table
 
+from pipeline.commands.arguments import Dataset, JudgedFolder, Model, Split
 from pipeline.commands.screen import REFUSED, SCREEN, refusals, refuse, say
 
 # Everything heavy is imported inside the commands, as in pipeline.commands.run.
 
 
 def gate(
-    model: Annotated[str, typer.Argument(help="A SavedModel of this package.")],
-    data: Annotated[str, typer.Argument(help="Folder of the data set.")],
+    model: Model,
+    data: JudgedFolder,
     rules: Annotated[
         str, typer.Argument(help="YAML: a config, or its `gate` alone.")
     ],
@@ -25,10 +26,8 @@ def gate(
         Optional[str],  # noqa: UP045 (typer reads it at run time)
         typer.Option(help="A SavedModel that changes are held against."),
     ] = None,
-    dataset: Annotated[
-        str, typer.Option(help="A layout's name or a YAML description.")
-    ] = "camvid",
-    split: Annotated[str, typer.Option(help="The split to judge on.")] = "val",
+    dataset: Dataset = "camvid",
+    split: Split = "val",
     report: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--json", help="Write every rule's finding here."),

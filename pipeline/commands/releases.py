@@ -6,20 +6,17 @@ from typing import Annotated, Optional
 
 import typer
 
+from pipeline.commands.arguments import ConfigFile, Overrides
 from pipeline.commands.screen import refusals, refuse, say
 
-Overrides = Annotated[
-    Optional[list[str]],  # noqa: UP045 (typer reads it at run time)
-    typer.Argument(help="Changes, e.g. root=PATH"),
-]
 Metadata = Annotated[
-    Optional[str],  # noqa: UP045
+    Optional[str],  # noqa: UP045 (typer reads it at run time)
     typer.Option(help="HOST:PORT of a cluster's metadata service."),
 ]
 
 
 def rollback(
-    config: Annotated[str, typer.Argument(help="A file of configs/.")],
+    config: ConfigFile,
     overrides: Overrides = None,
     to: Annotated[
         Optional[int],  # noqa: UP045
@@ -30,7 +27,7 @@ def rollback(
 ) -> None:
     """Serves an earlier version; newer ones are withdrawn, not deleted."""
     with refusals():
-        from pipeline.config.pipeline_config import load
+        from pipeline.config.loading import load
         from pipeline.release import releases
 
         settings = load(config, overrides or [])
@@ -48,7 +45,7 @@ def rollback(
 
 
 def baseline(
-    config: Annotated[str, typer.Argument(help="A file of configs/.")],
+    config: ConfigFile,
     overrides: Overrides = None,
     reset: Annotated[
         Optional[str],  # noqa: UP045
@@ -58,7 +55,7 @@ def baseline(
 ) -> None:
     """Lists the decisions about releases, or resets the baseline."""
     with refusals():
-        from pipeline.config.pipeline_config import load
+        from pipeline.config.loading import load
         from pipeline.release import releases
 
         settings = load(config, overrides or [])

@@ -6,10 +6,9 @@ import json
 import math
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING
 
-import typer
-
+from pipeline.commands.arguments import ConfigFile, DataFolder, Overrides
 from pipeline.commands.screen import (
     ERRORS,
     FAILURE,
@@ -17,15 +16,13 @@ from pipeline.commands.screen import (
     SCREEN,
     first_line,
     iou_table,
-    quiet_imports,
+    refusals,
     refuse,
     say,
-    with_data,
 )
 
 if TYPE_CHECKING:
-    from pipeline.config.adaptation_config import AdaptationConfig
-    from pipeline.config.pipeline_config import PipelineConfig
+    from pipeline.config.loading import Config
     from pipeline.release.lineage import Step
 
 # Everything heavy is imported inside the commands: TensorFlow and TFX take
@@ -33,47 +30,27 @@ if TYPE_CHECKING:
 
 
 def run(
-    config: Annotated[str, typer.Argument(help="A file of configs/.")],
-    overrides: Annotated[
-        Optional[list[str]],  # noqa: UP045 (typer reads it at run time)
-        typer.Argument(help="Changes, e.g. training.batch=4"),
-    ] = None,
-    data: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Folder of the data set."),
-    ] = None,
+    config: ConfigFile, overrides: Overrides = None, data: DataFolder = None
 ) -> None:
     """Runs the pipeline: images in, a pushed (or refused) model out.
 
     A configuration with `adaptation` learns a second domain without labels.
     """
     say("Starting (TensorFlow and TFX take half a minute) ...")
-    quiet_imports()
-    from pipeline.config import adaptation_config
-    from pipeline.config.pipeline_config import load
-    from wseg_tf.configuration import ConfigurationError
+    with refusals():
+        from pipeline.config.loading import load
 
-    settings: PipelineConfig | AdaptationConfig
-    try:
-        if adaptation_config.is_adaptation(config):
-            settings = adaptation_config.load(config, overrides or [], data)
-        else:
-            settings = load(config, with_data(overrides, data))
-    except ConfigurationError as error:
-        refuse(error)
+        settings = load(config, overrides or [], data)
     _report_run(_run(settings))
 
 
-def _run(settings: PipelineConfig | AdaptationConfig) -> dict[str, Step]:
-    from pipeline.config.adaptation_config import AdaptationConfig
+def _run(settings: Config) -> dict[str, Step]:
     from pipeline.ingest.validation import InvalidDataError
     from pipeline.runners import local
     from wseg_tf.configuration import ConfigurationError
     from wseg_tf.data.records import DataError
 
     try:
-        if isinstance(settings, AdaptationConfig):
-            return local.run_adaptation(settings, say)
         return local.run(settings, say)
     except (ConfigurationError, DataError, InvalidDataError) as error:
         refuse(first_line(error))

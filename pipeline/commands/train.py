@@ -10,11 +10,15 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from pipeline.commands.evaluate import Output, show_scores, sum_counts
+from pipeline.commands.arguments import (
+    ConfigFile,
+    DataFolder,
+    OutFolder,
+    Overrides,
+)
+from pipeline.commands.evaluate import show_scores, sum_counts
 from pipeline.commands.screen import (
     ERRORS,
     FAILURE,
@@ -23,7 +27,6 @@ from pipeline.commands.screen import (
     refusals,
     refuse,
     say,
-    with_data,
 )
 
 if TYPE_CHECKING:
@@ -38,24 +41,18 @@ FINISHED = "recipe.json"  # Written last, with the recipe of the model.
 
 
 def train(
-    config: Annotated[str, typer.Argument(help="A file of configs/.")],
-    overrides: Annotated[
-        Optional[list[str]],  # noqa: UP045 (typer reads it at run time)
-        typer.Argument(help="Changes, e.g. training.batch=4"),
-    ] = None,
-    data: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Folder of the data set."),
-    ] = None,
-    out: Output = None,
+    config: ConfigFile,
+    overrides: Overrides = None,
+    data: DataFolder = None,
+    out: OutFolder = None,
 ) -> None:
     """Trains by a config's recipe; the same command again goes on."""
     with refusals():
         import tensorflow as tf
 
-        from pipeline.config.pipeline_config import load
+        from pipeline.config.loading import load_pipeline
+        from pipeline.config.pipeline_config import BLESSED
         from pipeline.ingest.listing import find_splits
-        from pipeline.training import BLESSED
         from wseg_tf.data.input import read_pairs
         from wseg_tf.data.inspection import refuse_problems
         from wseg_tf.data.layouts import layout
@@ -65,7 +62,7 @@ def train(
         from wseg_tf.training.objectives import check
         from wseg_tf.training.strategy import choose, workers
 
-        settings = load(config, with_data(overrides, data))
+        settings = load_pipeline(config, overrides or [], data)
         recipe, classes = settings.training, settings.data.classes
         if recipe.initial == BLESSED:
             pushed = settings.folder("serving")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from pipeline.config.adaptation_config import DomainOptions
-from pipeline.config.pipeline_config import DataOptions
-from pipeline.yaml_files import read_yaml
+from pipeline.config.data_options import DataOptions
+from pipeline.config.loading import data_override
 from wseg_tf import configuration
 from wseg_tf.adaptation.options import SelfTraining
 from wseg_tf.adaptation.target import check_domains
@@ -199,12 +199,15 @@ class Experiment:
         )
 
 
-def load(path: str, overrides: Sequence[str] = ()) -> Experiment:
+def load(
+    path: str, overrides: Sequence[str] = (), data: str | None = None
+) -> Experiment:
     """Reads an experiment and checks every recipe in it.
 
     Args:
         path: A YAML file.
         overrides: `key=value` assignments, applied last.
+        data: Folder of the data set.
 
     Returns:
         The experiment.
@@ -212,7 +215,12 @@ def load(path: str, overrides: Sequence[str] = ()) -> Experiment:
     Raises:
         ConfigurationError: One sentence that names the file and the field.
     """
-    plan = configuration.load(Experiment, read_yaml(path), path, overrides)
+    plan = configuration.load(
+        Experiment,
+        configuration.read_text(path),
+        path,
+        [*overrides, *data_override("data.path", data)],
+    )
     classes = plan.data.classes
     check(plan.start, classes)
     for method in plan.methods:

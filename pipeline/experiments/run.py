@@ -24,8 +24,7 @@ from pipeline.config.adaptation_config import DomainOptions
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.experiments.plan import START, Experiment, Method, folder
 from pipeline.gate.rules import Gate, Rule
-from pipeline.ingest.domains import domain_splits
-from pipeline.ingest.listing import find_splits
+from pipeline.ingest.listing import domain_splits, find_splits
 from wseg_tf import configuration
 from wseg_tf.adaptation.rounds import adapt
 from wseg_tf.configuration import ConfigurationError
@@ -35,7 +34,7 @@ from wseg_tf.data.layouts import layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.decisions import ground_of
-from wseg_tf.filesystems import local_target
+from wseg_tf.filesystems import local_target, write_whole
 from wseg_tf.serving import SegmentationService
 from wseg_tf.training.loop import build_model, train
 from wseg_tf.training.objectives import build_ground
@@ -290,10 +289,7 @@ def _make(
     }
     content = io.BytesIO()
     np.savez_compressed(content, seconds=seconds, **counts)
-    unfinished = os.path.join(place, f"{RESULT}.unfinished")
-    with tf.io.gfile.GFile(unfinished, "wb") as file:
-        file.write(content.getvalue())
-    tf.io.gfile.rename(unfinished, os.path.join(place, RESULT), overwrite=True)
+    write_whole(os.path.join(place, RESULT), content.getvalue())
     if method.decides is None:
         tf.io.gfile.rmtree(_kept(place))
 
@@ -339,8 +335,8 @@ def _adapt(
         )
         for summary in summaries
     ]
-    with tf.io.gfile.GFile(os.path.join(place, ROUNDS), "w") as file:
-        file.write(json.dumps(rows, indent=1) + "\n")
+    text = json.dumps(rows, indent=1) + "\n"
+    write_whole(os.path.join(place, ROUNDS), text)
     tf.io.gfile.remove(target)
 
 

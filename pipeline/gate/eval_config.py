@@ -22,9 +22,9 @@ def eval_config(
     """Returns the configuration with which TFX's Evaluator applies the gate.
 
     Each rule is a metric of its own, `rule/POSITION/METRIC`, whose value is
-    the figure that `pipeline.gate.judge` found and whose threshold is the rule's
-    own bound. TFMA's change thresholds and slices are not used: they fail
-    against a baseline of 0 and pass without one.
+    the figure that the judge found and whose threshold is the rule's own
+    bound. TFMA's change thresholds and slices are not used: they fail against a
+    baseline of 0 and pass without one.
 
     Args:
         gate: The rules.

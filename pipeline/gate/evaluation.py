@@ -33,7 +33,7 @@ def rule_key(position: int, metric: str) -> str:
 
 
 class SegmentationScores(tfma.metrics.Metric):
-    """Every score of `pipeline.gate.scores`, each rule's figure, and the counts.
+    """Every score, each rule's figure, and the counts.
 
     Args:
         classes: Name of the class set.

@@ -8,10 +8,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Optional
 
-import yaml
-
 from pipeline.gate.scores import CRITICAL, PER_CLASS, score_names
-from pipeline.yaml_files import read_yaml
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
@@ -228,14 +225,8 @@ def read_gate(path: str, classes: ClassSet) -> Gate:
     Raises:
         ConfigurationError: If there is none, or it does not fit the classes.
     """
-    text = read_yaml(path)
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError:
-        values = None  # The gate's own reader says what is wrong.
-    if isinstance(values, dict) and "gate" in values:
-        text = yaml.safe_dump(values["gate"])
-    gate = configuration.load(Gate, text, path)
+    values = configuration.parse(configuration.read_text(path), path)
+    gate = configuration.fill(Gate, values.get("gate", values), path)
     if not gate.rules:
         raise ConfigurationError(
             f"Invalid gate in {path}. Expected at least one rule, since a "

@@ -1,4 +1,4 @@
-"""Ingest: the pairs of a manifest become TFX's examples (pipeline.ingest.records)."""
+"""Ingest: the pairs of a manifest become TFX's examples."""
 
 # TFX reads the annotations of components as they stand: none may be a string.
 import os

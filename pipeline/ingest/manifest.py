@@ -13,21 +13,19 @@ import dataclasses
 import hashlib
 import json
 import os
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import tensorflow as tf
 
+from pipeline.config.data_options import SHARD_MEGABYTES
 from wseg_tf.data.layouts import Layout
 from wseg_tf.data.layouts import layout as find_layout
 from wseg_tf.data.pairs import Pair
-from wseg_tf.filesystems import is_remote, whole_file
+from wseg_tf.filesystems import is_remote, write_whole
 
 SPLITS = ("train", "eval")
-# TensorFlow's own advice for record files: large enough to read in one go.
-SHARD_MEGABYTES = 128
 # An object store answers after tens of milliseconds, but many at a time.
 ASKED_AT_ONCE = 32
 
@@ -72,14 +70,9 @@ def write_manifest(
         path = os.path.join(manifest, f"{split}.jsonl")
         if tf.io.gfile.exists(path):
             continue
-        # Under another name first: a file is whole or it is not there. Not so
-        # a folder: an object store has none that could change its name.
-        tf.io.gfile.makedirs(manifest)
-        with (
-            whole_file(path, f"{path}.{uuid.uuid4().hex}") as place,
-            tf.io.gfile.GFile(place, "w") as file,
-        ):
-            file.write(text)
+        # A file is whole or it is not there. Not so the folder: an object
+        # store has none that could change its name.
+        write_whole(path, text)
     return manifest
 
 

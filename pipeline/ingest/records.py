@@ -13,7 +13,6 @@ import functools
 import json
 import logging
 import os
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +22,7 @@ import tensorflow as tf
 from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 
 from pipeline.ingest import pixel_counts
-from pipeline.ingest.pixel_counts import STATISTICS, PixelCounts
+from pipeline.ingest.pixel_counts import STATISTICS, StatisticsBySplit
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import layout
@@ -109,7 +108,7 @@ def read_quarantine(folder: str) -> list[LeftOut]:
 
 def refuse_unfit(
     quarantine: str, counts: str, allowed_failures: float
-) -> PixelCounts:
+) -> StatisticsBySplit:
     """Refuses records that hold less than was asked for.
 
     Args:
@@ -206,7 +205,7 @@ class WriteShard(beam.DoFn):
             f"data_tfrecord-{shard:05d}-of-{shards:05d}",
         )
         problems: list[dict[str, str]] = []
-        counts: PixelCounts = {split: {}}
+        counts: StatisticsBySplit = {split: {}}
         # A description is read once for a file, not for each pair.
         layout_named = functools.cache(layout)
 
@@ -222,24 +221,20 @@ class WriteShard(beam.DoFn):
             return pair, serialise(pair, checked), frame
 
         ordered = (line for _, line in sorted(lines))
-        with _writing(target):
-            scratch = _scratch(self._folder)
-            tf.io.gfile.makedirs(scratch)
-            tf.io.gfile.makedirs(os.path.dirname(target))
-            partial = os.path.join(scratch, uuid.uuid4().hex)
-            with (
-                whole_file(target, partial) as place,
-                tf.io.TFRecordWriter(place) as writer,
+        with (
+            _writing(target),
+            whole_file(target, _scratch(self._folder)) as place,
+            tf.io.TFRecordWriter(place) as writer,
+        ):
+            for pair, record, found in in_order(
+                examine, ordered, self._threads
             ):
-                for pair, record, found in in_order(
-                    examine, ordered, self._threads
-                ):
-                    if isinstance(found, str):
-                        problem = {"name": pair.name, "reason": found}
-                        problems.append(problem)
-                        continue
-                    writer.write(record)
-                    pixel_counts.add(counts, split, pair.drive, found)
+                if isinstance(found, str):
+                    problem = {"name": pair.name, "reason": found}
+                    problems.append(problem)
+                    continue
+                writer.write(record)
+                pixel_counts.add(counts, split, pair.drive, found)
         statistics = {
             drive: pixel_counts.as_json(each)
             for drive, each in counts[split].items()
@@ -260,7 +255,7 @@ def _write_findings(
     counts: str,
 ) -> None:
     """Writes problems and statistics in the order of the manifest."""
-    total: PixelCounts = {split: {} for split in splits}
+    total: StatisticsBySplit = {split: {} for split in splits}
     lines = []
     for (split, _, _), shard in sorted(found, key=lambda each: each[0]):
         for problem in shard["problems"]:

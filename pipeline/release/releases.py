@@ -21,7 +21,8 @@ from pipeline.release.lineage import is_service, open_store
 from pipeline.release.model_files import move, versions
 
 DECISIONS = "decisions.jsonl"
-BLESSED, REVOKED = "blessed", "revoked"
+# Custom properties of blessings in ML Metadata.
+IS_BLESSED, REVOKED = "blessed", "revoked"
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ class _Blessings:
         return [
             artifact
             for artifact in self._artifacts("ModelBlessing")
-            if artifact.custom_properties[BLESSED].int_value == 1
+            if artifact.custom_properties[IS_BLESSED].int_value == 1
         ]
 
     def of(self, pushed: Iterable[int]) -> list[metadata_store_pb2.Artifact]:
@@ -239,7 +240,7 @@ class _Blessings:
     ) -> None:
         """Marks them as they count from now on; TFX's resolver reads it."""
         for each in blessings:
-            each.custom_properties[BLESSED].int_value = blessed
+            each.custom_properties[IS_BLESSED].int_value = blessed
             each.custom_properties[REVOKED].string_value = reason
         if self._store is not None and blessings:
             self._store.put_artifacts(blessings)

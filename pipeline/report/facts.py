@@ -14,7 +14,7 @@ from pipeline.gate.findings import Finding, Measure, verdict
 from pipeline.gate.image_counts import Counts, ImageCounts
 from pipeline.gate.judge import SHOWN_CONFIDENCE
 from pipeline.gate.scores import iou_rows, scores
-from pipeline.report.worst import WorstImage
+from pipeline.report.pictures import WorstImage
 from wseg_tf.classes import ClassSet
 
 COSTLIEST = 8

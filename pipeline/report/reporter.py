@@ -24,14 +24,15 @@ from pipeline.release.releases import decisions
 from pipeline.report.facts import Run, facts
 from pipeline.report.pages import write_report
 from pipeline.report.pictures import (
+    WorstImage,
     draw_panels,
     find_records,
     painted_colours,
     plot_prediction,
     png,
+    worst_images,
 )
 from pipeline.report.provenance import code_versions
-from pipeline.report.worst import WorstImage, worst_images
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.input import read_records
@@ -145,15 +146,18 @@ def Reporter(  # noqa: N802
         )
     )
     records = os.path.join(examples.uri, "Split-eval", "*")
+    candidate = ServedModel(trained)
     pictures = {
         "severity.png": png(plot_severity(found["confusion"], ground, classes)),
         "confusion.png": png(plot_confusion(found["confusion"], classes)),
         "ground.png": png(plot_ground(ground, classes)),
         PICTURE: png(
-            plot_prediction(trained, read_records(records, ""), classes), 150
+            plot_prediction(candidate, read_records(records, ""), classes), 150
         ),
     }
-    panels = _panels(records, trained, baseline, worst, classes)
+    models = {} if baseline is None else {"baseline": ServedModel(baseline)}
+    models["candidate"] = candidate
+    panels = _panels(records, models, worst, classes)
     for row, own in zip(found["worst"], panels, strict=True):
         stem = f"worst-{row['class_name']}-{row['drive']}-{row['name']}"
         row["files"] = {
@@ -208,13 +212,10 @@ def _model(settings: PipelineConfig) -> dict[str, str]:
 
 def _panels(
     records: str,
-    trained: str,
-    baseline: str | None,
+    models: dict[str, ServedModel],
     worst: list[WorstImage],
     classes: ClassSet,
 ) -> list[dict[str, bytes]]:
-    models = {} if baseline is None else {"baseline": ServedModel(baseline)}
-    models["candidate"] = ServedModel(trained)
     keys = [(each.name, each.drive) for each in worst]
     found = find_records(read_records(records, ""), keys)
     return [

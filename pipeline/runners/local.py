@@ -14,13 +14,11 @@ import absl.logging
 import tensorflow as tf
 from tfx import v1 as tfx
 
-from pipeline.adaptation.graph import create_adaptation_pipeline
-from pipeline.config.adaptation_config import AdaptationConfig
-from pipeline.config.pipeline_config import PipelineConfig
-from pipeline.graph import create_pipeline
-from pipeline.ingest.domains import prepare_domain
-from pipeline.ingest.listing import prepare_manifest, prepare_schema
+from pipeline.config.loading import Config, parts
+from pipeline.config.pipeline_config import PipelineConfig, RunConfig
+from pipeline.graph import Engine
 from pipeline.release.lineage import Step, latest_run
+from pipeline.runners.prepared import prepare
 from wseg_tf.training.objectives import check
 
 LOG = logging.getLogger(__name__)
@@ -94,11 +92,11 @@ def _logging_to(path: str, progress: Progress) -> Iterator[None]:
         to_file.close()
 
 
-def run(config: PipelineConfig, show: Show = print) -> dict[str, Step]:
+def run(config: Config, show: Show = print) -> dict[str, Step]:
     """Runs the pipeline on this machine.
 
     Args:
-        config: The configuration.
+        config: What `load` returned.
         show: Prints one line of progress; `print` by default.
 
     Returns:
@@ -108,38 +106,10 @@ def run(config: PipelineConfig, show: Show = print) -> dict[str, Step]:
         ConfigurationError: If the configuration and the data do not fit.
         DataError: If the data are damaged.
     """
+    judged = parts(config)[-1]
     # First what needs no data, so that nothing is drawn in vain.
-    check(config.training, config.data.classes)
-    schema = prepare_schema(config)
-    pipeline = create_pipeline(config, prepare_manifest(config), schema)
-    return execute(config, pipeline, show)
-
-
-def run_adaptation(
-    config: AdaptationConfig, show: Show = print
-) -> dict[str, Step]:
-    """Runs the pipeline of an adaptation on this machine.
-
-    Args:
-        config: The configuration.
-        show: Prints one line of progress; `print` by default.
-
-    Returns:
-        The run's steps by component id, as ML Metadata has them.
-
-    Raises:
-        ConfigurationError: If the configuration and the data do not fit.
-        DataError: If the data are damaged.
-    """
-    judged = config.of("target")
     check(config.training, judged.data.classes)
-    schema = prepare_schema(judged)
-    manifests = {
-        domain: prepare_domain(config, domain)
-        for domain in ("source", "target")
-    }
-    pipeline = create_adaptation_pipeline(config, manifests, schema)
-    return execute(judged, pipeline, show)
+    return execute(judged, prepare(config).build(Engine()), show)
 
 
 def execute(
@@ -166,6 +136,6 @@ def execute(
         return latest_run(config.local_folder("metadata.sqlite"))
 
 
-def log_path(config: PipelineConfig | AdaptationConfig) -> str:
+def log_path(config: RunConfig) -> str:
     """Returns the file the latest run's whole log is written to."""
     return config.local_folder("logs", "latest.log")

@@ -9,9 +9,9 @@ from google.protobuf.message import Message
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.utils import json_utils, proto_utils
 
-from pipeline.config.pipeline_config import PipelineConfig
-from pipeline.graph import Engine, create_pipeline
-from pipeline.training import BLESSED
+from pipeline.config.pipeline_config import BLESSED, PipelineConfig
+from pipeline.graph import Engine
+from pipeline.runners.prepared import prepare
 from wseg_tf.configuration import ConfigurationError
 
 
@@ -46,23 +46,17 @@ def _text(value: Any) -> str:
     return text
 
 
-def run_values(
-    config: PipelineConfig, manifest: str, schema: str
-) -> dict[str, str]:
+def run_values(config: PipelineConfig) -> dict[str, str]:
     """Returns the values a run of a compiled pipeline is given.
 
     Args:
-        config: The configuration of the run.
-        manifest: What `prepare_manifest` returned.
-        schema: What `prepare_schema` returned.
+        config: The configuration of the run; its data are listed.
 
     Returns:
         Texts by parameter: `manifest`, `training`, `gate` and `config`.
     """
     parameters = RunParameters()
-    create_pipeline(
-        config, manifest, schema, Engine(parameters, metadata=False)
-    )
+    prepare(config).build(Engine(parameters, metadata=False))
     return parameters.values
 
 

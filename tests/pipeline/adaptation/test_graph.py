@@ -19,12 +19,9 @@ from pipeline.adaptation import rounds as adaptation_rounds
 from pipeline.adaptation.rounds import count_labels, label_scores
 from pipeline.cli import app
 from pipeline.commands.screen import USER_ERROR
-from pipeline.config.adaptation_config import (
-    AdaptationConfig,
-    is_adaptation,
-    load,
-)
-from pipeline.ingest.domains import domain_splits, hold_out, prepare_domain
+from pipeline.config.adaptation_config import AdaptationConfig
+from pipeline.config.loading import load
+from pipeline.ingest.listing import domain_splits, hold_out, prepare_domain
 from pipeline.ingest.records import refuse_unfit, write_records
 from pipeline.release.lineage import latest_run
 from tests.wseg_tf.adaptation.small import pixel_model
@@ -225,9 +222,9 @@ def test_beam_labels_as_one_process_does(root: Path, screen: str) -> None:
 
 
 def _settings(root: Path) -> str:
-    from pipeline.adaptation.rounds import settings
+    from pipeline.adaptation.rounds import round_settings
 
-    return json.dumps(settings(load(CONFIG, [f"root={root}", *TINY])))
+    return json.dumps(round_settings(load(CONFIG, [f"root={root}", *TINY])))
 
 
 def test_domains_of_other_classes_are_refused_in_one_sentence() -> None:
@@ -240,8 +237,6 @@ def test_domains_of_other_classes_are_refused_in_one_sentence() -> None:
 
 
 def test_both_configurations_adapt_and_ask_for_their_data() -> None:
-    assert is_adaptation(CONFIG)
-    assert not is_adaptation(str(CONFIGS / "demo.yaml"))
     path = str(CONFIGS / "gta5_to_cityscapes.yaml")
     with pytest.raises(ConfigurationError, match=r"source\.path=FOLDER"):
         load(path)

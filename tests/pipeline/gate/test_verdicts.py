@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.commands.screen import REFUSED
-from pipeline.config.pipeline_config import DataOptions, PipelineConfig
+from pipeline.config.data_options import DataOptions
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.gate.findings import Finding
 from pipeline.gate.judge import judge
 from pipeline.gate.reading import Evaluation, read_evaluation

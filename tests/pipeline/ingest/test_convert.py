@@ -259,7 +259,7 @@ def test_convert_makes_a_folder_that_is_whole(
     with pytest.raises(DataError, match="expected a new or an empty folder"):
         convert(pairs, "camvid", str(out))
     assert contents(out) == before
-    assert not list(tmp_path.glob("*.unfinished-*"))
+    assert not list(tmp_path.glob("*.unfinished"))
 
 
 def test_convert_writes_files_of_the_size_asked_for(

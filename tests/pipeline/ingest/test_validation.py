@@ -10,17 +10,14 @@ import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from tfx.types import artifact_utils, standard_artifacts
 
-from pipeline.config.pipeline_config import DataOptions, PipelineConfig
+from pipeline.config.data_options import DataOptions
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.gate.rules import Gate, Rule
 from pipeline.graph import create_pipeline
 from pipeline.ingest import pixel_counts
 from pipeline.ingest.component import PixelCounts
-from pipeline.ingest.listing import drift_reference
-from pipeline.ingest.validation import (
-    InvalidDataError,
-    StopOnAnomalies,
-    StopOnDrift,
-)
+from pipeline.ingest.drift import StopOnDrift, drift_reference
+from pipeline.ingest.validation import InvalidDataError, StopOnAnomalies
 from wseg_tf.classes import CAMVID
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.inspection import read_checked

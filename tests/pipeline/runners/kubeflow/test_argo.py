@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.commands.screen import USER_ERROR
 from pipeline.config.kubeflow_options import Secret, quantity
-from pipeline.config.pipeline_config import load
+from pipeline.config.loading import load
 from pipeline.runners.kubeflow.run_parameters import refuse_fixed
 from tests.pipeline.runners.kubeflow import engine
 from wseg_tf.configuration import ConfigurationError

@@ -1,0 +1,58 @@
+"""What every runner needs: the listed data, and what makes the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tfx import v1 as tfx
+
+from pipeline.adaptation.graph import create_adaptation_pipeline
+from pipeline.config.adaptation_config import DOMAINS, AdaptationConfig
+from pipeline.config.loading import Config
+from pipeline.graph import Engine, create_pipeline
+from pipeline.ingest.listing import prepare_domain, prepare_manifest
+from pipeline.ingest.validation import prepare_schema
+
+Build = Callable[[Engine], tfx.dsl.Pipeline]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run whose data are listed.
+
+    Args:
+        manifests: What was listed, a folder for each domain.
+        build: Makes the graph for an engine.
+    """
+
+    manifests: list[str]
+    build: Build
+
+
+def prepare(config: Config) -> Prepared:
+    """Puts the schema in its place and lists the data.
+
+    Args:
+        config: What `load` returned.
+
+    Raises:
+        ConfigurationError: If there is no data path, or no schema.
+        DataError: If a file has no partner; names it.
+    """
+    if not isinstance(config, AdaptationConfig):
+        schema = prepare_schema(config)
+        manifest = prepare_manifest(config)
+        return Prepared(
+            [manifest],
+            lambda engine: create_pipeline(config, manifest, schema, engine),
+        )
+    adapted = config
+    schema = prepare_schema(adapted)
+    listed = {domain: prepare_domain(adapted, domain) for domain in DOMAINS}
+    return Prepared(
+        [*listed.values()],
+        lambda engine: create_adaptation_pipeline(
+            adapted, listed, schema, engine
+        ),
+    )
