@@ -37,6 +37,7 @@ ROOMS = {
         "models",
         "ground",
         "classes",
+        "palettes",
         "class_ids",
         "configuration",
         "filesystems",

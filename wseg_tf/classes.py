@@ -1,35 +1,51 @@
 """Class sets: names, order, colours, void label and importance groups.
 
 Everything that touches a label reads it here, so there is one class order and
-one void value from the dataset's files to the gate.
+one void value from the dataset's files to the gate. A set travels by value,
+`as_dict` and `class_set`, so that no step needs to know it by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-Colour = tuple[int, int, int]
+from wseg_tf import configuration
+from wseg_tf.palettes import Colour as Colour
+from wseg_tf.palettes import palette
 
 MOST_IMPORTANT_GROUP = 4
+
+# Above any id that a label of 8 or 16 bits gives a class here.
+VOID = 255
+_KEYS = ("name", "void", "critical", "classes")
+_CLASS_KEYS = ("name", "colour", "group")
 
 
 @dataclass(frozen=True)
 class ClassSet:
     """The classes of a dataset, in the order of their ids.
 
+    Sets are equal if labels and judgements mean the same: names and their
+    order, groups, critical classes and void. The set's name and its colours
+    are for people.
+
     Args:
         name: Name of the set, e.g. `"camvid"`.
         names: Class names; the position is the class id.
         colours: RGB colour per class, 0..255, for pictures.
-        groups: Importance group per class, 1 (least) to 4 (most important).
+        groups: Importance group per class, from 1 (least important).
         void: Label of pixels that carry no class; outside `0..len(names)-1`.
         inferred: Classes whose group Liu et al. (AAAI 2020) do not print:
             defaults of this package, open to change.
+        critical_classes: Those that must not be missed. Defaults to None: the
+            most important group, if there are several groups.
 
     Raises:
-        ValueError: If the lengths differ, a name repeats, a group is not in
-            1..4, or `void` is the id of a class.
+        ValueError: If the lengths differ, a name repeats, a group is below 1,
+            a critical class is none, or `void` is the id of a class.
 
     Example:
 
@@ -39,16 +55,21 @@ class ClassSet:
     ('car', 'pedestrian', 'bicyclist')
     """
 
-    name: str
+    name: str = field(compare=False)
     names: tuple[str, ...]
-    colours: tuple[Colour, ...] = field(repr=False)
+    colours: tuple[Colour, ...] = field(repr=False, compare=False)
     groups: tuple[int, ...] = field(repr=False)
     void: int
-    inferred: frozenset[str] = field(default=frozenset(), repr=False)
+    inferred: frozenset[str] = field(
+        default=frozenset(), repr=False, compare=False
+    )
+    critical_classes: tuple[str, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Refuses a set that contradicts itself."""
         count = len(self.names)
+        if not count:
+            raise _invalid("names", "at least one class", [])
         for argument in ("colours", "groups"):
             received = len(getattr(self, argument))
             if received != count:
@@ -63,16 +84,24 @@ class ClassSet:
                 "Invalid value for argument `names`. Expected distinct names. "
                 f"Received twice: {sorted(repeated)}."
             )
-        if not set(self.groups) <= {1, 2, 3, MOST_IMPORTANT_GROUP}:
-            raise ValueError(
-                "Invalid value for argument `groups`. Expected importance "
-                f"groups 1 to 4. Received: groups={self.groups}."
+        if min(self.groups) < 1:
+            raise _invalid(
+                "groups", "importance groups from 1 on", [*self.groups]
             )
         if 0 <= self.void < count:
             raise ValueError(
                 "Invalid value for argument `void`. Expected a label that is "
                 f"no class id (0..{count - 1}). Received: void={self.void}."
             )
+        critical = self.critical_classes
+        if critical is None:
+            critical = self.members(self.levels[-1]) if self.levels[1:] else ()
+        unknown = [name for name in critical if name not in self.names]
+        if unknown:
+            raise _invalid("critical", f"some of {[*self.names]}", unknown)
+        # In the order of ids, however they were given.
+        kept = tuple(name for name in self.names if name in critical)
+        object.__setattr__(self, "critical_classes", kept)
 
     def __len__(self) -> int:
         """The number of classes, void not counted."""
@@ -106,7 +135,7 @@ class ClassSet:
         """Returns the names of the classes of an importance group.
 
         Args:
-            group: Importance group, 1..4.
+            group: Importance group.
 
         Returns:
             Class names in id order; empty if the group has none.
@@ -124,8 +153,33 @@ class ClassSet:
 
     @property
     def critical(self) -> tuple[str, ...]:
-        """The classes of the most important group."""
-        return self.members(MOST_IMPORTANT_GROUP)
+        """The classes that must not be missed, in the order of their ids."""
+        return self.critical_classes or ()
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The importance groups there are, the least important first."""
+        return tuple(sorted({*self.groups}))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the set as plain values, which `class_set` reads.
+
+        Example:
+
+        >>> CAMVID.as_dict()["classes"][8]
+        {'name': 'car', 'colour': [64, 0, 128], 'group': 4}
+        """
+        return {
+            "name": self.name,
+            "void": self.void,
+            "critical": [*self.critical],
+            "classes": [
+                {"name": name, "colour": [*colour], "group": group}
+                for name, colour, group in zip(
+                    self.names, self.colours, self.groups, strict=True
+                )
+            ],
+        }
 
 
 def _class_set(
@@ -187,27 +241,148 @@ CITYSCAPES = _class_set(
 CLASS_SETS = {each.name: each for each in (CAMVID, CITYSCAPES)}
 
 
-def class_set(name: str) -> ClassSet:
-    """Returns a built-in class set by name.
+def class_set(value: Any) -> ClassSet:
+    """Returns a class set from whatever names, or is, one.
 
     Args:
-        name: `"camvid"` (11 classes) or `"cityscapes"` (19 classes; GTA5
-            shares it).
+        value: The name of a built-in set, one of `CLASS_SETS`; the path of a
+            YAML file; a list of class names; a mapping as `as_dict` returns,
+            of which only `classes` must be there; or a `ClassSet`.
+            A class is a name or `{name, colour, group}`. Colours default to
+            `wseg_tf.palettes.palette`, groups to 1, `void` to 255 or, of more
+            classes, 65535; `critical` names groups, or classes.
 
     Returns:
         The `ClassSet`.
 
     Raises:
-        ValueError: If there is no such set; lists those there are.
+        ValueError: If there is no such set, or a value is not as above; one
+            sentence that names it.
 
     Example:
 
     >>> len(class_set("cityscapes"))
     19
+    >>> yard = class_set({
+    ...     "classes": ["ground", {"name": "person", "group": 2}],
+    ... })
+    >>> yard.critical, yard.void
+    (('person',), 255)
     """
-    if name not in CLASS_SETS:
-        raise ValueError(
-            f"Invalid class set. Expected one of {sorted(CLASS_SETS)}. "
-            f"Received: {name!r}."
+    if isinstance(value, ClassSet):
+        return value
+    if isinstance(value, str):
+        if value.endswith((".yaml", ".yml")):
+            text = configuration.text_of(value)
+            try:
+                return _read(configuration.parse_any(text, value))
+            except ValueError as error:
+                raise ValueError(f"{value}: {error}") from error
+        if value not in CLASS_SETS:
+            raise ValueError(
+                f"Invalid class set. Expected one of {sorted(CLASS_SETS)}, a "
+                f".yaml file or the classes themselves. Received: {value!r}."
+            )
+        return CLASS_SETS[value]
+    return _read(value)
+
+
+def _read(value: Any) -> ClassSet:
+    """Reads a list of classes, or a mapping with one."""
+    if not isinstance(value, Mapping):
+        value = {"classes": value}
+    _refuse_unknown(value, _KEYS, "")
+    rows = value.get("classes")
+    if not isinstance(rows, Sequence) or isinstance(rows, str) or not rows:
+        raise _invalid("classes", "a list of classes", rows)
+    classes = [_read_class(row, place) for place, row in enumerate(rows)]
+    default = VOID if len(classes) <= VOID else 2**16 - 1
+    void = _integer(value.get("void", default), "void")
+    colours = palette(len(classes))
+    groups = tuple(each.get("group", 1) for each in classes)
+    names = tuple(each["name"] for each in classes)
+    return ClassSet(
+        name=str(value.get("name", "own")),
+        names=names,
+        colours=tuple(
+            each.get("colour", other)
+            for each, other in zip(classes, colours, strict=True)
+        ),
+        groups=groups,
+        void=void,
+        critical_classes=_critical(value.get("critical"), names, groups),
+    )
+
+
+def _read_class(row: Any, place: int) -> dict[str, Any]:
+    where = f"classes.{place}"
+    if not isinstance(row, Mapping):
+        row = {"name": row}
+    _refuse_unknown(row, _CLASS_KEYS, f"{where}.")
+    name = row.get("name")
+    if not isinstance(name, str) or not name.strip() or "/" in name:
+        raise _invalid(
+            f"{where}.name", "a text without `/`; quote what YAML reads", name
         )
-    return CLASS_SETS[name]
+    found: dict[str, Any] = {"name": name}
+    if row.get("group") is not None:
+        found["group"] = _integer(row["group"], f"{where}.group")
+    if row.get("colour") is not None:
+        colour = row["colour"]
+        if isinstance(colour, str) or not isinstance(colour, Sequence):
+            raise _invalid(f"{where}.colour", "[red, green, blue]", colour)
+        channels = tuple(_integer(c, f"{where}.colour") for c in colour)
+        if len(channels) != 3 or not {*channels} <= {*range(256)}:
+            raise _invalid(
+                f"{where}.colour", "[red, green, blue], 0..255", [*colour]
+            )
+        found["colour"] = channels
+    return found
+
+
+def _critical(
+    value: Any, names: Sequence[str], groups: Sequence[int]
+) -> tuple[str, ...] | None:
+    """Returns the critical classes, named by themselves or by groups."""
+    if value is None:
+        return None
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise _invalid("critical", "a list of groups or of classes", value)
+    chosen: list[str] = []
+    for each in value:
+        if isinstance(each, str):
+            chosen.append(each)
+            continue
+        group = _integer(each, "critical")
+        if group not in groups:
+            raise _invalid("critical", f"some of {sorted({*groups})}", group)
+        chosen += [
+            n for n, own in zip(names, groups, strict=True) if own == group
+        ]
+    return tuple(chosen)
+
+
+def _integer(value: Any, argument: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _invalid(argument, "a whole number", value)
+    return value
+
+
+def _refuse_unknown(
+    value: Mapping[Any, Any], known: Sequence[str], where: str
+) -> None:
+    for key in value:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f" (did you mean `{close[0]}`?)" if close else ""
+            raise ValueError(
+                f"Invalid key `{where}{key}` of a class set. Expected one of "
+                f"{[*known]}{hint}."
+            )
+
+
+def _invalid(argument: str, expected: str, received: Any) -> ValueError:
+    return ValueError(
+        f"Invalid value for argument `{argument}`. Expected {expected}. "
+        f"Received: {argument}={received!r}."
+    )

@@ -27,7 +27,7 @@ class ConfigurationError(ValueError):
     """A configuration that cannot be used; its message is one sentence."""
 
 
-def read_text(path: str) -> str:
+def text_of(path: str) -> str:
     """Returns the text of a file.
 
     Args:
@@ -85,15 +85,7 @@ def parse(text: str, source: str) -> dict[str, Any]:
     >>> parse("height: 180", "camera.yaml")
     {'height': 180}
     """
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or error
-        raise ConfigurationError(
-            f"Invalid YAML in {source}{place}: {problem}."
-        ) from error
+    values = parse_any(text, source)
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -102,6 +94,27 @@ def parse(text: str, source: str) -> dict[str, Any]:
             f"Received: a {type(values).__name__}."
         )
     return values
+
+
+def parse_any(text: str, source: str) -> Any:
+    """Returns what YAML text holds, of whatever type.
+
+    Args:
+        text: YAML.
+        source: Name of the file the text came from, for error messages.
+
+    Raises:
+        ConfigurationError: If it is no YAML.
+    """
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise ConfigurationError(
+            f"Invalid YAML in {source}{place}: {problem}."
+        ) from error
 
 
 def load(

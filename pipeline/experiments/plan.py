@@ -217,7 +217,7 @@ def load(
     """
     plan = configuration.load(
         Experiment,
-        configuration.read_text(path),
+        configuration.text_of(path),
         path,
         [*overrides, *data_override("data.path", data)],
     )

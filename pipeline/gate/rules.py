@@ -225,7 +225,7 @@ def read_gate(path: str, classes: ClassSet) -> Gate:
     Raises:
         ConfigurationError: If there is none, or it does not fit the classes.
     """
-    values = configuration.parse(configuration.read_text(path), path)
+    values = configuration.parse(configuration.text_of(path), path)
     gate = configuration.fill(Gate, values.get("gate", values), path)
     if not gate.rules:
         raise ConfigurationError(

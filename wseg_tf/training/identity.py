@@ -41,7 +41,11 @@ def identity(recipe: Recipe, classes: ClassSet, data: str) -> dict[str, Any]:
     del chosen["execution"]
     return {
         "recipe": chosen,
-        "classes": [classes.name, *classes.names],
+        "classes": {
+            "names": [*classes.names],
+            "groups": [*classes.groups],
+            "void": classes.void,
+        },
         "data": data,
         "keras": keras.__version__.partition(".")[0],
     }
