@@ -39,6 +39,8 @@ ROOMS = {
         "classes",
         "palettes",
         "class_ids",
+        "code",
+        "locks",
         "configuration",
         "filesystems",
     ],

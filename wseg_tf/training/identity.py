@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-import functools
-import hashlib
-from pathlib import Path
 from typing import Any
 
 import keras
 import yaml
 
-import wseg_tf
-from wseg_tf import configuration
+from wseg_tf import code, configuration
 from wseg_tf.classes import ClassSet
 from wseg_tf.training.recipe import Recipe
-
-# What is drawn afterwards decides no weight.
-LEFT_OUT = ("plots",)
 
 
 def identity(recipe: Recipe, classes: ClassSet, data: str) -> dict[str, Any]:
@@ -51,48 +43,13 @@ def identity(recipe: Recipe, classes: ClassSet, data: str) -> dict[str, Any]:
     }
 
 
-@functools.cache
 def code_digest() -> str:
     """Returns a text that changes with the code that decides a training.
-
-    Comments, docstrings and layout do not count.
-
-    Returns:
-        Sixteen hexadecimal digits.
 
     Example:
 
     >>> len(code_digest())
     16
     """
-    root = Path(wseg_tf.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        place = path.relative_to(root)
-        if place.parts[0] not in LEFT_OUT:
-            digest.update(str(place).encode())
-            digest.update(meaning(path.read_text()).encode())
-    return digest.hexdigest()[:16]
-
-
-def meaning(source: str) -> str:
-    """Returns what a module says to Python, as text.
-
-    Args:
-        source: Python source.
-
-    Example:
-
-    >>> meaning("x = 1  # One.") == meaning("x  =  1")
-    True
-    """
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_text(body[0]):
-            body[:] = body[1:] or [ast.Pass()]
-    return ast.dump(tree)
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    # What is drawn while it trains decides no weight.
+    return code.code_digest("wseg_tf.training.loop", without=("wseg_tf.plots",))
