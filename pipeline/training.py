@@ -8,40 +8,49 @@ import json
 import os
 from typing import Any
 
-from pipeline.config.pipeline_config import BLESSED
+import tensorflow as tf
+
 from pipeline.ingest import pixel_counts
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet, class_set
+from wseg_tf.code import code_digest
 from wseg_tf.data.input import read_records
 from wseg_tf.serving import export
 from wseg_tf.training.checkpoints import Checkpoints
-from wseg_tf.training.identity import code_digest, identity
+from wseg_tf.training.identity import identity
 from wseg_tf.training.loop import train
 from wseg_tf.training.objectives import build_ground
-from wseg_tf.training.recipe import Recipe
+from wseg_tf.training.recipe import BLESSED, Recipe
 from wseg_tf.training.strategy import choose, workers
 
+# Key of the Trainer's `custom_config`.
+SETTINGS = "settings"
+# What is drawn decides no weight.
+PICTURES = ("wseg_tf.plots",)
 
-def trainer_config(
+
+def training_settings(
     recipe: Recipe, classes: ClassSet, checkpoints: str
-) -> dict[str, str]:
-    """Returns the Trainer's `custom_config`, part of its cache key.
+) -> str:
+    """Returns what the Trainer is told, all of it by value, as JSON.
 
     Args:
-        recipe: The recipe.
+        recipe: The recipe, with D as numbers.
         classes: The class set.
         checkpoints: Folder below which trainings keep their checkpoints; not
             of one execution, so that the next one goes on.
 
     Returns:
-        Texts by name; other code that decides weights gives another one.
+        A text; other code that decides weights gives another one.
     """
-    return {
-        "recipe": configuration.dump(recipe),
-        "classes": classes.name,
-        "checkpoints": checkpoints,
-        "code": code_digest(),
-    }
+    return json.dumps(
+        {
+            "recipe": configuration.dump(recipe),
+            "classes": classes.as_dict(),
+            "checkpoints": checkpoints,
+            "code": code_digest("pipeline.training", without=PICTURES),
+        }
+    )
 
 
 def run_fn(arguments: Any) -> None:
@@ -51,9 +60,11 @@ def run_fn(arguments: Any) -> None:
     same recipe, data and code goes on from them.
 
     Args:
-        arguments: TFX's `FnArgs`; `custom_config` is of `trainer_config`.
+        arguments: TFX's `FnArgs`; `custom_config` names the file of
+            `training_settings`.
     """
-    custom = arguments.custom_config
+    with tf.io.gfile.GFile(arguments.custom_config[SETTINGS]) as file:
+        custom = json.load(file)
     recipe = configuration.load(Recipe, custom["recipe"], "the recipe")
     if recipe.initial == BLESSED:
         # Without a blessed model yet, it starts at random.

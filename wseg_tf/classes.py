@@ -8,6 +8,7 @@ one void value from the dataset's files to the gate. A set travels by value,
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -160,6 +161,10 @@ class ClassSet:
     def levels(self) -> tuple[int, ...]:
         """The importance groups there are, the least important first."""
         return tuple(sorted({*self.groups}))
+
+    def to_json(self) -> str:
+        """Returns the set as text; `class_set(json.loads(text))` reads it."""
+        return json.dumps(self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
         """Returns the set as plain values, which `class_set` reads.

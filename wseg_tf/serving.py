@@ -172,7 +172,7 @@ def export(
         },
     )
     card = {
-        "classes": classes.name,
+        "classes": classes.as_dict(),
         "ground": None if ground is None else ground.get_config(),
         "decision": decision,
     }

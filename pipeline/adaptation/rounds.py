@@ -21,6 +21,7 @@ from wseg_tf.adaptation.labelling import SPLIT, Summary, read_summary
 from wseg_tf.adaptation.rounds import round_identity, train_round
 from wseg_tf.adaptation.target import find_files
 from wseg_tf.classes import ClassSet
+from wseg_tf.code import code_digest
 from wseg_tf.data.input import read_records, resize
 from wseg_tf.data.records import decode
 from wseg_tf.metrics import summary as scores_of
@@ -28,7 +29,6 @@ from wseg_tf.plots.rounds import plot_rounds
 from wseg_tf.serving import ServedModel, export
 from wseg_tf.training.checkpoints import Checkpoints
 from wseg_tf.training.history import History
-from wseg_tf.training.identity import code_digest
 from wseg_tf.training.loop import HISTORY, build_model
 from wseg_tf.training.objectives import build_ground
 from wseg_tf.training.observers import LogLines
@@ -52,9 +52,11 @@ def round_settings(config: AdaptationConfig) -> dict[str, str]:
     return {
         "recipe": configuration.dump(config.training),
         "options": configuration.dump(config.adaptation),
-        "classes": config.target.data().classes.name,
+        "classes": config.target.data.class_set.to_json(),
         "checkpoints": config.folder("checkpoints"),
-        "code": code_digest(),
+        "code": code_digest(
+            "pipeline.adaptation.self_training", without=("wseg_tf.plots",)
+        ),
     }
 
 

@@ -193,10 +193,16 @@ def convert(
         pairs = _by_split(_find(path, dataset, split))
         # After the look at the files: Beam takes seconds to load.
         from pipeline.ingest.convert import convert as write
+        from wseg_tf.data.layouts import layout
 
         with _quiet_logs():
             counts = write(
-                pairs, dataset, out, allowed_failures, beam, shard_megabytes
+                pairs,
+                layout(dataset),
+                out,
+                allowed_failures,
+                beam,
+                shard_megabytes,
             )
         written = {
             name: sum(drive.images for drive in own.values())

@@ -24,7 +24,7 @@ def experiment(
         from pipeline.experiments import figures, plan, run, tables
 
         chosen = plan.load(config, overrides or [], data)
-        tables.check_metrics(chosen, chosen.data.classes)
+        tables.check_metrics(chosen, chosen.data.class_set)
         run.find_frames(chosen)
     with endings(), log_lines():
         outcomes = run.run(chosen)

@@ -35,7 +35,9 @@ def submit(
 ) -> None:
     """Starts a run on Kubeflow Pipelines, with other data, recipe or gate."""
     with refusals():
-        from pipeline.config.loading import load_pipeline
+        from pipeline.config.adaptation_config import AdaptationConfig
+        from pipeline.config.contents import resolved
+        from pipeline.config.loading import load
         from pipeline.runners.kubeflow import submit as kubeflow_submit
         from pipeline.runners.kubeflow.argo import check_cluster
         from pipeline.runners.kubeflow.run_parameters import (
@@ -51,8 +53,15 @@ def submit(
                 "configuration, since the run is to differ. Received: none."
             )
         if config is not None:
-            settings = load_pipeline(config, overrides or [], data)
-            refuse_fixed(compiled.config, settings)
+            changed = load(config, overrides or [], data)
+            if isinstance(changed, AdaptationConfig):
+                raise ValueError(
+                    "Invalid value for argument `config`. Expected none: an "
+                    "adaptation is compiled with all that decides it; compile "
+                    f"it again to change that. Received: config={config}."
+                )
+            settings = changed
+            refuse_fixed(compiled.config, resolved(settings))
         address = kubeflow_submit.find_host(settings.kubeflow, host)
         if config is not None:
             check_cluster(settings)

@@ -51,7 +51,6 @@ def train(
         import tensorflow as tf
 
         from pipeline.config.loading import load_pipeline
-        from pipeline.config.pipeline_config import BLESSED
         from pipeline.ingest.listing import find_splits
         from wseg_tf.data.input import read_pairs
         from wseg_tf.data.inspection import refuse_problems
@@ -60,10 +59,11 @@ def train(
         from wseg_tf.training.identity import identity
         from wseg_tf.training.loop import train as train_model
         from wseg_tf.training.objectives import check
+        from wseg_tf.training.recipe import BLESSED
         from wseg_tf.training.strategy import choose, workers
 
         settings = load_pipeline(config, overrides or [], data)
-        recipe, classes = settings.training, settings.data.classes
+        recipe, classes = settings.training, settings.data.class_set
         if recipe.initial == BLESSED:
             pushed = settings.folder("serving")
             start = pushed if tf.io.gfile.exists(pushed) else None

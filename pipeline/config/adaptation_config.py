@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Optional
+from functools import cached_property
+from typing import Any, Optional
 
 from pipeline.config.data_options import (
     SHARD_MEGABYTES,
@@ -14,7 +15,6 @@ from pipeline.config.data_options import (
 )
 from pipeline.config.pipeline_config import PipelineConfig, RunConfig
 from wseg_tf.adaptation.options import SelfTraining
-from wseg_tf.adaptation.target import check_domains
 
 DOMAINS = ("source", "target")
 
@@ -25,6 +25,7 @@ class DomainOptions:
 
     Args:
         dataset: A layout of `wseg_tf.data.layouts`, or a YAML description.
+        classes: See `DataOptions`.
         path: Folder of the data set.
         train: Its split to learn from; of the target, without the labels.
         images: In place of the pairs of `train`, these images, which need no
@@ -43,6 +44,7 @@ class DomainOptions:
 
     dataset: str = STREETS
     path: Optional[str] = None  # noqa: UP045
+    classes: Any = None
     train: str = "train"
     images: Optional[str] = None  # noqa: UP045
     eval: str = "val"
@@ -66,17 +68,18 @@ class DomainOptions:
                 "`images` names images without labels, since what is held out "
                 f"is judged by its labels. Received: held_out={self.held_out}."
             )
-        self.data()
 
     @property
     def is_drawn(self) -> bool:
         """Whether the embedded streets stand in for a data set."""
         return self.path is None and self.streets is not None
 
+    @cached_property
     def data(self) -> DataOptions:
-        """Returns the domain as a data set of the pipeline."""
+        """The domain as a data set of the pipeline."""
         return DataOptions(
             dataset=STREETS if self.is_drawn else self.dataset,
+            classes=self.classes,
             path=self.path,
             train=self.train,
             eval=self.eval,
@@ -108,9 +111,8 @@ class AdaptationConfig(RunConfig):
     adaptation: SelfTraining = field(default_factory=SelfTraining)
 
     def __post_init__(self) -> None:
-        """Refuses domains that name different classes."""
+        """Refuses a source without labels."""
         super().__post_init__()
-        check_domains(self.source.data().classes, self.target.data().classes)
         if self.source.images is not None:
             raise ValueError(
                 "Invalid value for argument `source.images`. Expected none: "
@@ -129,4 +131,4 @@ class AdaptationConfig(RunConfig):
             each.name: getattr(self, each.name)
             for each in dataclasses.fields(RunConfig)
         }
-        return PipelineConfig(**shared, data=chosen.data())
+        return PipelineConfig(**shared, data=chosen.data)

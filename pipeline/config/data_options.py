@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Optional
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Optional
 
+from wseg_tf import classes as class_sets
 from wseg_tf.classes import ClassSet
-from wseg_tf.data.layouts import layout
+from wseg_tf.data.layouts import Layout
+from wseg_tf.data.layouts import layout as find_layout
 
 # TensorFlow's own advice for record files: large enough to read in one go.
 SHARD_MEGABYTES = 128
@@ -42,6 +45,9 @@ class DataOptions:
     Args:
         dataset: A layout of `wseg_tf.data.layouts`, e.g. `"camvid"`, or the
             path of a YAML description of a folder.
+        classes: The classes of the labels, with other groups, critical
+            classes or colours than the data set's own: whatever
+            `wseg_tf.classes.class_set` takes. The data set's by default.
         path: Folder of the data set; not used for `"streets"`.
         train: The data set's split to train on.
         eval: The data set's split the gate judges on.
@@ -60,6 +66,7 @@ class DataOptions:
 
     dataset: str = STREETS
     path: Optional[str] = None  # noqa: UP045
+    classes: Any = None
     train: str = "train"
     eval: str = "val"
     allowed_failures: float = 0.0
@@ -70,8 +77,7 @@ class DataOptions:
     streets: StreetsOptions = field(default_factory=StreetsOptions)
 
     def __post_init__(self) -> None:
-        """Refuses an unknown data set."""
-        layout(self.dataset)
+        """Refuses what is out of range."""
         if not 0 <= self.allowed_failures <= 1:
             raise ValueError(
                 "Invalid value for argument `allowed_failures`. Expected a "
@@ -95,7 +101,30 @@ class DataOptions:
                 "`drift_limit` beside it. Received: drift_limit=None."
             )
 
+    @cached_property
+    def layout(self) -> Layout:
+        """How the data are laid out and what labels mean; read once.
+
+        Raises:
+            DataError: If a description cannot be used.
+            ValueError: If there is no such layout, or `classes` are others.
+        """
+        found = find_layout(self.dataset)
+        if self.classes is None:
+            return found
+        own = class_sets.class_set(self.classes)
+        theirs = found.classes
+        if (own.names, own.void) != (theirs.names, theirs.void):
+            raise ValueError(
+                "Invalid value for argument `classes`. Expected the names and "
+                f"the void label of {self.dataset}: {list(theirs.names)}, "
+                f"{theirs.void}. Received: {list(own.names)}, {own.void}."
+            )
+        return replace(found, classes=own)
+
     @property
-    def classes(self) -> ClassSet:
+    def class_set(self) -> ClassSet:
         """The class set the labels are written in."""
-        return layout(self.dataset).classes
+        if self.classes is not None:
+            return class_sets.class_set(self.classes)
+        return self.layout.classes

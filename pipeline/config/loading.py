@@ -14,11 +14,14 @@ from pipeline.config.adaptation_config import (
 )
 from pipeline.config.beam_options import check_options
 from pipeline.config.data_options import STREETS
-from pipeline.config.pipeline_config import BLESSED, PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.gate.rules import check_rules
 from wseg_tf import configuration
+from wseg_tf.adaptation.target import check_domains
+from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.filesystems import is_remote
+from wseg_tf.training.recipe import BLESSED
 
 Config = PipelineConfig | AdaptationConfig
 
@@ -55,10 +58,10 @@ def load(
     given = [*overrides, *_data(values, data)]
     configuration.open_remote(*given)
     config: Config = configuration.fill(kind, values, path, given)
+    judged = _check_classes(config, path)
     for each in parts(config):
         check_options(config.beam, *each.opened)
-    judged = parts(config)[-1]
-    check_rules(config.gate, judged.data.classes, path)
+    check_rules(config.gate, judged, path)
     if isinstance(config, AdaptationConfig):
         for domain in DOMAINS:
             _refuse_nowhere(domain, getattr(config, domain))
@@ -123,6 +126,17 @@ def _data(values: dict[str, Any], data: str | None) -> Iterator[str]:
         yield from data_override(f"{section}.path", data)
 
 
+def _check_classes(config: Config, path: str) -> ClassSet:
+    """Reads what labels mean, once; returns the classes that are judged."""
+    try:
+        sets = [each.data.layout.classes for each in parts(config)]
+        if isinstance(config, AdaptationConfig):
+            check_domains(*sets)
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    return sets[-1]
+
+
 def _refuse_nowhere(domain: str, chosen: DomainOptions) -> None:
     if chosen.path is None and not chosen.is_drawn:
         raise ConfigurationError(
@@ -144,16 +158,19 @@ def _place(values: dict[str, Any], path: str) -> None:
                 placed if is_remote(path) else os.path.abspath(placed)
             )
 
+    def place_yaml(section: Any, key: str) -> None:
+        found = section.get(key) if isinstance(section, dict) else None
+        if str(found).endswith((".yaml", ".yml")):
+            place(section, key)
+
     values.setdefault("schema", SCHEMA)
     place(values, "schema")
     for section in ("data", *DOMAINS):
         own = values.get(section)
         for key in ("path", "drift_reference"):
             place(own, key)
-        if isinstance(own, dict) and str(own.get("dataset", "")).endswith(
-            (".yaml", ".yml")
-        ):
-            place(own, "dataset")
+        for key in ("dataset", "classes"):
+            place_yaml(own, key)
     training = values.get("training")
     if isinstance(training, dict):
         if training.get("initial") != BLESSED:

@@ -12,9 +12,6 @@ from pipeline.gate.rules import Gate
 from wseg_tf.filesystems import is_remote
 from wseg_tf.training.recipe import Recipe
 
-# In place of a file, `training.initial` may name the last blessed model.
-BLESSED = "blessed"
-
 
 @dataclass
 class RunConfig:

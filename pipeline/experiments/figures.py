@@ -62,7 +62,7 @@ def find_contrast(
     Returns:
         The contrast; None if no image has the same mIoU in both.
     """
-    classes = plan.data.classes
+    classes = plan.data.class_set
     ground = build_ground(plan.severity, classes).values
     best, largest = None, 0.0
     for severe in outcomes:
@@ -119,7 +119,7 @@ def plot_contrast(
         caption = f"{outcome.method}\nmIoU {iou:.2f}, severity {cost:.2f}"
         maps[caption] = restore(plan, outcome).predict(image).numpy()
     return plot_comparison(
-        {pair.name: (image.numpy(), maps)}, plan.data.classes
+        {pair.name: (image.numpy(), maps)}, plan.data.class_set
     )
 
 
@@ -136,7 +136,7 @@ def rounds_of(
         By method, means over seeds of the labels kept and right in each
         round, and the target's IoU before the first and after the last.
     """
-    classes = plan.data.classes
+    classes = plan.data.class_set
     ground = build_ground(plan.severity, classes).values
 
     def scored(method: str) -> dict[str, float]:

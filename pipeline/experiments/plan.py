@@ -132,7 +132,7 @@ class Experiment:
                 f"{adapting} to adapt to. Received: target=None."
             )
         if self.target is not None:
-            check_domains(self.data.classes, self.target.data().classes)
+            check_domains(self.data.class_set, self.target.data.class_set)
 
     def method(self, name: str) -> Method:
         """Returns the method of a name.
@@ -221,7 +221,7 @@ def load(
         path,
         [*overrides, *data_override("data.path", data)],
     )
-    classes = plan.data.classes
+    classes = plan.data.class_set
     check(plan.start, classes)
     for method in plan.methods:
         check(plan.recipe(method, plan.seeds[0], ""), classes)

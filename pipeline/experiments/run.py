@@ -199,16 +199,16 @@ def restore(plan: Experiment, outcome: Outcome) -> SegmentationService:
         method = plan.method(outcome.method)
         recipe = plan.recipe(method, outcome.seed, outcome.weights)
     recipe = dataclasses.replace(recipe, initial=outcome.weights)
-    return _serve(plan, recipe, build_model(recipe, plan.data.classes))
+    return _serve(plan, recipe, build_model(recipe, plan.data.class_set))
 
 
 def _serve(
     plan: Experiment, recipe: Recipe, model: keras.Model
 ) -> SegmentationService:
-    ground = build_ground(recipe.ground, plan.data.classes)
+    ground = build_ground(recipe.ground, plan.data.class_set)
     return SegmentationService(
         model,
-        plan.data.classes,
+        plan.data.class_set,
         recipe.height,
         recipe.width,
         ground_of(recipe.decision, ground),
@@ -263,7 +263,7 @@ def _make(
     place: str,
     frames: Frames,
 ) -> None:
-    classes = plan.data.classes
+    classes = plan.data.class_set
     started = time.monotonic()
     if method.decides is not None:
         model = build_model(recipe, classes)
@@ -302,7 +302,7 @@ def dataset_of(plan: Experiment, evaluation: str) -> str:
         evaluation: Its name.
     """
     if evaluation == TARGET and plan.target is not None:
-        return plan.target.data().dataset
+        return plan.target.data.dataset
     return plan.data.dataset
 
 
@@ -315,7 +315,7 @@ def _adapt(
     place: str,
 ) -> None:
     """Adapts a model in place; then its labels meet the target's own."""
-    classes = plan.data.classes
+    classes = plan.data.class_set
     described = layout(dataset_of(plan, TARGET))
     target, folder = os.path.join(place, "target.tfrecord"), _kept(place)
     tf.io.gfile.makedirs(place)

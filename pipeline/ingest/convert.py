@@ -19,13 +19,14 @@ from pipeline.ingest.manifest import write_manifest
 from pipeline.ingest.pixel_counts import StatisticsBySplit
 from pipeline.ingest.records import refuse_unfit, write_records
 from wseg_tf.data.checks import DataError
+from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.filesystems import whole_folder
 
 
 def convert(
     pairs: Mapping[str, Sequence[Pair]],
-    layout: str,
+    layout: Layout,
     out: str,
     allowed_failures: float = 0.0,
     beam_options: str = "",
@@ -41,7 +42,7 @@ def convert(
 
     Args:
         pairs: The pairs of each split; at least one split.
-        layout: Name of the layout they were found by.
+        layout: The layout they were found by.
         out: The folder to make; must not exist, or be empty.
         allowed_failures: Share of pairs that may fail their checks, 0..1.
         beam_options: Beam's command line, e.g. `"--direct_num_workers=2"`.

@@ -50,10 +50,10 @@ def drift_reference(data: DataOptions) -> str:
             "`statistics.json` of `wseg data convert` or of a run. Received: "
             f"{path}."
         ) from None
-    if len(statistics.frames) != len(data.classes):
+    if len(statistics.frames) != len(data.class_set):
         raise ConfigurationError(
             "Invalid value for argument `data.drift_reference`. Expected "
-            f"counts of {len(data.classes)} classes ({data.classes.name}). "
+            f"counts of {len(data.class_set)} classes ({data.class_set.name}). "
             f"Received: {path} of {len(statistics.frames)}."
         )
     return json.dumps(counting.as_json(statistics))
@@ -110,22 +110,24 @@ def StopOnDrift(  # noqa: N802
     limit: tfx.dsl.components.Parameter[float],
     reference: tfx.dsl.components.Parameter[str],
     verdict: tfx.dsl.components.OutputArtifact[standard_artifacts.String],
+    code: tfx.dsl.components.Parameter[str],
 ) -> None:
     """Fails when classes occur much more, or less, often than they should.
 
     Args:
         pixel_counts: What Ingest counted.
-        classes: Name of the class set.
+        classes: The class set as JSON.
         limit: Largest factor between two shares of a class, above 1.
         reference: Statistics of good data as JSON, or nothing.
         verdict: Written only when nothing has drifted.
+        code: Digest of the code that judges, part of the key.
 
     Raises:
         InvalidDataError: If a class has drifted.
     """
     found = find_drift(
         counting.read(os.path.join(pixel_counts.uri, counting.STATISTICS)),
-        class_set(classes),
+        class_set(json.loads(classes)),
         limit,
         counting.from_json(json.loads(reference)) if reference else None,
     )

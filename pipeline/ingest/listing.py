@@ -12,7 +12,6 @@ from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.ingest.manifest import write_manifest
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.checks import DataError
-from wseg_tf.data.layouts import find_pairs
 from wseg_tf.data.layouts.described import find_images
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.streets import write_streets
@@ -58,7 +57,7 @@ def find_splits(config: PipelineConfig) -> dict[str, list[Pair]]:
             "Received: data.path=None."
         )
     return {
-        split: find_pairs(data.dataset, path, own)[: data.limit]
+        split: data.layout.find(path, [own])[: data.limit]
         for split, own in (("train", data.train), ("eval", data.eval))
     }
 
@@ -77,7 +76,7 @@ def prepare_domain(config: AdaptationConfig, domain: str) -> str:
         DataError: If a file has no partner, or a split would be empty.
     """
     chosen: DomainOptions = getattr(config, domain)
-    data = chosen.data()
+    data = chosen.data
     path = chosen.path or _draw(
         config.folder(f"{domain}-streets"), data, data.streets
     )
@@ -99,17 +98,17 @@ def domain_splits(domain: DomainOptions, path: str) -> dict[str, list[Pair]]:
     Raises:
         DataError: If a file has no partner, or a split would be empty.
     """
-    dataset = domain.data().dataset
+    find = domain.data.layout.find
     # What is drawn has drives of other names.
     drives = [] if domain.is_drawn else domain.drives
     if domain.held_out and not domain.is_drawn:
-        pairs = find_pairs(dataset, path, domain.train)
+        pairs = find(path, [domain.train])
         first, last = hold_out(_of_drives(pairs, drives), domain.held_out)
         found = {"train": first, "eval": last}
     else:
-        judged = find_pairs(dataset, path, domain.eval)
+        judged = find(path, [domain.eval])
         if domain.images is None:
-            learned = find_pairs(dataset, path, domain.train)
+            learned = find(path, [domain.train])
         else:
             named = judged[0].dataset
             learned = find_images(domain.images, path, domain.train, named)
@@ -168,4 +167,4 @@ def _draw(folder: str, data: DataOptions, streets: StreetsOptions) -> str:
 def _listed(
     folder: str, pairs: dict[str, list[Pair]], data: DataOptions
 ) -> str:
-    return write_manifest(folder, pairs, data.dataset, data.shard_megabytes)
+    return write_manifest(folder, pairs, data.layout, data.shard_megabytes)

@@ -9,11 +9,10 @@ checks a pair on each core.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +21,11 @@ import tensorflow as tf
 from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 
 from pipeline.ingest import pixel_counts
+from pipeline.ingest.manifest import layout_of
 from pipeline.ingest.pixel_counts import STATISTICS, StatisticsBySplit
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.inspection import read_checked
-from wseg_tf.data.layouts import layout
+from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.data.statistics import PixelStatistics
@@ -59,13 +59,14 @@ def write_records(
         counts: Folder for `statistics.json`: pixels by split and drive. It
             is written beside the records, too.
     """
+    meaning = layout_of(manifest).meaning()
     with root:
         shards = (
             [_lines(root, manifest, split) for split in splits]
             | beam.Flatten()
             | "BringShardsTogether" >> beam.GroupByKey()
             | "WriteShards"
-            >> beam.ParDo(WriteShard(records, threads(root.options)))
+            >> beam.ParDo(WriteShard(records, meaning, threads(root.options)))
         )
         _ = (
             shards
@@ -186,13 +187,21 @@ class WriteShard(beam.DoFn):
 
     Args:
         folder: Where the splits' folders are.
+        meaning: What the labels mean, see `Layout.meaning`.
         threads: Pairs that are checked at a time.
     """
 
-    def __init__(self, folder: str, threads: int = 1) -> None:
+    def __init__(
+        self, folder: str, meaning: Mapping[str, Any], threads: int = 1
+    ) -> None:
         super().__init__()
         self._folder = folder
+        self._meaning = meaning
         self._threads = threads
+
+    def setup(self) -> None:
+        """Reads what the labels mean, once for a worker."""
+        self._layout = Layout.of_meaning(self._meaning)
 
     def process(
         self, element: tuple[ShardKey, Iterable[tuple[int, str]]]
@@ -206,14 +215,11 @@ class WriteShard(beam.DoFn):
         )
         problems: list[dict[str, str]] = []
         counts: StatisticsBySplit = {split: {}}
-        # A description is read once for a file, not for each pair.
-        layout_named = functools.cache(layout)
 
         def examine(line: str) -> tuple[Pair, bytes, PixelStatistics | str]:
-            row = json.loads(line)
-            pair = Pair(**row["pair"])
+            pair = Pair(**json.loads(line)["pair"])
             try:
-                checked = read_checked(pair, layout_named(row["layout"]))
+                checked = read_checked(pair, self._layout)
             except DataError as error:
                 return pair, b"", str(error)
             size = checked.height, checked.width

@@ -2,7 +2,6 @@
 
 # TFX reads the annotations of components as they stand: none may be a string.
 
-import hashlib
 import os
 
 import tensorflow as tf
@@ -10,44 +9,9 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import v1 as tfx
 from tfx.types import artifact_utils, standard_artifacts
 
-from pipeline.config.pipeline_config import RunConfig
-from wseg_tf.configuration import ConfigurationError
-
 
 class InvalidDataError(ValueError):
     """The data are not what was agreed on; the message lists how."""
-
-
-def prepare_schema(config: RunConfig) -> str:
-    """Copies the curated schema under a name that changes with its content.
-
-    TFX caches an imported schema by its path alone, so an edited schema must
-    have another path.
-
-    Args:
-        config: The configuration.
-
-    Returns:
-        Path of the copy.
-
-    Raises:
-        ConfigurationError: If there is no such file.
-    """
-    try:
-        with tf.io.gfile.GFile(config.schema) as file:
-            text: str = file.read()
-    except tf.errors.NotFoundError as error:
-        raise ConfigurationError(
-            "Invalid value for argument `schema`. Expected a text proto. "
-            f"Received: {config.schema} (no such file)."
-        ) from error
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    path = os.path.join(config.folder("schema"), f"{digest}.pbtxt")
-    if not tf.io.gfile.exists(path):
-        tf.io.gfile.makedirs(os.path.dirname(path))
-        with tf.io.gfile.GFile(path, "w") as file:
-            file.write(text)
-    return path
 
 
 def read_anomalies(folder: str, splits: list[str]) -> list[str]:
@@ -87,12 +51,14 @@ def StopOnAnomalies(  # noqa: N802
         standard_artifacts.ExampleAnomalies
     ],
     verdict: tfx.dsl.components.OutputArtifact[standard_artifacts.String],
+    code: tfx.dsl.components.Parameter[str],
 ) -> None:
     """Fails when ExampleValidator found anomalies, so nothing trains on them.
 
     Args:
         anomalies: What ExampleValidator found.
         verdict: Written only when there are none.
+        code: Digest of the code that judges, part of the key.
 
     Raises:
         InvalidDataError: If there are anomalies.

@@ -7,6 +7,7 @@ labels and must give the counts that the Evaluator found.
 
 # TFX reads the annotations of components as they stand: none may be a string.
 
+import json
 import os
 import subprocess
 import sys
@@ -208,6 +209,7 @@ def ServingCheck(  # noqa: N802
         standard_artifacts.InfraBlessing
     ],
     classes: tfx.dsl.components.Parameter[str],
+    code: tfx.dsl.components.Parameter[str],
 ) -> None:
     """Serves a model that passed the gate, and blesses what it served.
 
@@ -218,7 +220,8 @@ def ServingCheck(  # noqa: N802
         model_blessing: The gate's verdict; a refused model is not served.
         infra_blessing: The verdict and, if good, the model with requests to
             warm up with: the very files the Pusher pushes.
-        classes: Name of the class set.
+        classes: The class set as JSON.
+        code: Digest of the code that checks, part of the key.
     """
     fault = "not served: the gate refused the model"
     if model_blessing.get_int_custom_property(IS_BLESSED):
@@ -229,7 +232,7 @@ def ServingCheck(  # noqa: N802
             read_evaluation(evaluation.uri).images,
         )
         write_warmup(requests, served)
-        fault = serving_fault(served, requests, class_set(classes))
+        fault = serving_fault(served, requests, class_set(json.loads(classes)))
         infra_blessing.set_int_custom_property(HAS_MODEL, 1)
     infra_blessing.set_int_custom_property(IS_BLESSED, int(not fault))
     infra_blessing.set_string_custom_property(REASON, fault)

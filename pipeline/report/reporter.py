@@ -69,7 +69,9 @@ def Reporter(  # noqa: N802
     pixel_counts: tfx.dsl.components.InputArtifact[PixelCounts],
     report: tfx.dsl.components.OutputArtifact[RunReport],
     config: tfx.dsl.components.Parameter[str],
+    written: tfx.dsl.components.Parameter[str],
     manifest: tfx.dsl.components.Parameter[str],
+    code: tfx.dsl.components.Parameter[str],
 ) -> None:
     """Writes the report of a run from what its components left.
 
@@ -83,11 +85,14 @@ def Reporter(  # noqa: N802
         quarantine: What ingest left out.
         pixel_counts: What ingest counted.
         report: Where the report is written.
-        config: The pipeline's configuration as YAML.
+        config: File of the configuration, by value.
+        written: File of the configuration as it was written.
         manifest: The folder of what was ingested.
+        code: Digest of the code that reports, part of the key.
     """
-    settings = configuration.load(PipelineConfig, config, "the configuration")
-    classes = settings.data.classes
+    text = configuration.text_of(config)
+    settings = configuration.load(PipelineConfig, text, config)
+    classes = settings.data.class_set
     ground = build_ground(settings.training.ground, classes)
     images = read_evaluation(evaluation.uri).images
     trained = path_utils.serving_model_path(model.uri)
@@ -141,7 +146,7 @@ def Reporter(  # noqa: N802
                     "push artifact": pushed_model.id,
                 },
             },
-            config=config,
+            config=configuration.text_of(written) if written else text,
             decisions=[asdict(each) for each in decisions(settings.folder())],
         )
     )

@@ -108,7 +108,7 @@ def run(config: Config, show: Show = print) -> dict[str, Step]:
     """
     judged = parts(config)[-1]
     # First what needs no data, so that nothing is drawn in vain.
-    check(config.training, judged.data.classes)
+    check(config.training, judged.data.class_set)
     return execute(judged, prepare(config).build(Engine()), show)
 
 

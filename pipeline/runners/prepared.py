@@ -9,10 +9,10 @@ from tfx import v1 as tfx
 
 from pipeline.adaptation.graph import create_adaptation_pipeline
 from pipeline.config.adaptation_config import DOMAINS, AdaptationConfig
+from pipeline.config.contents import keep_config, resolved
 from pipeline.config.loading import Config
 from pipeline.graph import Engine, create_pipeline
 from pipeline.ingest.listing import prepare_domain, prepare_manifest
-from pipeline.ingest.validation import prepare_schema
 
 Build = Callable[[Engine], tfx.dsl.Pipeline]
 
@@ -31,7 +31,7 @@ class Prepared:
 
 
 def prepare(config: Config) -> Prepared:
-    """Puts the schema in its place and lists the data.
+    """Turns words and paths into values and lists the data.
 
     Args:
         config: What `load` returned.
@@ -40,19 +40,18 @@ def prepare(config: Config) -> Prepared:
         ConfigurationError: If there is no data path, or no schema.
         DataError: If a file has no partner; names it.
     """
-    if not isinstance(config, AdaptationConfig):
-        schema = prepare_schema(config)
-        manifest = prepare_manifest(config)
+    written = keep_config(config)
+    if isinstance(config, AdaptationConfig):
+        adapted = resolved(config)
+        listed = {domain: prepare_domain(config, domain) for domain in DOMAINS}
         return Prepared(
-            [manifest],
-            lambda engine: create_pipeline(config, manifest, schema, engine),
+            [*listed.values()],
+            lambda engine: create_adaptation_pipeline(
+                adapted, listed, written, engine
+            ),
         )
-    adapted = config
-    schema = prepare_schema(adapted)
-    listed = {domain: prepare_domain(adapted, domain) for domain in DOMAINS}
+    plain, manifest = resolved(config), prepare_manifest(config)
     return Prepared(
-        [*listed.values()],
-        lambda engine: create_adaptation_pipeline(
-            adapted, listed, schema, engine
-        ),
+        [manifest],
+        lambda engine: create_pipeline(plain, manifest, written, engine),
     )

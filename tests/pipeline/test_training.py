@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline import training as trainer
+from pipeline.config.contents import keep
 from pipeline.ingest import pixel_counts
 from tests.wseg_tf.training.small import SIZE, record_texts, small_net
 from tests.wseg_tf.training.test_resume import KillAt, KilledError
@@ -49,8 +50,13 @@ def execution(
 ) -> SimpleNamespace:
     """What TFX gives one execution: folders of its own."""
     checkpoints = str(folder / "checkpoints")
+    settings = keep(
+        str(folder),
+        "training.json",
+        trainer.training_settings(recipe, CAMVID, checkpoints),
+    )
     return SimpleNamespace(
-        custom_config=trainer.settings(recipe, CAMVID, checkpoints),
+        custom_config={trainer.SETTINGS: settings},
         train_files=[records],
         eval_files=[records],
         serving_model_dir=str(folder / f"model/{number}/Format-Serving"),

@@ -9,11 +9,16 @@ import yaml
 
 from wseg_tf import code, configuration
 from wseg_tf.classes import ClassSet
+from wseg_tf.training.objectives import resolve
 from wseg_tf.training.recipe import Recipe
+from wseg_tf.training.warm_start import weights_digest
 
 
 def identity(recipe: Recipe, classes: ClassSet, data: str) -> dict[str, Any]:
     """Returns everything that must be the same for a training to go on.
+
+    All of it by value: D as numbers, the weights to start from by their
+    content.
 
     Args:
         recipe: The recipe; how it is executed does not count.
@@ -29,8 +34,11 @@ def identity(recipe: Recipe, classes: ClassSet, data: str) -> dict[str, Any]:
     >>> identity(Recipe(batch=4), CAMVID, "5f2a")["recipe"]["batch"]
     4
     """
-    chosen = yaml.safe_load(configuration.dump(recipe))
+    chosen = yaml.safe_load(configuration.dump(resolve(recipe, classes)))
     del chosen["execution"]
+    if recipe.initial is not None:
+        # Weights are what they hold, wherever they lie.
+        chosen["initial"] = weights_digest(recipe.initial)
     return {
         "recipe": chosen,
         "classes": {

@@ -25,7 +25,12 @@ from wseg_tf.training.checkpoints import Checkpoints, restore, snapshot
 from wseg_tf.training.fit import Judge, fit
 from wseg_tf.training.history import History
 from wseg_tf.training.identity import identity
-from wseg_tf.training.objectives import balance, build_loss, check
+from wseg_tf.training.objectives import (
+    balance,
+    build_loss,
+    check,
+    resolve,
+)
 from wseg_tf.training.observers import LogLines, Observer
 from wseg_tf.training.optimizers import build_optimizer
 from wseg_tf.training.precision import policy, scaled
@@ -81,6 +86,7 @@ def train(
     is_chief = workers(strategy)[1] == 0
     ground = check(recipe, classes, is_judged=validation is not None)
     kept = None
+    recipe = resolve(recipe, classes)
     try:
         check_batch(recipe.batch, strategy)
         surveyed = survey(training, classes, counted)

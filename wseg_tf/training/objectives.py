@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -71,7 +72,34 @@ def check(
         raise ConfigurationError(str(error)) from error
 
 
+def resolve(recipe: Recipe, classes: ClassSet) -> Recipe:
+    """Returns a recipe whose ground matrix is its numbers, not its words.
+
+    So a file that changes afterwards, or a preset, changes nothing any more,
+    and the recipe's text tells one D from another.
+
+    Args:
+        recipe: The recipe.
+        classes: The class set; the numbers are in its order.
+
+    Raises:
+        ValueError: As `build_ground` raises it.
+
+    Example:
+
+    >>> from wseg_tf.classes import CAMVID
+    >>> words = Recipe(ground=GroundOptions(map="step"))
+    >>> resolve(words, CAMVID).ground.matrix[0][:3]
+    [0.0, 1.0, 1.0]
+    """
+    ground = build_ground(recipe.ground, classes)
+    numbers = GroundOptions(matrix=ground.values.tolist())
+    return dataclasses.replace(recipe, ground=numbers)
+
+
 def _predefined(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
+    if options.matrix is not None:
+        return GroundMatrix(options.matrix, classes)
     if options.file is not None:
         return _from_file(options.file, classes)
     severities = dict(enumerate(options.severities, start=1))

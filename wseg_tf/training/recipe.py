@@ -24,6 +24,8 @@ PRESETS = ("severity_aware", "importance_aware")
 BALANCES = ("none", *WEIGHTINGS)
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("constant", "poly", "cosine", "step")
+# In a pipeline `initial` may name the last model that the gate let through.
+BLESSED = "blessed"
 OPTIMIZERS = ("adamw", "adam", "sgd", "lamb")
 LAYERWISE = ("adamw", "adam", "sgd")
 AVERAGES = ("none", "ema", "moving_average", "swa", "lookahead")
@@ -56,6 +58,8 @@ class GroundOptions:
         preset: `"severity_aware"` (Fig. 2 left of Liu et al.: less within a
             group than across) or `"importance_aware"` (Fig. 2 right).
         file: A YAML or CSV matrix with class names; replaces the preset.
+        matrix: D itself, rows and columns in the order of the class set;
+            replaces preset and file.
         severities: Cost of losing a pixel of importance group 1, 2, 3 and 4.
         within: Share of that cost when the confusion stays in the group;
             `"severity_aware"` only.
@@ -68,6 +72,7 @@ class GroundOptions:
 
     preset: str = "severity_aware"
     file: Optional[str] = None  # noqa: UP045
+    matrix: Optional[list[list[float]]] = None  # noqa: UP045
     severities: list[float] = field(
         default_factory=lambda: [1.0, 2.0, 3.0, 4.0]
     )
@@ -81,6 +86,8 @@ class GroundOptions:
         """Refuses what no ground matrix can be built from."""
         _one_of("preset", self.preset, PRESETS)
         _one_of("map", self.map, MAPS)
+        if self.file is not None and self.matrix is not None:
+            raise _invalid("matrix", "none beside `file`", "a matrix")
         if len(self.severities) != 4 or min(self.severities) < 0:
             raise _invalid(
                 "severities",

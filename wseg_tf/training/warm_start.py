@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 
 import keras
@@ -34,6 +35,49 @@ def start_from(model: keras.Model, path: str) -> None:
         _from_exported(model, newest_version(path))
 
 
+def weights_digest(path: str) -> str:
+    """Returns what tells weights to start from others, by their content.
+
+    Args:
+        path: What `start_from` takes.
+
+    Returns:
+        SHA-256 of a file, or of the variables of an exported model; sixteen
+        hexadecimal digits.
+
+    Raises:
+        ValueError: If there is nothing there.
+    """
+    digest = hashlib.sha256()
+    for file in weight_files(path):
+        digest.update(f"{os.path.basename(file)}\n".encode())
+        with tf.io.gfile.GFile(file, "rb") as content:
+            while block := content.read(2**24):
+                digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def weight_files(path: str) -> list[str]:
+    """Returns the files that hold weights to start from.
+
+    Args:
+        path: What `start_from` takes.
+
+    Raises:
+        ValueError: If there is nothing there.
+    """
+    if not path.endswith((".keras", ".h5")):
+        folder = os.path.join(newest_version(path), "variables")
+        names = sorted(tf.io.gfile.listdir(folder))
+        return [os.path.join(folder, name) for name in names]
+    if not tf.io.gfile.exists(path):
+        raise ValueError(
+            "Invalid value for argument `initial`. Expected a file of "
+            f"weights. Received: initial={path!r}, which does not exist."
+        )
+    return [path]
+
+
 def newest_version(folder: str) -> str:
     """Returns the newest model of a folder of versions.
 
@@ -61,11 +105,7 @@ def newest_version(folder: str) -> str:
 
 
 def _from_file(model: keras.Model, path: str) -> None:
-    if not tf.io.gfile.exists(path):
-        raise ValueError(
-            "Invalid value for argument `initial`. Expected a file of "
-            f"weights. Received: initial={path!r}, which does not exist."
-        )
+    weight_files(path)
     try:
         load_weights(model, path)
     # What Keras raises differs with what does not fit and with its version.

@@ -21,13 +21,13 @@ from pipeline.config.kubeflow_options import (
     Volume,
 )
 from pipeline.config.loading import Config, parts
-from pipeline.config.pipeline_config import BLESSED
 from pipeline.graph import Engine
 from pipeline.runners.kubeflow.run_parameters import RunParameters
 from pipeline.runners.kubeflow.step import started
 from pipeline.runners.prepared import Build
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.filesystems import is_remote
+from wseg_tf.training.recipe import BLESSED
 
 # TFX writes it to the root folder, which only the super-user may write to.
 UI_METADATA = "/tmp/mlpipeline-ui-metadata.json"

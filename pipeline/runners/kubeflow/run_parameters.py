@@ -9,18 +9,21 @@ from google.protobuf.message import Message
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.utils import json_utils, proto_utils
 
-from pipeline.config.pipeline_config import BLESSED, PipelineConfig
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.graph import Engine
 from pipeline.runners.prepared import prepare
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.training.checkpoints import first_difference
+from wseg_tf.training.recipe import BLESSED
 
 
 class RunParameters:
     """The runtime parameters of a pipeline, with the values of this run.
 
     TFX gives a component a parameter as a whole: so these are the listed
-    data, the recipe and the gate, each as the text that its component reads,
-    and not a number within them.
+    data, the recipe, the gate and the configuration, and not a number within
+    them. All but the gate are paths below the root that change with what they
+    hold, since Kubeflow refuses runs of many bytes.
 
     Args:
         values: Filled while the pipeline is built, by name.
@@ -53,7 +56,8 @@ def run_values(config: PipelineConfig) -> dict[str, str]:
         config: The configuration of the run; its data are listed.
 
     Returns:
-        Texts by parameter: `manifest`, `training`, `gate` and `config`.
+        Texts by parameter: `manifest`, `training`, `gate`, `config` and
+        `written`.
     """
     parameters = RunParameters()
     prepare(config).build(Engine(parameters, metadata=False))
@@ -64,8 +68,8 @@ def refuse_fixed(compiled: PipelineConfig, run: PipelineConfig) -> None:
     """Refuses a run that differs in what was compiled in.
 
     Args:
-        compiled: The configuration the pipeline was compiled from.
-        run: The configuration of the run.
+        compiled: The configuration the pipeline was compiled from, by value.
+        run: The configuration of the run, by value.
 
     Raises:
         ConfigurationError: If it differs in more than the data, the recipe
@@ -74,10 +78,11 @@ def refuse_fixed(compiled: PipelineConfig, run: PipelineConfig) -> None:
     before, now = _fixed(compiled), _fixed(run)
     changed = [name for name in before if before[name] != now[name]]
     if changed:
+        difference = first_difference(before, now)
         raise ConfigurationError(
             f"Invalid value for argument `{changed[0]}`. Expected what the "
-            f"pipeline was compiled with, {before[changed[0]]!r}; compile it "
-            f"again to change {changed}. Received: {now[changed[0]]!r}."
+            f"pipeline was compiled with; compile it again to change "
+            f"{changed}. Received: {difference}."
         )
 
 
@@ -89,10 +94,11 @@ def _fixed(config: PipelineConfig) -> dict[str, Any]:
     return {
         "name": config.name,
         "root": config.root,
-        "data.dataset": data.dataset,
+        "data.classes": data.class_set.as_dict(),
         "data.allowed_failures": data.allowed_failures,
         "data.drift_limit": data.drift_limit,
         "data.drift_reference": data.drift_reference,
+        "schema": config.schema,
         "training.initial": (config.training.initial or "") == BLESSED,
         "beam": list(config.beam),
         "kubeflow": kubeflow,

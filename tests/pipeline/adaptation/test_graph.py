@@ -241,11 +241,11 @@ def test_both_configurations_adapt_and_ask_for_their_data() -> None:
     with pytest.raises(ConfigurationError, match=r"source\.path=FOLDER"):
         load(path)
     config = load(path, ["source.path=a", "target.path=b"])
-    assert config.target.data().classes.name == "cityscapes"
+    assert config.target.data.class_set.name == "cityscapes"
     drawn = load(CONFIG)
-    assert drawn.target.data().dataset == "streets"
+    assert drawn.target.data.dataset == "streets"
     real = load(CONFIG, data="camvid folder")
-    assert real.source.data().dataset == "camvid"
+    assert real.source.data.dataset == "camvid"
     assert real.target.path == "camvid folder"
 
 

@@ -36,7 +36,7 @@ def execute(component: Any, inputs: dict[str, Any], **properties: Any) -> str:
     verdict.uri = f"{artifact.uri}.verdict"
     executor = component.EXECUTOR_SPEC.executor_class()
     wrapped = {key: [each] for key, each in inputs.items()}
-    executor.Do(wrapped, {"verdict": [verdict]}, properties)
+    executor.Do(wrapped, {"verdict": [verdict]}, {"code": "", **properties})
     value: str = verdict.value
     return value
 
@@ -133,7 +133,7 @@ def drift(
     return execute(
         StopOnDrift,
         {"pixel_counts": artifact},
-        classes="camvid",
+        classes=CAMVID.to_json(),
         limit=limit,
         reference=reference,
     )
@@ -196,8 +196,9 @@ def test_the_trainer_waits_for_what_stops_a_run(
         root=str(tmp_path),
         gate=Gate(rules=[Rule("mean_iou", floor=0.1)]),
         data=DataOptions(drift_limit=limit),
+        schema=str(SCHEMA),
     )
-    graph = create_pipeline(config, "manifest", str(SCHEMA))
+    graph = create_pipeline(config, "manifest")
     by_name = {component.id: component for component in graph.components}
     before = {node.id for node in by_name["Trainer"].upstream_nodes}
     expected = {"StopOnAnomalies"} | ({"StopOnDrift"} if limit else set())

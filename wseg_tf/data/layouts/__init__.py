@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from wseg_tf.classes import CAMVID, CITYSCAPES, ClassSet, Colour
+from wseg_tf.classes import CAMVID, CITYSCAPES, ClassSet, Colour, class_set
 from wseg_tf.data.layouts import (
     camvid,
     camvid_colours,
@@ -39,6 +40,45 @@ class Layout:
     classes: ClassSet
     id_map: Mapping[int, int] | None = None
     colour_map: Mapping[Colour, int] | None = None
+
+    def meaning(self) -> dict[str, Any]:
+        """Returns what the pixels of labels mean as plain values.
+
+        Example:
+
+        >>> LAYOUTS["camvid_colours"].meaning()["colour_map"][0]
+        [[128, 128, 128], 0]
+        """
+        return {
+            "classes": self.classes.as_dict(),
+            "id_map": None
+            if self.id_map is None
+            else [[key, value] for key, value in self.id_map.items()],
+            "colour_map": None
+            if self.colour_map is None
+            else [[[*key], value] for key, value in self.colour_map.items()],
+        }
+
+    @classmethod
+    def of_meaning(cls, values: Mapping[str, Any]) -> Layout:
+        """Returns a layout that reads labels; it finds no pairs.
+
+        Args:
+            values: What `meaning` returned.
+        """
+        ids, colours = values["id_map"], values["colour_map"]
+        return cls(
+            _find_nothing,
+            class_set(values["classes"]),
+            None if ids is None else dict(ids),
+            None
+            if colours is None
+            else {(red, green, blue): v for (red, green, blue), v in colours},
+        )
+
+
+def _find_nothing(folder: str, splits: Sequence[str] | None) -> list[Pair]:
+    return []
 
 
 LAYOUTS: Mapping[str, Layout] = {
