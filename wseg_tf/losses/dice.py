@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.losses.cross_entropy import by_truth, check_length
-from wseg_tf.losses.targets import PixelLoss, Pixels, flatten, reduce
+from wseg_tf.losses.targets import PixelLoss, Pixels, pixel_weights, reduce
 from wseg_tf.transport.one_hot import label_table
 from wseg_tf.transport.products import multiply
 
@@ -109,8 +109,8 @@ class WassersteinDiceLoss(PixelLoss):
             have a valid pixel; `"none"` gives one loss an image.
         name: Name of the loss.
 
-    A `sample_weight` of one number an image `[B]` weighs the image's loss; one
-    a pixel weighs the pixel in the image's sums.
+    A `sample_weight` of one number an image, `[B]` or `[B, 1]`, weighs the
+    image's loss; one a pixel weighs the pixel in the image's sums.
 
     Raises:
         ValueError: If `ground` is no ground matrix or `background` no class.
@@ -121,6 +121,8 @@ class WassersteinDiceLoss(PixelLoss):
     >>> round(float(loss([[0, 1]], [[[0.5, 0.5], [0.0, 1.0]]])), 4)
     0.1429
     """
+
+    is_by_image = True
 
     def __init__(
         self,
@@ -143,52 +145,29 @@ class WassersteinDiceLoss(PixelLoss):
             )
         self.background = background
 
-    def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
-        """Returns one loss an image, `[B]`."""
-        return self._images(y_true, y_pred, None, "none")
-
-    def __call__(
-        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    def reduced(
+        self, pixels: Pixels, sample_weight: Any, reduction: str | None
     ) -> tf.Tensor:
-        """Returns the loss, weighted and reduced over images.
-
-        Args:
-            y_true: Class ids or distributions, see `flatten`.
-            y_pred: Logits or probabilities `[B, ..., N]`.
-            sample_weight: A weight an image `[B]`, a pixel `[B, ...]`, or a
-                scalar. Defaults to None.
-
-        Returns:
-            A float32 scalar, or for `"none"` one loss an image `[B]`.
-        """
-        with tf.name_scope(self.name or type(self).__name__):
-            return self._images(y_true, y_pred, sample_weight, self.reduction)
-
-    def _images(
-        self,
-        y_true: Any,
-        y_pred: Any,
-        sample_weight: Any,
-        reduction: str | None,
-    ) -> tf.Tensor:
-        pixels = flatten(y_true, y_pred, self.ignore_class)
+        """Returns the loss, weighted and reduced over images."""
         check_length(self.ground.values, pixels.predictions.shape[-1], "ground")
-        weight = None
+        by_pixel, by_image = None, None
         if sample_weight is not None:
-            sample_weight = tf.cast(sample_weight, tf.float32)
-            if sample_weight.shape.rank > 1:
-                weight, sample_weight = _flat(sample_weight, pixels), None
+            weight = tf.convert_to_tensor(sample_weight)
+            if all(size == 1 for size in weight.shape[1:]):
+                by_image = tf.reshape(weight, [-1])
+            else:
+                by_pixel = pixel_weights(weight, pixels.shape)
         losses = wasserstein_dice(
             pixels,
             self.ground.values,
             self.background,
             self.from_logits,
-            weight,
+            by_pixel,
         )
         images = tf.stack([pixels.shape[0], -1])
         valid = tf.reduce_any(tf.reshape(pixels.valid, images), axis=-1)
         rows = pixels._replace(valid=valid, shape=pixels.shape[:1])
-        return reduce(losses, rows, sample_weight, reduction)
+        return reduce(losses, rows, by_image, reduction)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, for saving."""
@@ -203,10 +182,3 @@ class WassersteinDiceLoss(PixelLoss):
         """Builds the loss from what `get_config` returned."""
         ground = GroundMatrix.from_config(config["ground"])
         return cls(**{**config, "ground": ground})
-
-
-def _flat(sample_weight: tf.Tensor, pixels: Pixels) -> tf.Tensor:
-    """Returns weights `[B, ...]` or `[B, ..., 1]` as `[P]`."""
-    if sample_weight.shape.rank == pixels.shape.shape[0] + 1:
-        sample_weight = tf.squeeze(sample_weight, -1)
-    return tf.reshape(tf.broadcast_to(sample_weight, pixels.shape), [-1])

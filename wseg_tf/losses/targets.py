@@ -222,16 +222,29 @@ def reduction_scale(pixels: Pixels, reduction: str | None) -> tf.Tensor:
         A float32 scalar: for the mean, one over the number of valid pixels
         (on average over replicas), or over 1 if there are none.
     """
-    # Keras 2 divides by the number of replicas in `fit`, Keras 3 in the loss.
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    share = 1.0 if keras.__version__.startswith("2.") else 1.0 / replicas
     if reduction == "sum":
         return tf.constant(1.0)
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    share = 1.0 / replicas / keras_share(reduction)
     count = tf.reduce_sum(tf.cast(pixels.valid, tf.float32))
     context = tf.distribute.get_replica_context()
     if context is not None and replicas > 1:
         count = context.all_reduce(tf.distribute.ReduceOp.MEAN, count)
     return share / tf.where(count > 0.0, count, 1.0)
+
+
+def keras_share(reduction: str | None) -> float:
+    """Returns what Keras' `fit` multiplies a reduced loss by.
+
+    Keras 2 divides means, and no sums, by the number of replicas, as Keras 3
+    leaves to the loss.
+
+    Args:
+        reduction: `"sum_over_batch_size"`, `"sum"`, `"none"` or None.
+    """
+    if reduction != "sum_over_batch_size" or keras.__version__[:2] != "2.":
+        return 1.0
+    return 1.0 / float(tf.distribute.get_strategy().num_replicas_in_sync)
 
 
 def pixel_weights(sample_weight: Any, shape: tf.Tensor) -> tf.Tensor:
@@ -293,7 +306,12 @@ class PixelLoss(keras.losses.Loss):
         reduction: `"sum_over_batch_size"` (the default: the mean over valid
             pixels), `"sum"`, `"none"` or None.
         name: Name of the loss.
+
+    Attributes:
+        is_by_image: Whether it has one value an image, and none a pixel.
     """
+
+    is_by_image: bool = False
 
     def __init__(
         self,
@@ -329,7 +347,7 @@ class PixelLoss(keras.losses.Loss):
             float32 `[...]`.
         """
         pixels = flatten(y_true, y_pred, self.ignore_class)
-        return reduce(self.pixel_losses(pixels), pixels, None, "none")
+        return self.reduced(pixels, None, "none")
 
     def __call__(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
@@ -346,20 +364,23 @@ class PixelLoss(keras.losses.Loss):
         """
         with tf.name_scope(self.name or type(self).__name__):
             pixels = flatten(y_true, y_pred, self.ignore_class)
-            return self.reduced(pixels, sample_weight)
+            return self.reduced(pixels, sample_weight, self.reduction)
 
-    def reduced(self, pixels: Pixels, sample_weight: Any) -> tf.Tensor:
+    def reduced(
+        self, pixels: Pixels, sample_weight: Any, reduction: str | None
+    ) -> tf.Tensor:
         """Returns the reduced loss; to override where a shortcut exists.
 
         Args:
             pixels: What `flatten` returned.
             sample_weight: See `reduce`, or None.
+            reduction: See `reduce`.
 
         Returns:
             A float32 scalar, or for `"none"` a map `[...]`.
         """
         losses = self.pixel_losses(pixels)
-        return reduce(losses, pixels, sample_weight, self.reduction)
+        return reduce(losses, pixels, sample_weight, reduction)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, for saving.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -60,14 +62,9 @@ class WassersteinLoss(PixelLoss):
         partial: Whether prediction and target may have different masses, as in
             Eq. 1: only the smaller mass moves, see `wseg_tf.transport.solve`.
             Defaults to False: both must sum to 1.
-        epsilon: Weight of Sinkhorn's entropy, in the units of D. Defaults to
-            None: a tenth of the median cost, at most `max(D) / 40`.
-        iterations: At most so many Sinkhorn iterations. Defaults to 100.
-        tolerance: Sinkhorn stops when no pixel misses more mass than this.
-            Defaults to 1e-3.
-        exchanges: At most so many steps of the simplex method after it; 0
-            leaves the entropic potentials, which is a fifth of the work and
-            inexact. Defaults to None: enough for an exact result.
+        sinkhorn: How hard the general solver tries, a `Sinkhorn` of
+            `wseg_tf.transport` or a dictionary of its arguments. Defaults to
+            None: enough for an exact result.
 
     Raises:
         ValueError: If an argument is out of range, D is no ground matrix, or it
@@ -96,10 +93,7 @@ class WassersteinLoss(PixelLoss):
         link: str = "linear",
         solver: str = "auto",
         partial: bool = False,
-        epsilon: float | None = None,
-        iterations: int = 100,
-        tolerance: float = 1e-3,
-        exchanges: int | None = None,
+        sinkhorn: Sinkhorn | Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(from_logits, ignore_class, reduction, name)
         if link not in LINKS:
@@ -112,7 +106,9 @@ class WassersteinLoss(PixelLoss):
         self.ground = ground
         self.link = link
         self.partial = partial
-        self.sinkhorn = Sinkhorn(epsilon, iterations, tolerance, exchanges)
+        if not isinstance(sinkhorn, Sinkhorn):
+            sinkhorn = Sinkhorn(**(sinkhorn or {}))
+        self.sinkhorn = sinkhorn
         self.solver = choose_solver(ground, solver)
         self._asked_solver = solver
         self._costs = one_hot.label_table(ground.values)
@@ -174,27 +170,21 @@ class WassersteinLoss(PixelLoss):
         shares = pixels.look_up(self._shares)
         return log_link.from_probabilities(pixels.predictions, shares, weights)
 
-    def reduced(self, pixels: Pixels, sample_weight: Any) -> tf.Tensor:
-        """Returns the reduced loss, by a shortcut from logits where one exists.
-
-        Args:
-            pixels: What `flatten` returned.
-            sample_weight: See `targets.reduce`, or None.
-
-        Returns:
-            A float32 scalar, or for `"none"` a map `[...]`.
-        """
-        summed = self.reduction not in ("none", None)
+    def reduced(
+        self, pixels: Pixels, sample_weight: Any, reduction: str | None
+    ) -> tf.Tensor:
+        """Returns the reduced loss, by a shortcut from logits where one is."""
+        summed = reduction not in ("none", None)
         in_closed_form = self.solver != "sinkhorn" and not self.partial
         linear = self.from_logits and self.link == "linear"
         if (
             not (summed and in_closed_form and linear)
             or pixels.labels is not None
         ):
-            return super().reduced(pixels, sample_weight)
+            return super().reduced(pixels, sample_weight, reduction)
         self._check_classes(pixels)
         weights = tf.cast(pixels.valid, tf.float32)
-        weights *= reduction_scale(pixels, self.reduction)
+        weights *= reduction_scale(pixels, reduction)
         if sample_weight is not None:
             weights *= pixel_weights(sample_weight, pixels.shape)
         return total_cost_from_logits(
@@ -222,10 +212,7 @@ class WassersteinLoss(PixelLoss):
             "link": self.link,
             "solver": self._asked_solver,
             "partial": self.partial,
-            "epsilon": self.sinkhorn.epsilon,
-            "iterations": self.sinkhorn.iterations,
-            "tolerance": self.sinkhorn.tolerance,
-            "exchanges": self.sinkhorn.exchanges,
+            "sinkhorn": dataclasses.asdict(self.sinkhorn),
         }
 
     @classmethod
@@ -233,10 +220,15 @@ class WassersteinLoss(PixelLoss):
         """Rebuilds a loss.
 
         Args:
-            config: What `get_config` returned.
+            config: What `get_config` returned. Earlier versions saved the
+                arguments of `sinkhorn` as the loss' own.
 
         Returns:
             A loss with an equal matrix and the same settings.
         """
-        ground = GroundMatrix.from_config(config["ground"])
-        return cls(**{**config, "ground": ground})
+        names = [each.name for each in dataclasses.fields(Sinkhorn)]
+        own = {k: v for k, v in config.items() if k not in names}
+        own["ground"] = GroundMatrix.from_config(config["ground"])
+        if earlier := {k: config[k] for k in names if k in config}:
+            own["sinkhorn"] = earlier
+        return cls(**own)

@@ -2,59 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import tensorflow as tf
 
 from wseg_tf.ground import GroundMatrix, Line, Tree
-from wseg_tf.transport.general import general_cost
+from wseg_tf.transport.general import Sinkhorn, general_cost
 from wseg_tf.transport.line import line_cost
 from wseg_tf.transport.partial import partial_tree_cost
 from wseg_tf.transport.tree import tree_cost
 
 SOLVERS = ("auto", "tree", "line", "sinkhorn")
-
-
-@dataclass(frozen=True)
-class Sinkhorn:
-    """How hard the general solver tries; see `general_cost`.
-
-    Args:
-        epsilon: Weight of the entropy, in the units of D. Defaults to
-            None: a tenth of the median cost, at most `max(D) / 40`.
-        iterations: At most so many iterations. Defaults to 100.
-        tolerance: Mass by which a pixel's plan may miss. Defaults to 1e-3.
-        exchanges: At most so many exchanges of edges on the way from there to
-            the optimum. Defaults to None: enough for an exact result.
-
-    Raises:
-        ValueError: If one is out of range.
-    """
-
-    epsilon: float | None = None
-    iterations: int = 100
-    tolerance: float = 1e-3
-    exchanges: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuses what makes no sense."""
-        if self.epsilon is not None and not 0 < self.epsilon < np.inf:
-            raise ValueError(
-                "Invalid value for argument `epsilon`. Expected a finite "
-                f"number > 0. Received: epsilon={self.epsilon}."
-            )
-        for name, least in (
-            ("iterations", 1),
-            ("tolerance", 0),
-            ("exchanges", 0),
-        ):
-            value = getattr(self, name)
-            if value is not None and not value >= least:
-                raise ValueError(
-                    f"Invalid value for argument `{name}`. Expected >= "
-                    f"{least}. Received: {name}={value}."
-                )
 
 
 def choose_solver(ground: GroundMatrix, solver: str = "auto") -> str:
@@ -145,13 +102,4 @@ def wasserstein(
         return tree_cost(source, target, structure)
     if chosen == "line" and isinstance(structure, Line):
         return line_cost(source, target, structure, values)
-    how = sinkhorn or Sinkhorn()
-    return general_cost(
-        source,
-        target,
-        values,
-        how.epsilon,
-        how.iterations,
-        how.tolerance,
-        how.exchanges,
-    )
+    return general_cost(source, target, values, sinkhorn or Sinkhorn())
