@@ -16,6 +16,7 @@ from pipeline.gate.eval_config import eval_config
 from pipeline.ingest.component import Ingest
 from pipeline.ingest.drift import StopOnDrift, drift_reference
 from pipeline.ingest.validation import StopOnAnomalies
+from pipeline.release.decisions import decisions
 from pipeline.release.push import Pusher
 from pipeline.release.serving_check import ServingCheck
 from pipeline.report.reporter import Reporter
@@ -211,7 +212,11 @@ def promote(
                 base_directory=config.folder("serving")
             )
         ),
-        custom_config={"code": code_digest("pipeline.release.push")},
+        # After a decision of somebody's, what was pushed is asked anew.
+        custom_config={
+            "code": code_digest("pipeline.release.push"),
+            "decisions": len(decisions(config.folder())),
+        },
     )
     return [baseline, evaluator, check, pusher]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 from typing import Any
 
@@ -22,6 +23,8 @@ from wseg_tf.training.loop import train
 from wseg_tf.training.objectives import build_ground
 from wseg_tf.training.recipe import BLESSED, Recipe
 from wseg_tf.training.strategy import choose, workers
+
+LOG = logging.getLogger("wseg_tf.training")
 
 # Key of the Trainer's `custom_config`.
 SETTINGS = "settings"
@@ -67,8 +70,7 @@ def run_fn(arguments: Any) -> None:
         custom = json.load(file)
     recipe = configuration.load(Recipe, custom["recipe"], "the recipe")
     if recipe.initial == BLESSED:
-        # Without a blessed model yet, it starts at random.
-        recipe = dataclasses.replace(recipe, initial=arguments.base_model)
+        recipe = dataclasses.replace(recipe, initial=_start(arguments))
     classes = class_set(custom["classes"])
     strategy = choose(recipe.execution.distribute)
     folder = os.path.join(
@@ -97,6 +99,17 @@ def run_fn(arguments: Any) -> None:
         recipe.decision,
     )
     Checkpoints(folder).remove()
+
+
+def _start(arguments: Any) -> str | None:
+    """Returns the blessed model to start from, if there is one."""
+    model: str | None = arguments.base_model
+    if model is None:
+        return None
+    if tf.io.gfile.exists(os.path.join(model, "saved_model.pb")):
+        return model
+    LOG.info("%s is gone (moved or deleted): weights start at random.", model)
+    return None
 
 
 def _key(recipe: Recipe, classes: ClassSet, code: str, files: list[str]) -> str:

@@ -217,22 +217,41 @@ def whole_folder(path: str) -> Iterator[str]:
 
     gfile = tf.io.gfile
     path = path.rstrip("/")
-    folder = path if is_remote(path) else _unfinished(path)
-    try:
-        yield folder
-    except BaseException:
-        if gfile.exists(folder):
-            gfile.rmtree(folder)
-        raise
-    if folder == path:
+    if is_remote(path):
+        try:
+            yield path
+        except BaseException:
+            if gfile.exists(path):
+                gfile.rmtree(path)
+            raise
         return
-    try:
+    with folder_aside(path) as folder:
+        yield folder
         if gfile.exists(path):
             gfile.rmtree(path)
         gfile.rename(folder, path)
+
+
+@contextlib.contextmanager
+def folder_aside(path: str) -> Iterator[str]:
+    """Lends a folder beside a path, of a name no other writer has.
+
+    It is deleted at the end, with what is left in it.
+
+    Args:
+        path: What it lies beside.
+
+    Yields:
+        The folder; it is not made yet.
+    """
+    import tensorflow as tf
+
+    folder = _unfinished(path.rstrip("/"))
+    try:
+        yield folder
     finally:
-        if gfile.exists(folder):
-            gfile.rmtree(folder)
+        if tf.io.gfile.exists(folder):
+            tf.io.gfile.rmtree(folder)
 
 
 def _unfinished(path: str) -> str:

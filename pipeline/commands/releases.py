@@ -29,14 +29,16 @@ def rollback(
     with refusals():
         from pipeline.config.loading import load
         from pipeline.release import releases
+        from wseg_tf.locks import held
 
         settings = load(config, overrides or [])
-        done = releases.rollback(
-            settings.folder(),
-            reason,
-            to,
-            metadata or settings.local_folder("metadata.sqlite"),
-        )
+        with held(settings.local_folder(), "a rollback"):
+            done = releases.rollback(
+                settings.folder(),
+                reason,
+                to,
+                metadata or settings.local_folder("metadata.sqlite"),
+            )
     for version in done.withdrawn:
         say(f"Withdrawn: {settings.folder('withdrawn', str(version))}")
     for version in done.restored:
@@ -57,6 +59,8 @@ def baseline(
     with refusals():
         from pipeline.config.loading import load
         from pipeline.release import releases
+        from pipeline.release.decisions import decisions
+        from wseg_tf.locks import held
 
         settings = load(config, overrides or [])
         root = settings.folder()
@@ -64,11 +68,13 @@ def baseline(
             refuse("Expected a reason, which is recorded: --reset REASON.")
         if reset is not None:
             place = metadata or settings.local_folder("metadata.sqlite")
-            releases.reset_baseline(root, reset, place)
-        found = releases.decisions(root)
+            with held(settings.local_folder(), "a reset of the baseline"):
+                releases.reset_baseline(root, reset, place)
+        found = decisions(root)
     for each in found:
         say(
-            f"{each.when} {each.what}: {each.reason or 'no reason given'} "
+            f"{each.when} {each.what} by {each.who or 'somebody'}: "
+            f"{each.reason or 'no reason given'} "
             f"({len(each.blessings)} blessings revoked; serving "
             f"{each.serving or 'nothing'})"
         )

@@ -13,6 +13,7 @@ from pipeline.commands.screen import (
     ERRORS,
     FAILURE,
     INTERRUPTED,
+    REFUSED,
     SCREEN,
     first_line,
     iou_table,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 def run(
     config: ConfigFile, overrides: Overrides = None, data: DataFolder = None
 ) -> None:
-    """Runs the pipeline: images in, a pushed (or refused) model out.
+    """Runs the pipeline: images in, a pushed model out, or exit code 3.
 
     A configuration with `adaptation` learns a second domain without labels.
     """
@@ -49,10 +50,16 @@ def _run(settings: Config) -> dict[str, Step]:
     from pipeline.runners import local
     from wseg_tf.configuration import ConfigurationError
     from wseg_tf.data.records import DataError
+    from wseg_tf.locks import InUseError
 
     try:
         return local.run(settings, say)
-    except (ConfigurationError, DataError, InvalidDataError) as error:
+    except (
+        ConfigurationError,
+        DataError,
+        InvalidDataError,
+        InUseError,
+    ) as error:
         refuse(first_line(error))
     except KeyboardInterrupt:
         ERRORS.print(
@@ -117,6 +124,6 @@ def _report_run(steps: dict[str, Step]) -> None:
     _show_rounds(steps)
     say(f"Verdict: {verdict}: {report['reason']}")
     say(f"Model:   {report['pushed'] or report['model']}")
-    if report["pushed"] and not tf.io.gfile.exists(report["pushed"]):
-        say("         withdrawn since then; `wseg baseline` lists decisions")
     say(f"Report:  {folder}/report.html")
+    if not report["pushed"]:
+        sys.exit(REFUSED)

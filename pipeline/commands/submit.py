@@ -36,7 +36,6 @@ def submit(
     """Starts a run on Kubeflow Pipelines, with other data, recipe or gate."""
     with refusals():
         from pipeline.config.adaptation_config import AdaptationConfig
-        from pipeline.config.contents import resolved
         from pipeline.config.loading import load
         from pipeline.runners.kubeflow import submit as kubeflow_submit
         from pipeline.runners.kubeflow.argo import check_cluster
@@ -61,7 +60,7 @@ def submit(
                     f"it again to change that. Received: config={config}."
                 )
             settings = changed
-            refuse_fixed(compiled.config, resolved(settings))
+            refuse_fixed(compiled.config, settings)
         address = kubeflow_submit.find_host(settings.kubeflow, host)
         if config is not None:
             check_cluster(settings)

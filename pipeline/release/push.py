@@ -17,7 +17,12 @@ from tfx.types.standard_component_specs import (
     PUSHED_MODEL_KEY,
 )
 
+from pipeline.release.decisions import Decision, withdrawals
 from pipeline.release.model_files import digest, move, versions
+from wseg_tf.filesystems import folder_aside
+
+# Custom property of a model that was not pushed although it passed: why.
+REFUSAL = "refusal"
 
 
 class AtomicExecutor(PusherExecutor):
@@ -37,34 +42,48 @@ class AtomicExecutor(PusherExecutor):
             output_dict[PUSHED_MODEL_KEY]
         )
         there = versions(serving)
-        if self.CheckBlessing(input_dict) and there:
-            latest = os.path.join(serving, str(there[-1]))
-            if digest(latest) == digest(self.GetModelPath(input_dict)):
-                self._MarkPushed(pushed, latest, str(there[-1]))
+        root = os.path.dirname(serving)
+        taken = [*there, *versions(os.path.join(root, "withdrawn"))]
+        if self.CheckBlessing(input_dict):
+            own = digest(self.GetModelPath(input_dict))
+            if there:
+                latest = os.path.join(serving, str(there[-1]))
+                if digest(latest) == own:
+                    self._MarkPushed(pushed, latest, str(there[-1]))
+                    return
+            withdrawn = withdrawals(root).get(own)
+            if withdrawn is not None:
+                self._MarkNotPushed(pushed)
+                pushed.set_string_custom_property(REFUSAL, why_not(withdrawn))
                 return
-        unfinished = f"{serving}.unfinished"
-        if tf.io.gfile.exists(unfinished):  # Of a push that was killed.
-            tf.io.gfile.rmtree(unfinished)
-        destination.filesystem.base_directory = unfinished
-        super().Do(
-            input_dict,
-            output_dict,
-            {
-                **exec_properties,
-                PUSH_DESTINATION_KEY: json_format.MessageToJson(destination),
-            },
-        )
-        partial = pushed.get_string_custom_property("pushed_destination")
-        if not partial:
-            return
-        version = max(int(time.time()), *(each + 1 for each in there), 1)
-        tf.io.gfile.makedirs(serving)
-        move(partial, os.path.join(serving, str(version)))
-        if tf.io.gfile.exists(unfinished):  # An object store has no folders.
-            tf.io.gfile.rmtree(unfinished)
-        self._MarkPushed(
-            pushed, os.path.join(serving, str(version)), str(version)
-        )
+        with folder_aside(serving) as unfinished:
+            destination.filesystem.base_directory = unfinished
+            text = json_format.MessageToJson(destination)
+            given = {**exec_properties, PUSH_DESTINATION_KEY: text}
+            super().Do(input_dict, output_dict, given)
+            partial = pushed.get_string_custom_property("pushed_destination")
+            if not partial:
+                return
+            # A number is given once: one that was withdrawn may come back.
+            version = max(int(time.time()), *(each + 1 for each in taken), 1)
+            tf.io.gfile.makedirs(serving)
+            target = os.path.join(serving, str(version))
+            move(partial, target)
+        self._MarkPushed(pushed, target, str(version))
+
+
+def why_not(withdrawn: Decision) -> str:
+    """Says why a model that was withdrawn is not pushed again.
+
+    Args:
+        withdrawn: The decision that withdrew it.
+    """
+    version = next(iter(withdrawn.withdrawn), 0)
+    return (
+        f"the same model was withdrawn by {withdrawn.who or 'somebody'} at "
+        f"{withdrawn.when} ({withdrawn.reason or 'no reason given'}); "
+        f"`wseg rollback --to {version}` restores it"
+    )
 
 
 class Pusher(tfx.components.Pusher):

@@ -27,6 +27,7 @@ from tfx.utils import io_utils, path_utils
 from pipeline.gate.image_counts import Counts, ImageCounts
 from pipeline.gate.reading import read_evaluation
 from pipeline.release.model_files import WARMUP
+from pipeline.release.serving_probe import FAULT
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.data.input import read_records
 from wseg_tf.data.records import decode
@@ -128,8 +129,8 @@ def serving_fault(
         A sentence, or nothing if it answers as it was evaluated.
 
     Raises:
-        RuntimeError: If the process was killed: that says nothing about the
-            model.
+        RuntimeError: If the process ended by something else than the model,
+            such as a kill or a full disk: nothing is known, nothing is kept.
     """
     if not requests:
         return "there is no evaluated image to ask it about"
@@ -139,21 +140,22 @@ def serving_fault(
         with tf.io.TFRecordWriter(asked) as writer:
             for each in requests:
                 writer.write(each.encoded)
-        probe = [sys.executable, "-I", PROBE]
         done = subprocess.run(
-            [*probe, model, asked, answers],
+            [sys.executable, PROBE, model, asked, answers],
             capture_output=True,
             text=True,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
+        said = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
         if done.returncode < 0:
-            raise RuntimeError(
-                f"The process that served {model} was killed by signal "
-                f"{-done.returncode}; run again to check the model."
-            )
+            said = f"killed by signal {-done.returncode}"
+        if done.returncode == FAULT:
+            return f"it cannot be served ({said})"
         if done.returncode:
-            said = done.stderr.strip().splitlines() or ["nothing was said"]
-            return f"it cannot be served ({said[-1]})"
+            raise RuntimeError(
+                f"The process that served {model} ended early, which says "
+                f"nothing about the model: {said}. Run again to check it."
+            )
         with np.load(answers) as archive:
             found = [archive[str(i)] for i in range(len(requests))]
     for request, ids in zip(requests, found, strict=True):

@@ -32,6 +32,7 @@ class Run:
         findings: What every rule found.
         blessed: The Evaluator's verdict.
         serving_fault: What the serving check said; empty if all is well.
+        refusal: Why a model that passed was not pushed; empty otherwise.
         pushed: Folder the model is served from, or None.
         model: Folder of the trained model.
         baseline: Folder of the baseline, or None.
@@ -59,6 +60,7 @@ class Run:
     lineage: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     config: str = ""
     decisions: Sequence[Mapping[str, Any]] = ()
+    refusal: str = ""
 
 
 def facts(run: Run) -> dict[str, Any]:
@@ -194,6 +196,8 @@ def _reason(run: Run) -> str:
         return "the Evaluator refused it although every rule holds here"
     if holds and run.serving_fault:
         return f"{reason}, but the serving check failed: {run.serving_fault}"
+    if run.refusal:
+        return f"{reason}, but {run.refusal}"
     return reason
 
 

@@ -17,8 +17,10 @@ from tfx import v1 as tfx
 from pipeline.config.loading import Config, parts
 from pipeline.config.pipeline_config import PipelineConfig, RunConfig
 from pipeline.graph import Engine
-from pipeline.release.lineage import Step, latest_run
+from pipeline.release.lineage import Step, run_ids, run_steps
+from pipeline.release.releases import finish
 from pipeline.runners.prepared import prepare
+from wseg_tf.locks import held
 from wseg_tf.training.objectives import check
 
 LOG = logging.getLogger(__name__)
@@ -105,11 +107,17 @@ def run(config: Config, show: Show = print) -> dict[str, Step]:
     Raises:
         ConfigurationError: If the configuration and the data do not fit.
         DataError: If the data are damaged.
+        InUseError: If another program writes to the same root.
     """
     judged = parts(config)[-1]
     # First what needs no data, so that nothing is drawn in vain.
     check(config.training, judged.data.class_set)
-    return execute(judged, prepare(config).build(Engine()), show)
+    with held(config.local_folder(), "a run"):
+        database = config.local_folder("metadata.sqlite")
+        done = finish(config.folder(), database)
+        if done is not None:
+            show(f"Finished the rollback to version {done.serving} first.")
+        return execute(judged, prepare(config).build(Engine()), show)
 
 
 def execute(
@@ -126,6 +134,8 @@ def execute(
         The run's steps by component id, as ML Metadata has them.
     """
     os.makedirs(config.local_folder("logs"), exist_ok=True)
+    database = config.local_folder("metadata.sqlite")
+    before = run_ids(database)
     progress = Progress(show, len(pipeline.components))
     with _logging_to(log_path(config), progress):
         try:
@@ -133,7 +143,8 @@ def execute(
         except Exception:
             LOG.exception("The run failed.")
             raise
-        return latest_run(config.local_folder("metadata.sqlite"))
+    [own] = sorted({*run_ids(database)} - {*before})
+    return run_steps(database, own)
 
 
 def log_path(config: RunConfig) -> str:

@@ -91,11 +91,12 @@ def train(
         check_batch(recipe.batch, strategy)
         surveyed = survey(training, classes, counted)
         check_size(recipe, surveyed)
+        model = build_model(recipe, classes)
+        # Last: a folder is claimed by what can be trained.
         if checkpoints is not None:
             often = execution.checkpoint_steps
             kept = Checkpoints(checkpoints, often, is_chief)
             kept.claim(identity(recipe, classes, surveyed.digest))
-        model = build_model(recipe, classes)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
     steps = _steps(recipe, surveyed, strategy)

@@ -12,6 +12,7 @@ from tfx.utils import json_utils, proto_utils
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.graph import Engine
 from pipeline.runners.prepared import prepare
+from wseg_tf import configuration
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.training.checkpoints import first_difference
 from wseg_tf.training.recipe import BLESSED
@@ -68,8 +69,8 @@ def refuse_fixed(compiled: PipelineConfig, run: PipelineConfig) -> None:
     """Refuses a run that differs in what was compiled in.
 
     Args:
-        compiled: The configuration the pipeline was compiled from, by value.
-        run: The configuration of the run, by value.
+        compiled: The configuration the pipeline was compiled from.
+        run: The configuration of the run.
 
     Raises:
         ConfigurationError: If it differs in more than the data, the recipe
@@ -98,7 +99,7 @@ def _fixed(config: PipelineConfig) -> dict[str, Any]:
         "data.allowed_failures": data.allowed_failures,
         "data.drift_limit": data.drift_limit,
         "data.drift_reference": data.drift_reference,
-        "schema": config.schema,
+        "schema": configuration.text_of(config.schema),
         "training.initial": (config.training.initial or "") == BLESSED,
         "beam": list(config.beam),
         "kubeflow": kubeflow,

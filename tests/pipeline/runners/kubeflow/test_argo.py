@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.commands.screen import USER_ERROR
-from pipeline.config.contents import resolved
 from pipeline.config.kubeflow_options import Secret, quantity
 from pipeline.config.loading import load_pipeline
 from pipeline.runners.kubeflow.run_parameters import refuse_fixed
@@ -237,13 +236,11 @@ def test_a_run_differs_only_in_what_is_a_parameter(
     plain: list[str], change: str, named: str
 ) -> None:
     path, *overrides = plain
-    compiled = resolved(load_pipeline(path, overrides))
+    compiled = load_pipeline(path, overrides)
     same = ["training.stages.0.epochs=3", "data.limit=1", "kubeflow.host=h"]
-    refuse_fixed(compiled, resolved(load_pipeline(path, [*overrides, *same])))
+    refuse_fixed(compiled, load_pipeline(path, [*overrides, *same]))
     with pytest.raises(ConfigurationError, match=f"argument `{named}`"):
-        refuse_fixed(
-            compiled, resolved(load_pipeline(path, [*overrides, change]))
-        )
+        refuse_fixed(compiled, load_pipeline(path, [*overrides, change]))
 
 
 def test_quantities_are_those_of_kubernetes() -> None:
