@@ -12,7 +12,7 @@ from tfx.dsl.components.base.base_node import BaseNode
 from pipeline.config.contents import keep, keep_config
 from pipeline.config.pipeline_config import PipelineConfig, RunConfig
 from pipeline.gate.baseline import find_baseline, find_blessed
-from pipeline.gate.eval_config import eval_config
+from pipeline.gate.evaluation import eval_config
 from pipeline.ingest.component import Ingest
 from pipeline.ingest.drift import StopOnDrift, drift_reference
 from pipeline.ingest.validation import StopOnAnomalies

@@ -19,6 +19,7 @@ from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.data.records import decode, parse
 from wseg_tf.decisions import LIKELIEST, decide, ground_of
 from wseg_tf.ground import GroundMatrix
+from wseg_tf.metrics import tensors
 
 # Beside a SavedModel, where serving leaves files alone: what it was made for.
 CARD = os.path.join("assets.extra", "wseg_tf.json")
@@ -109,15 +110,12 @@ class SegmentationService(tf.Module):
 
     def _confusion(self, example: tf.Tensor) -> tf.Tensor:
         image, label = decode(parse(example))
-        count = len(self._classes)
-        truth = tf.cast(label, tf.int32)
-        predicted = tf.cast(self.predict(image), tf.int32)
-        valid = tf.logical_and(truth >= 0, truth < count)
-        cells = tf.boolean_mask(truth * count + predicted, valid)
-        cells = tf.math.bincount(
-            cells, minlength=count**2, maxlength=count**2, dtype=tf.int64
+        return tensors.count_confusion(
+            label,
+            self.predict(image),
+            len(self._classes),
+            self._classes.void,
         )
-        return tf.reshape(cells, [count, count])
 
 
 def _decode(encoded: tf.Tensor) -> tf.Tensor:

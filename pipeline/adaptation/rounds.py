@@ -164,7 +164,7 @@ def judge_round(
         "round": 0,
         "mean_iou": found["mean_iou"],
         "critical_iou": found["critical_iou"],
-        "iou": {k: each["iou"] for k, each in found["classes"].items()},
+        "iou": {name: found[f"iou/{name}"] for name in classes.names},
     }
     if labels is not None:
         summary = read_summary(labels)

@@ -43,8 +43,8 @@ def compare(
     with refusals():
         import numpy as np
 
-        from pipeline.gate.scores import iou_rows, scores
         from wseg_tf.data.layouts import find_pairs
+        from wseg_tf.metrics.table import iou_rows, scores
         from wseg_tf.serving import ServedModel
 
         pairs = find_pairs(dataset, data, split)

@@ -129,11 +129,9 @@ def show_scores(
     """Prints the table of IoUs and returns every score."""
     import numpy as np
 
-    from pipeline.gate.scores import iou_rows, scores
+    from wseg_tf.metrics.table import iou_rows, scores
 
-    size = len(served.classes)
-    ground = np.zeros([size, size]) if served.ground is None else served.ground
-    values = scores(counts, served.classes, ground)
+    values = scores(counts, served.classes, served.ground)
     title = f"IoU over {images} images"
     SCREEN.print(iou_table(title, iou_rows(values, served.classes)))
     if served.ground is not None:

@@ -38,8 +38,7 @@ def gate(
         import tensorflow as tf
 
         from pipeline.gate.counting import count_images
-        from pipeline.gate.findings import verdict
-        from pipeline.gate.judge import judge
+        from pipeline.gate.judge import judge, verdict
         from pipeline.gate.rules import read_gate
         from pipeline.report.facts import finding_json
         from wseg_tf.data.layouts import find_pairs, layout

@@ -18,10 +18,10 @@ from pipeline.experiments.run import (
     find_frames,
     restore,
 )
-from pipeline.gate.scores import many
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import layout
 from wseg_tf.data.records import decode, parse, serialise
+from wseg_tf.metrics.table import score
 from wseg_tf.plots import plot_comparison
 from wseg_tf.training.objectives import build_ground
 
@@ -74,8 +74,10 @@ def find_contrast(
             if not same or severe.method != plan.reference:
                 continue
             pair = (gentle.counts[evaluation], severe.counts[evaluation])
-            iou = [many("mean_iou", c, classes, ground) for c in pair]
-            cost = [many("expected_severity", c, classes, ground) for c in pair]
+            iou = [score("mean_iou", c, classes, ground) for c in pair]
+            cost = [
+                score("expected_severity", c, classes, ground) for c in pair
+            ]
             gain = np.where(
                 np.abs(iou[0] - iou[1]) < EQUAL, cost[1] - cost[0], 0
             )
@@ -142,9 +144,9 @@ def rounds_of(
     def scored(method: str) -> dict[str, float]:
         own = [o.counts[TARGET] for o in outcomes if o.method == method]
         counts = np.stack([each.sum(axis=0) for each in own])
-        names = {"mean_iou": "mean_iou", "critical_iou": "critical_iou/mean"}
+        names = {"mean_iou": "mean_iou", "critical_iou": "critical_iou"}
         return {
-            name: float(many(metric, counts, classes, ground).mean())
+            name: float(score(metric, counts, classes, ground).mean())
             for name, metric in names.items()
         }
 

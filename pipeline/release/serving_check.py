@@ -24,8 +24,8 @@ from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils, path_utils
 
+from pipeline.gate.evaluation import read_evaluation
 from pipeline.gate.image_counts import Counts, ImageCounts
-from pipeline.gate.reading import read_evaluation
 from pipeline.release.model_files import WARMUP
 from pipeline.release.serving_probe import FAULT
 from wseg_tf.classes import ClassSet, class_set

@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -14,19 +15,7 @@ from wseg_tf.metrics import Confusion
 from wseg_tf.metrics.tensors import count_confusion
 
 N, VOID = len(CAMVID), CAMVID.void
-EVERY_SCORE = (
-    "mean_iou",
-    "minimum_iou",
-    "critical_iou",
-    "critical_minimum_iou",
-    "iou_per_group",
-    "iou_per_class",
-    "pixel_accuracy",
-    "mean_recall",
-    "mean_precision",
-    "frequency_weighted_iou",
-    "expected_severity",
-)
+EVERY_SCORE = metrics.score_names(CAMVID)
 
 
 def _batch(seed: int = 0) -> tuple[Any, Any]:
@@ -102,28 +91,23 @@ def test_scores_agree_with_numpy() -> None:
     counts = metric.counts
     np.testing.assert_array_equal(counts, _expected(labels, logits))
     result = {key: float(value) for key, value in metric.result().items()}
-    expected = {
-        name: getattr(metrics, name)(counts)
-        for name in (
-            "mean_iou",
-            "minimum_iou",
-            "pixel_accuracy",
-            "mean_recall",
-            "mean_precision",
-            "frequency_weighted_iou",
-        )
-    }
-    expected |= {
-        "critical_iou": metrics.mean_iou(counts, [8, 9, 10]),
-        "critical_minimum_iou": metrics.minimum_iou(counts, [8, 9, 10]),
-        "expected_severity": metrics.expected_severity(counts, ground),
-    }
-    for group, iou in metrics.iou_per_group(counts, CAMVID.groups).items():
-        expected[f"iou_group_{group}"] = iou
-    by_class = zip(CAMVID.names, metrics.iou_per_class(counts), strict=True)
-    expected |= {f"iou_{name}": iou for name, iou in by_class}
+    expected = metrics.scores(counts, CAMVID, ground)
     assert result == pytest.approx(expected, nan_ok=True, rel=1e-6)
-    assert np.isnan(result["iou_bicyclist"])
+    assert np.isnan(result["iou/bicyclist"])
+
+
+def test_the_critical_classes_may_be_any() -> None:
+    sky = dataclasses.replace(CAMVID, critical_classes=("sky",))
+    labels, logits = _batch()
+    metric = Confusion.of(sky, report=("critical_iou", "iou/sky"))
+    metric.update_state(labels, logits)
+    found = metric.result()
+    assert float(found["critical_iou"]) == float(found["iou/sky"])
+    again = Confusion.from_config(metric.get_config())
+    again.update_state(labels, logits)
+    assert {k: float(v) for k, v in again.result().items()} == {
+        k: float(v) for k, v in found.items()
+    }
 
 
 def test_nothing_counted_is_nan() -> None:
