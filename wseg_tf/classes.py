@@ -17,8 +17,6 @@ from wseg_tf import configuration
 from wseg_tf.palettes import Colour as Colour
 from wseg_tf.palettes import palette
 
-MOST_IMPORTANT_GROUP = 4
-
 # Above any id that a label of 8 or 16 bits gives a class here.
 VOID = 255
 _KEYS = ("name", "void", "critical", "classes")

@@ -25,6 +25,7 @@ from wseg_tf.code import code_digest
 from wseg_tf.data.input import read_records, resize
 from wseg_tf.data.records import decode
 from wseg_tf.metrics import summary as scores_of
+from wseg_tf.metrics.confusion import Counts
 from wseg_tf.plots.rounds import plot_rounds
 from wseg_tf.serving import ServedModel, export
 from wseg_tf.training.checkpoints import Checkpoints
@@ -36,8 +37,6 @@ from wseg_tf.training.survey import survey
 
 ROUNDS = "rounds.json"
 PICTURE = "rounds.png"
-
-Counts = npt.NDArray[np.int64]
 
 
 def round_settings(config: AdaptationConfig) -> dict[str, str]:

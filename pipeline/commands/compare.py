@@ -16,10 +16,11 @@ from pipeline.commands.arguments import (
     ScoresFile,
     Split,
 )
-from pipeline.commands.evaluate import count_each, write_json
+from pipeline.commands.evaluate import write_json
 from pipeline.commands.screen import SCREEN, refusals, refuse, say
 
 if TYPE_CHECKING:
+    from wseg_tf.data.layouts import Layout
     from wseg_tf.data.pairs import Pair
     from wseg_tf.metrics.confusion import Counts
     from wseg_tf.serving import ServedModel
@@ -43,18 +44,25 @@ def compare(
     with refusals():
         import numpy as np
 
-        from wseg_tf.data.layouts import find_pairs
+        from pipeline.gate.counting import check_classes, count_images
+        from wseg_tf.data.layouts import layout
         from wseg_tf.metrics.table import iou_rows, scores
         from wseg_tf.serving import ServedModel
 
-        pairs = find_pairs(dataset, data, split)
+        described = layout(dataset)
+        pairs = described.find(data, [split])
         models = {"A": ServedModel(first), "B": ServedModel(second)}
         ground = _common_ground(models["A"], models["B"])
-        counts = {
-            name: count_each(model, pairs, dataset)
-            for name, model in models.items()
-        }
         classes = models["A"].classes
+        check_classes(classes, described)
+        images = count_images(
+            models["A"].count_confusion,
+            pairs,
+            described,
+            models["B"].count_confusion,
+        )
+        assert images.baseline is not None
+        counts = {"A": images.candidate, "B": images.baseline}
         values = {
             name: scores(np.sum(each, axis=0), classes, ground)
             for name, each in counts.items()
@@ -66,8 +74,12 @@ def compare(
             write_json(report, _plain(values))
         if worst:
             folder = out or "comparison"
-            shown = _worst(counts, ground, worst)
-            _draw([pairs[place] for place in shown], models, dataset, folder)
+            named = {(pair.name, pair.drive): pair for pair in pairs}
+            shown = [
+                named[images.names[place], images.drives[place]]
+                for place in _worst(counts, ground, worst)
+            ]
+            _draw(shown, models, described, folder)
 
 
 def _common_ground(first: ServedModel, second: ServedModel) -> Any:
@@ -148,9 +160,7 @@ def _plain(
     }
 
 
-def _worst(
-    counts: dict[str, list[Counts]], ground: Any, number: int
-) -> list[int]:
+def _worst(counts: dict[str, Counts], ground: Any, number: int) -> list[int]:
     """Returns the images that either model gets most severely wrong."""
     import numpy as np
 
@@ -170,18 +180,17 @@ def _worst(
 def _draw(
     pairs: list[Pair],
     models: dict[str, ServedModel],
-    dataset: str,
+    described: Layout,
     folder: str,
 ) -> None:
     import tensorflow as tf
 
     from wseg_tf.data.inspection import read_checked
-    from wseg_tf.data.layouts import layout
     from wseg_tf.plots import plot_comparison
 
     frames = {}
     for pair in pairs:
-        checked = read_checked(pair, layout(dataset))
+        checked = read_checked(pair, described)
         image = tf.io.decode_image(checked.image, 3, expand_animations=False)
         label = tf.io.decode_png(checked.label, 1)[..., 0]
         frames[pair.name] = (

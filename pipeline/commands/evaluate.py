@@ -16,10 +16,9 @@ from pipeline.commands.arguments import (
     ScoresFile,
     Split,
 )
-from pipeline.commands.screen import SCREEN, iou_table, refusals, refuse, say
+from pipeline.commands.screen import SCREEN, iou_table, refusals, say
 
 if TYPE_CHECKING:
-    from wseg_tf.data.pairs import Pair
     from wseg_tf.metrics.confusion import Counts
     from wseg_tf.serving import ServedModel
 
@@ -35,13 +34,16 @@ def evaluate(
 ) -> None:
     """Judges a model on a split: IoU by class and group, severity."""
     with refusals():
-        from wseg_tf.data.layouts import find_pairs
+        from pipeline.gate.counting import check_classes, count_images
+        from wseg_tf.data.layouts import layout
         from wseg_tf.serving import ServedModel
 
-        pairs = find_pairs(dataset, data, split)
+        described = layout(dataset)
+        pairs = described.find(data, [split])
         served = ServedModel(model)
-        counts = sum_counts(served, pairs, dataset)
-        values = show_scores(served, counts, len(pairs))
+        check_classes(served.classes, described)
+        images = count_images(served.count_confusion, pairs, described)
+        values = show_scores(served, images.candidate.sum(axis=0), len(pairs))
         if report is not None:
             write_json(report, values)
 
@@ -83,44 +85,6 @@ def predict(
                 with tf.io.gfile.GFile(name, "wb") as file:
                     Image.fromarray(picture).save(file, "PNG")
                 say(name)
-
-
-def count_each(
-    served: ServedModel, pairs: list[Pair], dataset: str
-) -> list[Counts]:
-    """Counts the confusion of each pair.
-
-    Args:
-        served: The model.
-        pairs: Images and labels.
-        dataset: The layout that they were found by.
-
-    Returns:
-        Exact counts `[N, N]` of each, at its own size.
-    """
-    from wseg_tf.data.inspection import read_checked
-    from wseg_tf.data.layouts import layout
-    from wseg_tf.data.records import serialise
-
-    described = layout(dataset)
-    if described.classes != served.classes:
-        refuse(
-            f"Invalid data for this model. Expected the classes of "
-            f"`{served.classes.name}`. Received: `{described.classes.name}`."
-        )
-    return [
-        served.count_confusion(serialise(pair, read_checked(pair, described)))
-        for pair in pairs
-    ]
-
-
-def sum_counts(served: ServedModel, pairs: list[Pair], dataset: str) -> Counts:
-    """Counts the confusion of all pairs together."""
-    import numpy as np
-
-    counts = count_each(served, pairs, dataset)
-    total: Counts = np.sum(counts, axis=0, dtype=np.int64)
-    return total
 
 
 def show_scores(

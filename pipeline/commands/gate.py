@@ -37,11 +37,11 @@ def gate(
     with refusals():
         import tensorflow as tf
 
-        from pipeline.gate.counting import count_images
+        from pipeline.gate.counting import check_classes, count_images
         from pipeline.gate.judge import judge, verdict
         from pipeline.gate.rules import read_gate
         from pipeline.report.facts import finding_json
-        from wseg_tf.data.layouts import find_pairs, layout
+        from wseg_tf.data.layouts import layout
         from wseg_tf.serving import ServedModel
 
         served = ServedModel(model)
@@ -51,11 +51,15 @@ def gate(
                 f"{model} holds no ground matrix, which the expected severity "
                 "is measured by; export it with one."
             )
+        described = layout(dataset)
+        models = [served, *([ServedModel(baseline)] if baseline else [])]
+        for loaded in models:
+            check_classes(loaded.classes, described)
         images = count_images(
-            served,
-            None if baseline is None else ServedModel(baseline),
-            find_pairs(dataset, data, split),
-            layout(dataset),
+            served.count_confusion,
+            described.find(data, [split]),
+            described,
+            None if baseline is None else models[1].count_confusion,
         )
         findings = judge(wanted, images, served.classes, served.ground)
         if report is not None:

@@ -18,7 +18,7 @@ from pipeline.commands.arguments import (
     OutFolder,
     Overrides,
 )
-from pipeline.commands.evaluate import show_scores, sum_counts
+from pipeline.commands.evaluate import show_scores
 from pipeline.commands.screen import (
     ERRORS,
     FAILURE,
@@ -51,6 +51,7 @@ def train(
         import tensorflow as tf
 
         from pipeline.config.loading import load_pipeline
+        from pipeline.gate.counting import count_images
         from pipeline.ingest.listing import find_splits
         from pipeline.ingest.manifest import listing_digest
         from wseg_tf.data.input import read_pairs
@@ -107,7 +108,10 @@ def train(
             size = (recipe.height, recipe.width)
             export(model, folder, classes, *size, ground, recipe.decision)
             served = ServedModel(folder)
-            counts = sum_counts(served, pairs["eval"], settings.data.dataset)
+            images = count_images(
+                served.count_confusion, pairs["eval"], described
+            )
+            counts = images.candidate.sum(axis=0)
             show_scores(served, counts, len(pairs["eval"]))
             _draw(folder, served, counts)
             _finish(folder, own)

@@ -14,9 +14,10 @@ import numpy as np
 
 import wseg_tf
 from pipeline.experiments.plan import START, Experiment
-from pipeline.experiments.run import Counts, Outcome
+from pipeline.experiments.run import Outcome
 from pipeline.gate.bootstrap import replicate
 from wseg_tf.classes import ClassSet
+from wseg_tf.metrics.confusion import Counts
 from wseg_tf.metrics.table import kind_of, score, score_names
 from wseg_tf.training.objectives import build_ground
 

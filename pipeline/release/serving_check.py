@@ -25,13 +25,14 @@ from tfx.types import standard_artifacts
 from tfx.utils import io_utils, path_utils
 
 from pipeline.gate.evaluation import read_evaluation
-from pipeline.gate.image_counts import Counts, ImageCounts
+from pipeline.gate.image_counts import ImageCounts
 from pipeline.release.model_files import WARMUP
 from pipeline.release.serving_probe import FAULT
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.data.input import read_records
 from wseg_tf.data.records import decode
 from wseg_tf.metrics import confusion_count
+from wseg_tf.metrics.confusion import Counts
 from wseg_tf.serving import SERVING
 
 PROBE = os.path.join(os.path.dirname(__file__), "serving_probe.py")

@@ -13,10 +13,11 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pipeline.gate.image_counts import Counts, ImageCounts
+from pipeline.gate.image_counts import ImageCounts
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.records import decode
 from wseg_tf.metrics import iou_per_class
+from wseg_tf.metrics.confusion import Counts
 from wseg_tf.plots import overlay, plot_labels
 from wseg_tf.serving import ServedModel
 
