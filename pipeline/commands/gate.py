@@ -37,9 +37,9 @@ def gate(
     with refusals():
         import tensorflow as tf
 
+        from pipeline.gate.checks import read_gate
         from pipeline.gate.counting import check_classes, count_images
         from pipeline.gate.judge import judge, verdict
-        from pipeline.gate.rules import read_gate
         from pipeline.report.facts import finding_json
         from wseg_tf.data.layouts import layout
         from wseg_tf.serving import ServedModel

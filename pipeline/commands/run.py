@@ -122,6 +122,8 @@ def _report_run(steps: dict[str, Step]) -> None:
     SCREEN.print(iou_table(title, rows))
     verdict = "pushed" if report["pushed"] else "refused"
     _show_rounds(steps)
+    if report["shared"]:
+        say(f"Careful: {report['shared']}.")
     say(f"Verdict: {verdict}: {report['reason']}")
     say(f"Model:   {report['pushed'] or report['model']}")
     say(f"Report:  {folder}/report.html")

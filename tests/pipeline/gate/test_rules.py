@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.gate.rules import Gate, Rule, check_rules, read_gate
+from pipeline.gate.checks import check_rules, read_gate
+from pipeline.gate.rules import Gate, Rule
 from wseg_tf import configuration
 from wseg_tf.classes import CAMVID, CITYSCAPES
 from wseg_tf.configuration import ConfigurationError
