@@ -15,7 +15,7 @@ from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.statistics import PixelStatistics, Weights, class_weights
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics.table import check_score
-from wseg_tf.models.registry import architecture
+from wseg_tf.models.registry import check_network
 from wseg_tf.training.optimizers import check_optimizer
 from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
 
@@ -56,7 +56,7 @@ def check(
             lacks an optimiser.
     """
     try:
-        architecture(recipe.model)
+        check_network(recipe.model, len(classes))
         for stage in recipe.stages:
             check_optimizer(stage)
         if recipe.select is not None:

@@ -240,7 +240,8 @@ class Recipe:
     """Everything that decides the weights a training ends with.
 
     Args:
-        model: A name from `wseg_tf.models`.
+        model: A name from `wseg_tf.models`, or a function of your own that
+            builds a Keras model: `package.module:function`.
         channel_factor: What the channels inside the network are multiplied by,
             for a smaller one; the builders' `width`.
         initial: Weights to start from: a `.weights.h5` or `.keras` file of
