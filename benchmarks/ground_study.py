@@ -22,12 +22,11 @@ import tensorflow as tf
 
 from pipeline.experiments.plan import Experiment, load
 from pipeline.experiments.run import find_frames, start
-from pipeline.gate.scores import scores
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import layout
 from wseg_tf.data.records import decode, parse, serialise
 from wseg_tf.ground import GroundMatrix
-from wseg_tf.metrics import confusion_count, iou_per_class
+from wseg_tf.metrics import confusion_count, iou_per_class, scores
 from wseg_tf.training.loop import build_model
 from wseg_tf.training.objectives import build_ground, build_loss
 

@@ -11,7 +11,7 @@ from tfx.dsl.components.base.base_node import BaseNode
 
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.gate.baseline import find_baseline, find_blessed
-from pipeline.gate.eval_config import eval_config
+from pipeline.gate.evaluation import eval_config
 from pipeline.ingest.component import Ingest
 from pipeline.ingest.listing import drift_reference
 from pipeline.ingest.validation import StopOnAnomalies, StopOnDrift

@@ -19,6 +19,8 @@ from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.data.records import decode, parse
 from wseg_tf.decisions import LIKELIEST, decide, ground_of
 from wseg_tf.ground import GroundMatrix
+from wseg_tf.metrics import tensors
+from wseg_tf.metrics.confusion import Counts
 
 # Beside a SavedModel, where serving leaves files alone: what it was made for.
 CARD = os.path.join("assets.extra", "wseg_tf.json")
@@ -107,17 +109,20 @@ class SegmentationService(tf.Module):
             )
         }
 
+    def count_record(self, record: bytes) -> Counts:
+        """Counts one record as `ServedModel.count_confusion` does."""
+        found = self.count_confusion(tf.constant([record]))
+        counts: Counts = found["confusion"].numpy()[0]
+        return counts
+
     def _confusion(self, example: tf.Tensor) -> tf.Tensor:
         image, label = decode(parse(example))
-        count = len(self._classes)
-        truth = tf.cast(label, tf.int32)
-        predicted = tf.cast(self.predict(image), tf.int32)
-        valid = tf.logical_and(truth >= 0, truth < count)
-        cells = tf.boolean_mask(truth * count + predicted, valid)
-        cells = tf.math.bincount(
-            cells, minlength=count**2, maxlength=count**2, dtype=tf.int64
+        return tensors.count_confusion(
+            label,
+            self.predict(image),
+            len(self._classes),
+            self._classes.void,
         )
-        return tf.reshape(cells, [count, count])
 
 
 def _decode(encoded: tf.Tensor) -> tf.Tensor:
@@ -219,7 +224,7 @@ class ServedModel:
         ids: npt.NDArray[np.uint8] = found["classes"].numpy()[0]
         return ids
 
-    def count_confusion(self, record: bytes) -> npt.NDArray[np.int64]:
+    def count_confusion(self, record: bytes) -> Counts:
         """Counts the confusion of one record.
 
         Args:
@@ -229,5 +234,5 @@ class ServedModel:
             Exact counts `[N, N]`; rows truth, columns predictions.
         """
         found = self._saved.signatures[CONFUSION](tf.constant([record]))
-        counts: npt.NDArray[np.int64] = found["confusion"].numpy()[0]
+        counts: Counts = found["confusion"].numpy()[0]
         return counts

@@ -23,7 +23,9 @@ from wseg_tf.adaptation.target import find_files
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.input import read_records, resize
 from wseg_tf.data.records import decode
+from wseg_tf.metrics import confusion_count
 from wseg_tf.metrics import summary as scores_of
+from wseg_tf.metrics.confusion import Counts
 from wseg_tf.plots.rounds import plot_rounds
 from wseg_tf.serving import ServedModel, export
 from wseg_tf.training.checkpoints import Checkpoints
@@ -36,8 +38,6 @@ from wseg_tf.training.survey import survey
 
 ROUNDS = "rounds.json"
 PICTURE = "rounds.png"
-
-Counts = npt.NDArray[np.int64]
 
 
 def settings(config: AdaptationConfig) -> dict[str, str]:
@@ -162,7 +162,7 @@ def judge_round(
         "round": 0,
         "mean_iou": found["mean_iou"],
         "critical_iou": found["critical_iou"],
-        "iou": {k: each["iou"] for k, each in found["classes"].items()},
+        "iou": {name: found[f"iou/{name}"] for name in classes.names},
     }
     if labels is not None:
         summary = read_summary(labels)
@@ -214,18 +214,20 @@ def count_labels(training: str, labels: str, classes: ClassSet) -> Counts:
         Counts `[N, N]`, rows truth; void pixels of either are left out.
     """
     number = len(classes)
-    counts = np.zeros(number**2, np.int64)
+    counts = np.zeros([number, number], np.int64)
     truth = read_records(training, compression="")
     given = read_records(os.path.join(labels, SPLIT, "*"), compression="")
     for true, pseudo in tf.data.Dataset.zip((truth, given)):
-        ids = tf.cast(decode(pseudo)[1], tf.int32)
+        ids = decode(pseudo)[1]
         image, label = decode(true)
         size = tuple(ids.shape)
-        real = tf.cast(resize(image, label, size)[1], tf.int32)
-        valid = (real < number) & (ids < number)
-        cells = tf.boolean_mask(real * number + ids, valid)
-        counts += np.bincount(cells.numpy(), minlength=number**2)
-    return counts.reshape(number, number)
+        real = resize(image, label, size)[1]
+        # Where there is no label nothing is counted either.
+        real = tf.where(ids == classes.void, ids, real)
+        counts += confusion_count(
+            real.numpy(), ids.numpy(), number, classes.void
+        )
+    return counts
 
 
 def write_rounds(folder: str, before: str | None, row: dict[str, Any]) -> None:

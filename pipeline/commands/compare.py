@@ -14,7 +14,6 @@ from pipeline.commands.evaluate import (
     Output,
     Report,
     Split,
-    count_each,
     write_json,
 )
 from pipeline.commands.screen import SCREEN, refusals, refuse, say
@@ -41,22 +40,23 @@ def compare(
 ) -> None:
     """Compares two models by class, group and severity; shows the worst."""
     with refusals():
-        import numpy as np
-
-        from pipeline.gate.scores import iou_rows, scores
-        from wseg_tf.data.layouts import find_pairs
+        from pipeline.gate.counting import count_images, counter
+        from wseg_tf.data.layouts import find_pairs, layout
+        from wseg_tf.metrics import scores
+        from wseg_tf.metrics.table import iou_rows
         from wseg_tf.serving import ServedModel
 
         pairs = find_pairs(dataset, data, split)
         models = {"A": ServedModel(first), "B": ServedModel(second)}
         ground = _common_ground(models["A"], models["B"])
-        counts = {
-            name: count_each(model, pairs, dataset)
-            for name, model in models.items()
-        }
+        described = layout(dataset)
+        own, other = (counter(each, described) for each in models.values())
+        images = count_images(own, pairs, described, other)
+        assert images.baseline is not None
+        counts = {"A": images.candidate, "B": images.baseline}
         classes = models["A"].classes
         values = {
-            name: scores(np.sum(each, axis=0), classes, ground)
+            name: scores(each.sum(axis=0), classes, ground)
             for name, each in counts.items()
         }
         rows = {name: iou_rows(each, classes) for name, each in values.items()}
@@ -148,20 +148,13 @@ def _plain(
     }
 
 
-def _worst(
-    counts: dict[str, list[Counts]], ground: Any, number: int
-) -> list[int]:
+def _worst(counts: dict[str, Counts], ground: Any, number: int) -> list[int]:
     """Returns the images that either model gets most severely wrong."""
     import numpy as np
 
     from wseg_tf.metrics import expected_severity
 
-    severity = np.array(
-        [
-            [expected_severity(each, ground) for each in images]
-            for images in counts.values()
-        ]
-    )
+    severity = [expected_severity(each, ground) for each in counts.values()]
     either = np.nan_to_num(severity).max(axis=0)
     order = np.argsort(-either, kind="stable")[:number]
     return [int(place) for place in order]

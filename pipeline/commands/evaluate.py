@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from pipeline.commands.screen import SCREEN, iou_table, refusals, refuse, say
+from pipeline.commands.screen import SCREEN, iou_table, refusals, say
 
 if TYPE_CHECKING:
     from wseg_tf.data.pairs import Pair
@@ -90,41 +90,16 @@ def predict(
                 say(name)
 
 
-def count_each(
-    served: ServedModel, pairs: list[Pair], dataset: str
-) -> list[Counts]:
-    """Counts the confusion of each pair.
-
-    Args:
-        served: The model.
-        pairs: Images and labels.
-        dataset: The layout that they were found by.
-
-    Returns:
-        Exact counts `[N, N]` of each, at its own size.
-    """
-    from wseg_tf.data.inspection import read_checked
-    from wseg_tf.data.layouts import layout
-    from wseg_tf.data.records import serialise
-
-    described = layout(dataset)
-    if described.classes != served.classes:
-        refuse(
-            f"Invalid data for this model. Expected the classes of "
-            f"`{served.classes.name}`. Received: `{described.classes.name}`."
-        )
-    return [
-        served.count_confusion(serialise(pair, read_checked(pair, described)))
-        for pair in pairs
-    ]
-
-
 def sum_counts(served: ServedModel, pairs: list[Pair], dataset: str) -> Counts:
     """Counts the confusion of all pairs together."""
     import numpy as np
 
-    counts = count_each(served, pairs, dataset)
-    total: Counts = np.sum(counts, axis=0, dtype=np.int64)
+    from pipeline.gate.counting import count_images, counter
+    from wseg_tf.data.layouts import layout
+
+    described = layout(dataset)
+    images = count_images(counter(served, described), pairs, described)
+    total: Counts = images.candidate.sum(axis=0, dtype=np.int64)
     return total
 
 
@@ -132,21 +107,16 @@ def show_scores(
     served: ServedModel, counts: Counts, images: int
 ) -> dict[str, float | None]:
     """Prints the table of IoUs and returns every score."""
-    import numpy as np
+    from wseg_tf.metrics import scores, summary
+    from wseg_tf.metrics.table import iou_rows
 
-    from pipeline.gate.scores import iou_rows, scores
-
-    size = len(served.classes)
-    ground = np.zeros([size, size]) if served.ground is None else served.ground
-    values = scores(counts, served.classes, ground)
+    judged = counts, served.classes, served.ground
+    values = scores(*judged)
     title = f"IoU over {images} images"
     SCREEN.print(iou_table(title, iou_rows(values, served.classes)))
     if served.ground is not None:
         say(f"Expected severity: {values['expected_severity']:.3f}")
-    return {
-        name: value if np.isfinite(value) else None
-        for name, value in values.items()
-    }
+    return summary(*judged)
 
 
 def write_json(path: str, values: object) -> None:

@@ -38,9 +38,8 @@ def gate(
     with refusals():
         import tensorflow as tf
 
-        from pipeline.gate.counting import count_images
-        from pipeline.gate.findings import verdict
-        from pipeline.gate.judge import judge
+        from pipeline.gate.counting import count_images, counter
+        from pipeline.gate.judge import judge, verdict
         from pipeline.gate.rules import read_gate
         from pipeline.report.facts import finding_json
         from wseg_tf.data.layouts import find_pairs, layout
@@ -53,11 +52,14 @@ def gate(
                 f"{model} holds no ground matrix, which the expected severity "
                 "is measured by; export it with one."
             )
+        described = layout(dataset)
         images = count_images(
-            served,
-            None if baseline is None else ServedModel(baseline),
+            counter(served, described),
             find_pairs(dataset, data, split),
-            layout(dataset),
+            described,
+            None
+            if baseline is None
+            else counter(ServedModel(baseline), described),
         )
         findings = judge(wanted, images, served.classes, served.ground)
         if report is not None:

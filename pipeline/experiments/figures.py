@@ -18,10 +18,10 @@ from pipeline.experiments.run import (
     find_frames,
     restore,
 )
-from pipeline.gate.scores import many
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import layout
 from wseg_tf.data.records import decode, parse, serialise
+from wseg_tf.metrics import score
 from wseg_tf.plots import plot_comparison
 from wseg_tf.training.objectives import build_ground
 
@@ -74,8 +74,10 @@ def find_contrast(
             if not same or severe.method != plan.reference:
                 continue
             pair = (gentle.counts[evaluation], severe.counts[evaluation])
-            iou = [many("mean_iou", c, classes, ground) for c in pair]
-            cost = [many("expected_severity", c, classes, ground) for c in pair]
+            iou = [score("mean_iou", c, classes) for c in pair]
+            cost = [
+                score("expected_severity", c, classes, ground) for c in pair
+            ]
             gain = np.where(
                 np.abs(iou[0] - iou[1]) < EQUAL, cost[1] - cost[0], 0
             )
@@ -137,15 +139,13 @@ def rounds_of(
         round, and the target's IoU before the first and after the last.
     """
     classes = plan.data.classes
-    ground = build_ground(plan.severity, classes).values
 
     def scored(method: str) -> dict[str, float]:
         own = [o.counts[TARGET] for o in outcomes if o.method == method]
         counts = np.stack([each.sum(axis=0) for each in own])
-        names = {"mean_iou": "mean_iou", "critical_iou": "critical_iou/mean"}
         return {
-            name: float(many(metric, counts, classes, ground).mean())
-            for name, metric in names.items()
+            name: float(score(name, counts, classes).mean())
+            for name in ("mean_iou", "critical_iou")
         }
 
     found: dict[str, list[dict[str, Any]]] = {}

@@ -76,7 +76,7 @@ class Experiment:
         methods: What is compared.
         reference: The method that the others are tested against.
         seeds: Of the fine-tuning: order and augmentation.
-        metrics: Rows of the tables, names of `pipeline.gate.scores`.
+        metrics: Rows of the tables, names of `wseg_tf.metrics.score_names`.
         severity: D of the reported expected severity; the same for all.
         published: Figures printed elsewhere, by method and metric, in percent.
         notes: What a reader of the published figures should know.

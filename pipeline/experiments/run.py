@@ -16,13 +16,13 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.adaptation.rounds import count_labels, label_scores
 from pipeline.config.adaptation_config import DomainOptions
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.experiments.plan import START, Experiment, Method, folder
+from pipeline.gate.counting import count_images
 from pipeline.gate.rules import Gate, Rule
 from pipeline.ingest.domains import domain_splits
 from pipeline.ingest.listing import find_splits
@@ -36,6 +36,7 @@ from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.decisions import ground_of
 from wseg_tf.filesystems import local_target
+from wseg_tf.metrics.confusion import Counts
 from wseg_tf.serving import SegmentationService
 from wseg_tf.training.loop import build_model, train
 from wseg_tf.training.objectives import build_ground
@@ -48,8 +49,6 @@ TARGET = "target"
 WEIGHTS = "model.weights.h5"
 ROUNDS = "rounds.json"
 RESULT = "counts.npz"  # Written last: a run that has it is finished.
-
-Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -285,7 +284,9 @@ def _make(
         model.save_weights(path)
     service = _serve(plan, recipe, model)
     counts = {
-        name: count_images(service, pairs, dataset_of(plan, name))
+        name: count_images(
+            service.count_record, pairs, layout(dataset_of(plan, name))
+        ).candidate
         for name, pairs in frames.reported.items()
     }
     content = io.BytesIO()
@@ -347,25 +348,3 @@ def _adapt(
 def _kept(place: str) -> str:
     """Returns the folder of what a killed run goes on from."""
     return os.path.join(place, "checkpoints")
-
-
-def count_images(
-    service: SegmentationService, pairs: Sequence[Pair], dataset: str
-) -> Counts:
-    """Counts the confusion of each image, at its own size.
-
-    Args:
-        service: The model, as it would be served.
-        pairs: The frames.
-        dataset: The layout they were found by.
-
-    Returns:
-        Exact counts `[images, N, N]`.
-    """
-    described = layout(dataset)
-    counts = []
-    for pair in pairs:
-        record = serialise(pair, read_checked(pair, described))
-        found = service.count_confusion(tf.constant([record]))
-        counts.append(found["confusion"].numpy()[0])
-    return np.stack(counts)

@@ -14,10 +14,11 @@ import numpy as np
 
 import wseg_tf
 from pipeline.experiments.plan import START, Experiment
-from pipeline.experiments.run import Counts, Outcome
+from pipeline.experiments.run import Outcome
 from pipeline.gate.bootstrap import replicate
-from pipeline.gate.scores import LOWER_IS_BETTER, many, score_names
 from wseg_tf.classes import ClassSet
+from wseg_tf.metrics.confusion import Counts
+from wseg_tf.metrics.table import check_score, kind_of, score
 from wseg_tf.training.objectives import build_ground
 
 REPLICATES = 2000
@@ -106,16 +107,17 @@ def figures(
     }
 
     def figure(method: str, metric: str) -> Figure:
-        def score(counts: Counts) -> Any:
-            return many(metric, counts, classes, ground)
+        def scored(counts: Counts) -> Any:
+            return score(metric, counts, classes, ground)
 
-        values = score(stacked[method].sum(axis=1))
+        values = scored(stacked[method].sum(axis=1))
         own, other = (
-            score(stacked[each].sum(axis=(0, 1)))
+            scored(stacked[each].sum(axis=(0, 1)))
             for each in (method, plan.reference)
         )
-        apart = score(drawn[method]) - score(drawn[plan.reference])
-        better = apart < 0 if metric in LOWER_IS_BETTER else apart > 0
+        apart = scored(drawn[method]) - scored(drawn[plan.reference])
+        lower = kind_of(metric).lower_is_better
+        better = apart < 0 if lower else apart > 0
         low, high = np.nanquantile(apart, [0.025, 0.975])
         return Figure(
             tuple(float(value) for value in values),
@@ -177,7 +179,7 @@ def _short(metric: str) -> str:
 
 
 def _cell(metric: str, figure: Figure, method: str, plan: Experiment) -> str:
-    scale = 1.0 if metric in LOWER_IS_BETTER else 100.0
+    scale = 1.0 if kind_of(metric).lower_is_better else 100.0
     digits = 3 if scale == 1.0 else 1
     text = f"{scale * figure.mean:.{digits}f}"
     if len(figure.values) > 1:
@@ -271,10 +273,5 @@ def check_metrics(plan: Experiment, classes: ClassSet) -> None:
     Raises:
         ValueError: If a metric is unknown.
     """
-    known = score_names(classes)
     for name in metric_names(plan):
-        if name not in known:
-            raise ValueError(
-                "Invalid value for argument `metrics`. Expected some of "
-                f"{known}. Received: {name!r}."
-            )
+        check_score(name, classes, "value for argument `metrics`")

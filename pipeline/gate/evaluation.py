@@ -1,4 +1,4 @@
-"""IoU, severity and the gate's figures for TensorFlow Model Analysis.
+"""The one module that speaks TFMA: what TFX's Evaluator measures and decides.
 
 The model's `confusion` signature counts each image in the graph; only its
 name, its drive and N x N integers go through Beam. Every score derives from
@@ -7,33 +7,102 @@ their sum, and every rule's figure from `pipeline.gate.judge`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
+from google.protobuf import wrappers_pb2
 
-from pipeline.gate.image_counts import Counts, Image, ImageCounts
+from pipeline.gate.image_counts import Image, ImageCounts
 from pipeline.gate.judge import judge, judged_rules
-from pipeline.gate.rules import Gate
-from pipeline.gate.scores import score_names, scores
+from pipeline.gate.rules import Gate, Rule
 from wseg_tf import configuration
-from wseg_tf.classes import class_set
+from wseg_tf.classes import ClassSet, class_set
+from wseg_tf.ground import GroundMatrix
+from wseg_tf.metrics import score_names, scores
+from wseg_tf.serving import CONFUSION
 
-CONFUSION = "confusion"
 IMAGE_COUNTS = "image_counts"
 BASELINE = "baseline"
 CANDIDATE = "candidate"
 
 
-def rule_key(position: int, metric: str) -> str:
-    """Returns the name of a rule's figure among TFMA's metrics."""
-    return f"rule/{position}/{metric}"
+def eval_config(
+    gate: Gate, classes: ClassSet, ground: GroundMatrix
+) -> tfma.EvalConfig:
+    """Returns the configuration with which TFX's Evaluator applies the gate.
+
+    Each rule is a metric of its own, `rule/POSITION/METRIC`, whose value is
+    the figure that `judge` finds and whose threshold is the rule's own bound.
+    TFMA's change thresholds and slices are not used: they fail against a
+    baseline of 0 and pass without one.
+
+    Args:
+        gate: The rules.
+        classes: The class set.
+        ground: The ground matrix of the expected severity.
+
+    Returns:
+        An `EvalConfig` for a model and, where there is one, its baseline.
+    """
+    metric = tfma.MetricConfig(
+        class_name="SegmentationScores",
+        module=__name__,
+        config=json.dumps(
+            {
+                "classes": classes.name,
+                "ground": ground.values.tolist(),
+                "gate": configuration.dump(gate),
+            }
+        ),
+    )
+    specs = tfma.MetricsSpec(metrics=[metric])
+    for position, rule in enumerate(judged_rules(gate, classes)):
+        key = _rule_key(position, rule.metric)
+        # An empty SlicingSpec is the whole set; plain `thresholds` would
+        # demand the rule on every slice.
+        specs.per_slice_thresholds[key].thresholds.append(
+            tfma.PerSliceMetricThreshold(
+                slicing_specs=[tfma.SlicingSpec()],
+                threshold=tfma.MetricThreshold(
+                    value_threshold=_value_threshold(rule)
+                ),
+            )
+        )
+    return tfma.EvalConfig(
+        model_specs=[
+            tfma.ModelSpec(
+                name=name,
+                is_baseline=name == BASELINE,
+                signature_name=CONFUSION,
+                model_type="tf_generic",
+            )
+            for name in (CANDIDATE, BASELINE)
+        ],
+        slicing_specs=[tfma.SlicingSpec()],
+        metrics_specs=[specs],
+        options=tfma.Options(
+            include_default_metrics=wrappers_pb2.BoolValue(value=False)
+        ),
+    )
+
+
+def _value_threshold(rule: Rule) -> tfma.GenericValueThreshold:
+    kind, bound = rule.bound
+    threshold = tfma.GenericValueThreshold()
+    if kind == "floor":
+        threshold.lower_bound.value = bound
+    else:
+        threshold.upper_bound.value = bound
+    return threshold
 
 
 class SegmentationScores(tfma.metrics.Metric):
-    """Every score of `pipeline.gate.scores`, each rule's figure, and the counts.
+    """Every score, each rule's figure, and the counts.
 
     Args:
         classes: Name of the class set.
@@ -71,6 +140,10 @@ def _computations(
             combiner=combiner,
         )
     ]
+
+
+def _rule_key(position: int, metric: str) -> str:
+    return f"rule/{position}/{metric}"
 
 
 def _key(name: str, model: str) -> tfma.metrics.MetricKey:
@@ -144,7 +217,7 @@ class JudgeImages(beam.CombineFn):
         ] + [
             _key(name, self._candidate)
             for name in [
-                *(rule_key(i, rule.metric) for i, rule in enumerate(rules)),
+                *(_rule_key(i, rule.metric) for i, rule in enumerate(rules)),
                 IMAGE_COUNTS,
             ]
         ]
@@ -179,15 +252,64 @@ class JudgeImages(beam.CombineFn):
             own = images.baseline if model == BASELINE else images.candidate
             assert own is not None
             total = own.sum(axis=0)
-            for name, value in self._scores(total).items():
+            for name, value in scores(
+                total, self._classes, self._ground
+            ).items():
                 found[_key(name, model)] = value
             found[_key(CONFUSION, model)] = total
         findings = judge(self._gate, images, self._classes, self._ground)
         for position, each in enumerate(findings):
-            name = rule_key(position, each.rule.metric)
+            name = _rule_key(position, each.rule.metric)
             found[_key(name, self._candidate)] = each.figure
         found[_key(IMAGE_COUNTS, self._candidate)] = images.to_bytes()
         return found
 
-    def _scores(self, total: Counts) -> dict[str, float]:
-        return scores(total, self._classes, self._ground)
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured over the whole evaluation set.
+
+    Args:
+        values: Every score by name, and each rule's figure as `rule/...`;
+            NaN where there is nothing to measure.
+        baseline: Every score of the baseline; empty without one.
+        images: The exact counts of each image.
+    """
+
+    values: dict[str, float]
+    baseline: dict[str, float]
+    images: ImageCounts
+
+
+def read_evaluation(folder: str) -> Evaluation:
+    """Reads the metrics of an Evaluator's output.
+
+    Args:
+        folder: The ModelEvaluation artifact.
+
+    Returns:
+        The figures and counts of the overall slice.
+
+    Raises:
+        ValueError: If there are no overall metrics.
+    """
+    values: dict[str, float] = {}
+    baseline: dict[str, float] = {}
+    images: ImageCounts | None = None
+    for slice_metrics in tfma.load_metrics(folder):
+        if slice_metrics.slice_key.single_slice_keys:
+            continue
+        for each in slice_metrics.metric_keys_and_values:
+            if each.key.is_diff:
+                continue
+            if each.key.name == IMAGE_COUNTS:
+                images = ImageCounts.from_bytes(each.value.bytes_value)
+            elif each.value.HasField("double_value"):
+                own = baseline if each.key.model_name == BASELINE else values
+                own[each.key.name] = each.value.double_value.value
+    if images is None:
+        raise ValueError(
+            f"Invalid evaluation. Expected overall metrics in {folder}. "
+            "Received: none."
+        )
+    return Evaluation(values, baseline, images)

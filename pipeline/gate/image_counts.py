@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Counts = npt.NDArray[np.int64]
+from wseg_tf.metrics.confusion import Counts
+
 # Name and drive of an image, and its counts under each model.
 Image = tuple[str, str, Mapping[str, Counts]]
 # The drives of each slice, by kind of slice.

@@ -7,23 +7,143 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.gate.bootstrap import interval, replicate
-from pipeline.gate.findings import Finding, Measure
-from pipeline.gate.image_counts import Counts, ImageCounts
-from pipeline.gate.rules import IMAGE, Gate, Rule
-from pipeline.gate.scores import LOWER_IS_BETTER, judged_classes, many, scores
+from pipeline.gate.bootstrap import Values, interval, replicate
+from pipeline.gate.image_counts import ImageCounts
+from pipeline.gate.rules import BOUNDS, IMAGE, IMAGES, Gate, Rule
 from wseg_tf.classes import ClassSet
+from wseg_tf.metrics.confusion import Counts
+from wseg_tf.metrics.table import classes_of, kind_of, score
 
-# The intervals that a report shows for rules that ask for none.
-SHOWN_CONFIDENCE = 0.95
 # Fewer draw too few different sets for a bound that decides.
 MINIMUM_UNITS = 5
 
-Values = npt.NDArray[np.float64]
+Interval = tuple[float, float]
+UNKNOWN = (math.nan, math.nan)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What one rule measures on one slice, or on the whole set.
+
+    Args:
+        value: The metric; NaN if there is nothing to measure.
+        baseline: The baseline's metric, or None without a baseline.
+        judged: The metric or, for a rule about a change, the loss.
+        interval: One-sided bootstrap bounds of `judged`.
+        figure: What is held against the rule's bound: `judged`, or its
+            bootstrap bound. NaN refuses.
+        reason: Why there is no figure; empty if there is one.
+    """
+
+    value: float = math.nan
+    baseline: float | None = None
+    judged: float = math.nan
+    interval: Interval = UNKNOWN
+    figure: float = math.nan
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule with the figure it was held against.
+
+    Args:
+        rule: The rule; of one metric.
+        decisive: What was measured where the rule is closest to failing.
+        where: The slice that is; empty for the whole set.
+        slices: The figure on each slice the rule is about.
+        skipped: Slices left out, each with the reason.
+    """
+
+    rule: Rule
+    decisive: Measure
+    where: str = ""
+    slices: tuple[tuple[str, Measure], ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def figure(self) -> float:
+        """What is held against the bound, here and by the Evaluator."""
+        return self.decisive.figure
+
+    @property
+    def holds(self) -> bool:
+        """Whether the figure satisfies the rule; NaN never does."""
+        return satisfies(self.rule, self.figure)
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words."""
+        kind, bound = self.rule.bound
+        found, confidence = self.decisive, self.rule.confidence
+        place = f" on {self.where}" if self.where else ""
+        wanted = f"; the rule wants {BOUNDS[kind]} {bound:.4g}"
+        if found.reason and math.isnan(found.figure):
+            return (
+                f"{self.rule.metric}{place} is not measured "
+                f"({found.reason}){wanted}"
+            )
+        if found.reason:
+            return f"{self.rule.metric}{place}: {found.reason}{wanted}"
+        sentence = f"{self.rule.metric}{place} is {found.value:.4f}"
+        if self.rule.compares and found.baseline is not None:
+            sentence += (
+                f" and the baseline's {found.baseline:.4f}, "
+                f"{_in_words(kind, found.judged)}"
+            )
+        if confidence is not None:
+            side = "at least" if kind == "floor" else "at most"
+            sentence += (
+                f", with {confidence:.4g} confidence {side} {found.figure:.4f}"
+            )
+        return sentence + wanted
+
+
+def satisfies(rule: Rule, figure: float) -> bool:
+    """Returns whether a figure meets a rule's bound, as TFMA decides it.
+
+    Args:
+        rule: The rule.
+        figure: The figure; NaN meets no bound.
+
+    Returns:
+        Whether the rule holds.
+
+    Example:
+
+    >>> rule = Rule("mean_iou", floor=0.5)
+    >>> satisfies(rule, 0.5), satisfies(rule, math.nan)
+    (True, False)
+    """
+    kind, bound = rule.bound
+    return figure >= bound if kind == "floor" else figure <= bound
+
+
+def _in_words(kind: str, loss: float) -> str:
+    if loss == 0:
+        return "no loss"
+    share = " of it" if kind == "allowed_relative_loss" else ""
+    return f"{'a loss' if loss > 0 else 'a gain'} of {abs(loss):.4f}{share}"
+
+
+def verdict(findings: list[Finding]) -> str:
+    """Returns why a model passes or fails, in one sentence.
+
+    Args:
+        findings: What every rule found.
+
+    Returns:
+        That all rules hold, or the sentence of each that does not.
+    """
+    failed = [each.sentence for each in findings if not each.holds]
+    if not findings:
+        return "there are no rules"
+    return "; ".join(failed) or f"all {len(findings)} rules hold"
 
 
 def judge(
@@ -56,16 +176,13 @@ def judged_rules(gate: Gate, classes: ClassSet) -> list[Rule]:
         rules, those about all critical classes spelled out.
     """
     shown = [
-        Rule(f"{_IMAGES}/{name}", floor=gate.minimum_images)
+        Rule(f"{IMAGES}/{name}", floor=gate.minimum_images)
         for name in classes.critical
     ]
     return shown + gate.expanded(classes)
 
 
-_IMAGES = "images"
-
-
-@dataclasses.dataclass
+@dataclass
 class _Judge:
     """Judges one rule after another on the same images."""
 
@@ -74,9 +191,7 @@ class _Judge:
     classes: ClassSet
     ground: Values
     # Drawn once for all rules on the same slice.
-    drawn: dict[tuple[str, str], Counts] = dataclasses.field(
-        default_factory=dict
-    )
+    drawn: dict[tuple[str, str], Counts] = field(default_factory=dict)
 
     def finding(self, rule: Rule) -> Finding:
         """Measures a rule wherever it applies, and picks what decides."""
@@ -99,10 +214,9 @@ class _Judge:
     def _measure(self, rule: Rule, own: ImageCounts, place: str) -> Measure:
         """Measures a rule on the whole set or on one slice."""
         lack = self._lack(rule, own.candidate)
-        kind, _, name = rule.metric.partition("/")
-        if kind == _IMAGES:
-            shown = own.candidate[:, self.classes.index(name)].any(axis=-1)
-            value = float(shown.sum())
+        if rule.counts_images:
+            (index,) = self._demanded(rule)
+            value = float(own.candidate[:, index].any(axis=-1).sum())
             figure = math.nan if lack else value
             return Measure(value, judged=value, figure=figure, reason=lack)
         if lack:
@@ -130,7 +244,7 @@ class _Judge:
         pixels = rule.minimum_pixels or self.gate.minimum_pixels
         if len(counts) < images:
             return f"{len(counts)} images there, {images} needed"
-        for index in judged_classes(rule.metric, self.classes):
+        for index in self._demanded(rule):
             name = self.classes.names[index]
             by_image = counts[:, index].sum(axis=-1)
             shown, total = int((by_image > 0).sum()), int(by_image.sum())
@@ -140,9 +254,15 @@ class _Judge:
                 return f"{total} pixels show {name}, {pixels} needed"
         return ""
 
+    def _demanded(self, rule: Rule) -> list[int]:
+        """Returns the classes that must be there for a figure to mean much."""
+        if rule.counts_images:
+            return [self.classes.index(rule.metric.partition("/")[2])]
+        return classes_of(rule.metric, self.classes) or []
+
     def _score(self, rule: Rule, counts: Counts) -> float:
         total = counts.sum(axis=0)
-        return scores(total, self.classes, self.ground)[rule.metric]
+        return float(score(rule.metric, total, self.classes, self.ground))
 
     def _bounded(
         self, rule: Rule, found: Measure, own: ImageCounts, place: str
@@ -159,8 +279,7 @@ class _Judge:
         if rule.compares and own.baseline is not None:
             theirs = self._drawn_scores(rule, own, own.baseline, place + "*")
             drawn = _loss(rule, drawn, theirs)
-        confidence = rule.confidence or SHOWN_CONFIDENCE
-        low, high = interval(drawn, confidence, len(units))
+        low, high = interval(drawn, rule.shown_confidence, len(units))
         figure = found.judged
         if rule.confidence is not None:
             figure = low if rule.bound[0] == "floor" else high
@@ -187,12 +306,16 @@ class _Judge:
             self.drawn[key] = replicate(
                 units, self.gate.replicates, self.gate.seed
             )
-        return many(rule.metric, self.drawn[key], self.classes, self.ground)
+        drawn = self.drawn[key]
+        values = score(rule.metric, drawn, self.classes, self.ground)
+        # A drawn set lacks what the real one must not lack.
+        lacking = (drawn.sum(axis=-1)[:, self._demanded(rule)] == 0).any(-1)
+        return np.where(lacking, np.nan, values)
 
 
 def _loss(rule: Rule, ours: Values, theirs: Values) -> Values:
     """How much worse the candidate is; a share for a relative rule."""
-    lower = rule.metric in LOWER_IS_BETTER
+    lower = kind_of(rule.metric).lower_is_better
     loss = ours - theirs if lower else theirs - ours
     if rule.bound[0] == "allowed_loss":
         return loss

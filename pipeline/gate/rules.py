@@ -10,11 +10,11 @@ from typing import Optional
 
 import yaml
 
-from pipeline.gate.scores import CRITICAL, PER_CLASS, score_names
 from pipeline.yaml_files import read_yaml
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.metrics.table import expand
 
 # What a rule may bound its metric by, with the words that say so.
 BOUNDS = {
@@ -26,6 +26,10 @@ BOUNDS = {
 # Every record names its drive; in Cityscapes' layout, its city.
 RECORDED = ("drive", "city")
 IMAGE = "image"
+# The judge's own rules are about the images that show a class: `images/car`.
+IMAGES = "images"
+# Of the intervals that are shown for rules that ask for none.
+SHOWN_CONFIDENCE = 0.95
 
 
 @dataclass
@@ -39,8 +43,9 @@ class Rule:
 
     Args:
         metric: A metric of the evaluation, e.g. `"iou/pedestrian"`,
-            `"iou_group/4"`, `"critical_iou/minimum"`, `"mean_iou"`;
-            `"iou/critical"` stands for one rule for each critical class.
+            `"iou_group/4"`, `"critical_minimum_iou"`, `"mean_iou"`; a name that
+            `wseg_tf.metrics.table.expand` knows for several stands for one
+            rule each: `"iou/critical"`, `"recall"`.
         floor: The metric must be at least this.
         ceiling: The metric must be at most this, e.g. for
             `"expected_severity"`.
@@ -118,6 +123,16 @@ class Rule:
         return self.bound[0].endswith("loss")
 
     @property
+    def counts_images(self) -> bool:
+        """Whether it is about the images that show a class."""
+        return self.metric.startswith(f"{IMAGES}/")
+
+    @property
+    def shown_confidence(self) -> float:
+        """The confidence of the interval that is shown beside the figure."""
+        return self.confidence or SHOWN_CONFIDENCE
+
+    @property
     def where(self) -> str:
         """The slices the rule is about, in words; empty for the whole set."""
         if self.slice is not None:
@@ -131,7 +146,7 @@ class Rule:
         kind, figure = self.bound
         where = f" on {self.where}" if self.where else ""
         name = self.metric
-        if name.startswith("images/"):
+        if self.counts_images:
             name = f"images that show {name.partition('/')[2]}"
         words = [f"{name}{where}: {BOUNDS[kind]} {figure:g}"]
         if self.confidence is not None:
@@ -194,25 +209,19 @@ class Gate:
                 )
 
     def expanded(self, classes: ClassSet) -> list[Rule]:
-        """Returns the rules with those about all critical classes spelled out.
+        """Returns the rules with those about several classes spelled out.
 
         Args:
             classes: The class set.
 
         Returns:
-            Rules in order; each is about one metric of `scores`.
+            Rules in order; each is about one score.
         """
-        rules = []
-        for rule in self.rules:
-            score, _, name = rule.metric.partition("/")
-            if score in PER_CLASS and name == CRITICAL:
-                rules += [
-                    dataclasses.replace(rule, metric=f"{score}/{each}")
-                    for each in classes.critical
-                ]
-            else:
-                rules.append(rule)
-        return rules
+        return [
+            dataclasses.replace(rule, metric=metric)
+            for rule in self.rules
+            for metric in expand(rule.metric, classes)
+        ]
 
 
 def read_gate(path: str, classes: ClassSet) -> Gate:
@@ -257,16 +266,14 @@ def check_rules(gate: Gate, classes: ClassSet, source: str) -> None:
         ConfigurationError: If a metric or a kind of slice is unknown; lists
             those there are.
     """
-    names = [
-        *score_names(classes),
-        *(f"{score}/{CRITICAL}" for score in PER_CLASS),
-    ]
     kinds = [*RECORDED, *gate.slices]
     for position, rule in enumerate(gate.rules):
         place = f"gate.rules.{position}"
-        _check(
-            rule.metric, names, f"metric `{rule.metric}` in `{place}`", source
-        )
+        try:
+            where = f"metric `{rule.metric}` in `{place}` of {source}"
+            expand(rule.metric, classes, where)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
         for key, value in (
             ("every", rule.every),
             ("slice", next(iter(rule.slice)) if rule.slice else None),

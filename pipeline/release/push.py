@@ -18,7 +18,7 @@ from tfx.types.standard_component_specs import (
 )
 from tfx.utils import io_utils, path_utils
 
-from pipeline.gate.reading import read_evaluation
+from pipeline.gate.evaluation import read_evaluation
 from pipeline.release.model_files import digest, move, versions
 from pipeline.release.serving_check import (
     choose_requests,

@@ -20,10 +20,11 @@ import numpy.typing as npt
 import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
-from pipeline.gate.image_counts import Counts, ImageCounts
+from pipeline.gate.image_counts import ImageCounts
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.records import decode
 from wseg_tf.metrics import confusion_count
+from wseg_tf.metrics.confusion import Counts
 from wseg_tf.serving import SERVING
 
 PROBE = os.path.join(os.path.dirname(__file__), "serving_probe.py")

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.gate.findings import Finding, Measure, verdict
-from pipeline.gate.image_counts import Counts, ImageCounts
-from pipeline.gate.judge import SHOWN_CONFIDENCE
-from pipeline.gate.scores import iou_rows, scores
+from pipeline.gate.image_counts import ImageCounts
+from pipeline.gate.judge import Finding, Measure, verdict
 from pipeline.report.worst import WorstImage
 from wseg_tf.classes import ClassSet
+from wseg_tf.metrics import scores
+from wseg_tf.metrics.confusion import Counts
+from wseg_tf.metrics.table import iou_rows
 
 COSTLIEST = 8
 
@@ -129,7 +130,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "limit": bound,
         "where": finding.where or None,
         "confidence": rule.confidence,
-        "shown_confidence": rule.confidence or SHOWN_CONFIDENCE,
+        "shown_confidence": rule.shown_confidence,
         **_measure(finding.decisive),
         "holds": finding.holds,
         "sentence": finding.sentence,

@@ -12,8 +12,8 @@ from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
 from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.gate.evaluation import read_evaluation
 from pipeline.gate.judge import judge
-from pipeline.gate.reading import read_evaluation
 from pipeline.ingest.component import PixelCounts, Quarantine
 from pipeline.ingest.pixel_counts import STATISTICS
 from pipeline.ingest.pixel_counts import read as read_counts

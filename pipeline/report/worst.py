@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.gate.image_counts import Counts, ImageCounts
+from pipeline.gate.image_counts import ImageCounts
 from wseg_tf.classes import ClassSet
 from wseg_tf.metrics import iou_per_class
+from wseg_tf.metrics.confusion import Counts
 
 PER_CLASS = 2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from wseg_tf.classes import MOST_IMPORTANT_GROUP, ClassSet
 from wseg_tf.metrics import tensors
-from wseg_tf.metrics.scores import ground_values
+from wseg_tf.metrics.table import CRITICAL, GROUP, expand, kind_of, score
 
 if TYPE_CHECKING:
     from wseg_tf.ground import GroundMatrix
@@ -29,20 +29,20 @@ class Confusion(keras.metrics.Metric):
     (`val_mean_iou`), all from one count that is updated and reset once.
 
     An absent class, in neither truth nor predictions, is NaN and left out of
-    means; see `wseg_tf.metrics.mean_iou` and its siblings for each formula.
+    means; see `wseg_tf.metrics.formulas`.
 
     Args:
         classes: The number of classes N.
         ignore_class: Label that is not counted (void). Defaults to `None`.
             Labels outside `0..N-1` are never counted.
-        report: Scores to give, each one of `"mean_iou"`, `"minimum_iou"`,
-            `"critical_iou"` and `"critical_minimum_iou"` (over group 4),
-            `"iou_per_group"`, `"iou_per_class"`, `"pixel_accuracy"`,
-            `"mean_recall"`, `"mean_precision"`, `"frequency_weighted_iou"`,
-            `"expected_severity"`. Defaults to `"mean_iou"` and
-            `"pixel_accuracy"`.
-        names: N class names, used by `"iou_per_class"`. Defaults to the ids.
-        groups: N importance groups, 1..4, for the scores by group.
+        report: Scores to give, by the names of `wseg_tf.metrics.score_names`:
+            `"mean_iou"`, `"expected_severity"`, `"iou/car"`, ...; `"iou"` is
+            that of every class, `"iou/critical"` of each critical one and
+            `"iou_group"` of every group. A lone name is a report of one.
+            Defaults to `"mean_iou"` and `"pixel_accuracy"`.
+        names: N class names, for the scores by class. Defaults to the ids.
+        groups: N importance groups, 1..4, for the scores by group and those of
+            the critical classes, group 4.
         ground: D `[N, N]`, `D[true, predicted]`, for the expected severity.
         prefix: Put before each key, to tell two outputs apart.
         name: Name of the metric.
@@ -68,7 +68,7 @@ class Confusion(keras.metrics.Metric):
         self,
         classes: int,
         ignore_class: int | None = None,
-        report: Sequence[str] = DEFAULT_REPORT,
+        report: str | Sequence[str] = DEFAULT_REPORT,
         names: Sequence[str] | None = None,
         groups: Sequence[int] | None = None,
         ground: GroundMatrix | npt.ArrayLike | None = None,
@@ -79,12 +79,20 @@ class Confusion(keras.metrics.Metric):
         super().__init__(name=name, dtype=dtype)
         self.classes = classes
         self.ignore_class = ignore_class
-        self.report = tuple(report)
+        self.report = (report,) if isinstance(report, str) else tuple(report)
         self.names = None if names is None else tuple(names)
         self.groups = None if groups is None else tuple(groups)
-        self.ground = None if ground is None else ground_values(ground)
+        self.ground = None if ground is None else np.asarray(ground, float)
         self.prefix = prefix
-        self._check()
+        self._check_lengths()
+        self._class_set = ClassSet(
+            "the metric",
+            self.names or tuple(map(str, range(classes))),
+            ((0, 0, 0),) * classes,
+            self.groups or (MOST_IMPORTANT_GROUP,) * classes,
+            void=-1,
+        )
+        self._scores = self._resolved()
         self.count = self.add_weight(
             name="count",
             shape=(classes, classes),
@@ -97,7 +105,7 @@ class Confusion(keras.metrics.Metric):
         cls,
         class_set: ClassSet,
         ground: GroundMatrix | npt.ArrayLike | None = None,
-        report: Sequence[str] | None = None,
+        report: str | Sequence[str] | None = None,
         **arguments: Any,
     ) -> Confusion:
         """Builds the metric for a class set: its void, names and groups.
@@ -145,13 +153,11 @@ class Confusion(keras.metrics.Metric):
     def result(self) -> dict[str, tf.Tensor]:
         """Returns the scores of the report, float32 scalars by name."""
         counts = tf.cast(tf.convert_to_tensor(self.count), tf.float64)
-        scores: dict[str, tf.Tensor] = {}
-        for score in self.report:
-            value = _SCORES[score](self, counts)
-            scores |= value if isinstance(value, dict) else {score: value}
         return {
-            self.prefix + key: tf.cast(value, tf.float32)
-            for key, value in scores.items()
+            self.prefix + name: tf.cast(
+                score(name, counts, self._class_set, self.ground), tf.float32
+            )
+            for name in self._scores
         }
 
     def reset_state(self) -> None:
@@ -176,8 +182,7 @@ class Confusion(keras.metrics.Metric):
             "prefix": self.prefix,
         }
 
-    def _check(self) -> None:
-        """Refuses a report that cannot be given."""
+    def _check_lengths(self) -> None:
         for argument in ("names", "groups", "ground"):
             value = getattr(self, argument)
             if value is not None and len(value) != self.classes:
@@ -186,93 +191,21 @@ class Confusion(keras.metrics.Metric):
                     f"entry for each of the {self.classes} classes. "
                     f"Received: {len(value)} entries."
                 )
-        for score in self.report:
-            if score not in _SCORES:
-                raise ValueError(
-                    "Invalid value for argument `report`. Expected scores of "
-                    f"{sorted(_SCORES)}. Received: {score!r}."
-                )
-            needed = _NEEDS.get(score)
+
+    def _resolved(self) -> tuple[str, ...]:
+        """Returns the names of the report, one a score."""
+        resolved: list[str] = []
+        for given in self.report:
+            where = "value for argument `report`"
+            resolved += expand(given, self._class_set, where)
+            needed = None
+            if given == "expected_severity":
+                needed = "ground"
+            elif CRITICAL in given or kind_of(given).about == GROUP:
+                needed = "groups"
             if needed and getattr(self, needed) is None:
                 raise ValueError(
                     f"Invalid value for argument `{needed}`. Expected a value "
-                    f"since `report` holds {score!r}. Received: None."
+                    f"since `report` holds {given!r}. Received: None."
                 )
-
-
-_NEEDS = {
-    "critical_iou": "groups",
-    "critical_minimum_iou": "groups",
-    "iou_per_group": "groups",
-    "expected_severity": "ground",
-}
-
-
-def _critical_iou(metric: Confusion, counts: tf.Tensor) -> tf.Tensor:
-    return _group_iou(metric, counts, MOST_IMPORTANT_GROUP)
-
-
-def _group_iou(metric: Confusion, counts: tf.Tensor, group: int) -> tf.Tensor:
-    """Returns the IoU of each class of a group."""
-    members = [i for i, own in enumerate(metric.groups or ()) if own == group]
-    return tensors.chosen(tensors.iou_per_class(counts), members)
-
-
-def _iou_per_class(
-    metric: Confusion, counts: tf.Tensor
-) -> dict[str, tf.Tensor]:
-    names = metric.names or [str(i) for i in range(metric.classes)]
-    iou = tensors.iou_per_class(counts)
-    return {
-        "iou_" + name.replace(" ", "_"): iou[i] for i, name in enumerate(names)
-    }
-
-
-def _iou_per_group(
-    metric: Confusion, counts: tf.Tensor
-) -> dict[str, tf.Tensor]:
-    return {
-        f"iou_group_{group}": tensors.mean(_group_iou(metric, counts, group))
-        for group in sorted(set(metric.groups or ()))
-    }
-
-
-def _recall(counts: tf.Tensor) -> tf.Tensor:
-    return tf.linalg.diag_part(counts) / tf.reduce_sum(counts, axis=1)
-
-
-def _precision(counts: tf.Tensor) -> tf.Tensor:
-    return tf.linalg.diag_part(counts) / tf.reduce_sum(counts, axis=0)
-
-
-def _severity(metric: Confusion, counts: tf.Tensor) -> tf.Tensor:
-    ground = tf.constant(metric.ground, counts.dtype)
-    return tf.reduce_sum(counts * ground) / tf.reduce_sum(counts)
-
-
-_Score = Callable[[Confusion, tf.Tensor], tf.Tensor | dict[str, tf.Tensor]]
-
-# A score is one scalar under its own name, or a dictionary of several.
-_SCORES: dict[str, _Score] = {
-    "mean_iou": lambda _, counts: tensors.mean(tensors.iou_per_class(counts)),
-    "minimum_iou": lambda _, counts: tensors.minimum(
-        tensors.iou_per_class(counts)
-    ),
-    "critical_iou": lambda metric, counts: tensors.mean(
-        _critical_iou(metric, counts)
-    ),
-    "critical_minimum_iou": lambda metric, counts: tensors.minimum(
-        _critical_iou(metric, counts)
-    ),
-    "iou_per_group": _iou_per_group,
-    "iou_per_class": _iou_per_class,
-    "pixel_accuracy": lambda _, counts: (
-        tf.linalg.trace(counts) / tf.reduce_sum(counts)
-    ),
-    "mean_recall": lambda _, counts: tensors.mean(_recall(counts)),
-    "mean_precision": lambda _, counts: tensors.mean(_precision(counts)),
-    "frequency_weighted_iou": lambda _, counts: tensors.frequency_weighted(
-        counts
-    ),
-    "expected_severity": _severity,
-}
+        return tuple(resolved)

@@ -1,11 +1,9 @@
-"""The confusion count and its scores on tensors: any graph, XLA too."""
+"""The confusion count on tensors: any graph, XLA too."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from wseg_tf.class_ids import signed, unsigned
@@ -65,41 +63,6 @@ def count_confusion(
     )
     counts = tf.reshape(counts, [classes, columns])
     return tf.cast(counts[:, :classes], tf.int64)
-
-
-def iou_per_class(counts: tf.Tensor) -> tf.Tensor:
-    """Returns the IoU of each class; NaN (0 / 0) where it is absent."""
-    hits = tf.linalg.diag_part(counts)
-    union = tf.reduce_sum(counts, 1) + tf.reduce_sum(counts, 0) - hits
-    return hits / union
-
-
-def mean(scores: tf.Tensor) -> tf.Tensor:
-    """Returns the mean of the scores that are not NaN."""
-    present = ~tf.math.is_nan(scores)
-    total = tf.reduce_sum(tf.where(present, scores, tf.zeros_like(scores)))
-    return total / tf.reduce_sum(tf.cast(present, scores.dtype))
-
-
-def minimum(scores: tf.Tensor) -> tf.Tensor:
-    """Returns the smallest of the scores that are not NaN."""
-    infinity = tf.constant(np.inf, scores.dtype)
-    smallest = tf.reduce_min(tf.where(tf.math.is_nan(scores), infinity, scores))
-    nothing = tf.constant(np.nan, scores.dtype)
-    return tf.where(tf.math.is_inf(smallest), nothing, smallest)
-
-
-def chosen(scores: tf.Tensor, classes: Sequence[int]) -> tf.Tensor:
-    """Returns the scores of some classes."""
-    return tf.gather(scores, tf.constant(list(classes), tf.int32))
-
-
-def frequency_weighted(counts: tf.Tensor) -> tf.Tensor:
-    """Returns the mean IoU weighted by each class' share of true pixels."""
-    truth = tf.reduce_sum(counts, axis=1)
-    iou = iou_per_class(counts)
-    weighted = tf.where(truth > 0, truth * iou, tf.zeros_like(iou))
-    return tf.reduce_sum(weighted) / tf.reduce_sum(truth)
 
 
 def _predictions(y_pred: tf.Tensor, classes: int) -> tf.Tensor:

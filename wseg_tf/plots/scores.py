@@ -140,7 +140,10 @@ def _group_means(
 ) -> dict[int, str]:
     """Returns the mean IoU of each group, one figure a model, as text."""
     models = [
-        metrics.iou_per_group(matrix, class_set.groups)
+        {
+            group: metrics.score(f"iou_group/{group}", matrix, class_set)
+            for group in sorted(set(class_set.groups))
+        }
         for matrix in counts.values()
     ]
     return {

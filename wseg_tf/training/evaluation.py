@@ -6,15 +6,13 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf.classes import ClassSet
 from wseg_tf.decisions import decide
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import tensors
-
-Counts = npt.NDArray[np.int64]
+from wseg_tf.metrics.confusion import Counts
 
 
 def count_confusion(

@@ -19,6 +19,7 @@ from wseg_tf.classes import ClassSet
 from wseg_tf.decisions import LIKELIEST, ground_of
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import summary
+from wseg_tf.metrics.confusion import Counts
 from wseg_tf.training import guard
 from wseg_tf.training.batch_norm import renew_statistics
 from wseg_tf.training.checkpoints import (
@@ -27,7 +28,7 @@ from wseg_tf.training.checkpoints import (
     restore,
     snapshot,
 )
-from wseg_tf.training.evaluation import Counts, confusion_counter
+from wseg_tf.training.evaluation import confusion_counter
 from wseg_tf.training.interruption import Interrupted, Requests, watched
 from wseg_tf.training.observers import Epoch, LogLines, Observer, Plan
 from wseg_tf.training.optimizers import (
@@ -38,7 +39,7 @@ from wseg_tf.training.optimizers import (
     learning_rate,
     prepare,
 )
-from wseg_tf.training.selection import Selection, metric_values
+from wseg_tf.training.selection import Selection
 from wseg_tf.training.step import Step, compile_step
 
 Batches = Callable[[int, int], Iterable[Any]]
@@ -325,8 +326,7 @@ class _Fit:
             return None
         self._renew_statistics()
         counts = self._count(self.judge.batches)
-        scores = summary(counts, self.judge.classes, self.judge.ground)
-        row |= metric_values(scores)
+        row |= summary(counts, self.judge.classes, self.judge.ground)
         return counts
 
     def _renew_statistics(self) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import tensorflow as tf
 
 from wseg_tf.classes import ClassSet
+from wseg_tf.metrics import score_names
 from wseg_tf.training.observers import Epoch, Observer, Plan
-from wseg_tf.training.selection import metric_names
 
 COLUMNS = ("stage", "epoch", "steps", "learning_rate", "loss", "seconds")
 
@@ -25,12 +25,12 @@ class History(Observer):
 
     Args:
         path: The file, mostly `history.csv`.
-        classes: The class set, for the metrics' columns.
+        classes: The class set, for the scores' columns.
     """
 
     def __init__(self, path: str, classes: ClassSet) -> None:
         self.path = path
-        self.columns = [*COLUMNS, *metric_names(classes)]
+        self.columns = [*COLUMNS, *score_names(classes)]
 
     def begin(self, plan: Plan) -> None:
         """Writes what an earlier run has done."""

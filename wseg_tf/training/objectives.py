@@ -13,10 +13,10 @@ from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.statistics import PixelStatistics, Weights, class_weights
 from wseg_tf.ground import GroundMatrix
+from wseg_tf.metrics.table import check_score
 from wseg_tf.models.registry import architecture
 from wseg_tf.training.optimizers import check_optimizer
 from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
-from wseg_tf.training.selection import check_metric
 
 
 def build_ground(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
@@ -59,7 +59,8 @@ def check(
         for stage in recipe.stages:
             check_optimizer(stage)
         if recipe.select is not None:
-            check_metric(recipe.select, classes)
+            where = "value for argument `select`"
+            check_score(recipe.select, classes, where)
             if not is_judged:
                 raise ValueError(
                     "Invalid value for argument `select`. Expected none "

@@ -1,6 +1,6 @@
 import numpy as np
 
-from pipeline.gate.eval_config import eval_config
+from pipeline.gate.evaluation import eval_config
 from pipeline.gate.rules import Gate, Rule
 from wseg_tf.classes import CAMVID
 from wseg_tf.ground import GroundMatrix

@@ -13,9 +13,8 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.commands.screen import REFUSED
 from pipeline.config.pipeline_config import DataOptions, PipelineConfig
-from pipeline.gate.findings import Finding
-from pipeline.gate.judge import judge
-from pipeline.gate.reading import Evaluation, read_evaluation
+from pipeline.gate.evaluation import Evaluation, read_evaluation
+from pipeline.gate.judge import Finding, judge
 from pipeline.gate.rules import Gate, Rule
 from pipeline.graph import promote
 from pipeline.ingest.manifest import write_manifest
@@ -279,7 +278,7 @@ def test_a_perfect_model_is_pushed_and_becomes_the_next_baseline(
     before = place.served
     run = place.judge("perfect")
     assert run.failed == []
-    assert run.evaluation.values["critical_iou/minimum"] == 1.0
+    assert run.evaluation.values["critical_minimum_iou"] == 1.0
     assert len(place.served) == len(before) + 1
     after = place.judge("first")
     assert after.blessing["baseline_model"].endswith("perfect")

@@ -14,19 +14,7 @@ from wseg_tf.metrics import Confusion
 from wseg_tf.metrics.tensors import count_confusion
 
 N, VOID = len(CAMVID), CAMVID.void
-EVERY_SCORE = (
-    "mean_iou",
-    "minimum_iou",
-    "critical_iou",
-    "critical_minimum_iou",
-    "iou_per_group",
-    "iou_per_class",
-    "pixel_accuracy",
-    "mean_recall",
-    "mean_precision",
-    "frequency_weighted_iou",
-    "expected_severity",
-)
+EVERY_SCORE = metrics.score_names(CAMVID)
 
 
 def _batch(seed: int = 0) -> tuple[Any, Any]:
@@ -101,29 +89,25 @@ def test_scores_agree_with_numpy() -> None:
     metric.update_state(labels, logits)
     counts = metric.counts
     np.testing.assert_array_equal(counts, _expected(labels, logits))
+    # By the names of the table, as the gate's rules and a recipe have them.
     result = {key: float(value) for key, value in metric.result().items()}
-    expected = {
-        name: getattr(metrics, name)(counts)
-        for name in (
-            "mean_iou",
-            "minimum_iou",
-            "pixel_accuracy",
-            "mean_recall",
-            "mean_precision",
-            "frequency_weighted_iou",
-        )
-    }
-    expected |= {
-        "critical_iou": metrics.mean_iou(counts, [8, 9, 10]),
-        "critical_minimum_iou": metrics.minimum_iou(counts, [8, 9, 10]),
-        "expected_severity": metrics.expected_severity(counts, ground),
-    }
-    for group, iou in metrics.iou_per_group(counts, CAMVID.groups).items():
-        expected[f"iou_group_{group}"] = iou
-    by_class = zip(CAMVID.names, metrics.iou_per_class(counts), strict=True)
-    expected |= {f"iou_{name}": iou for name, iou in by_class}
+    expected = metrics.scores(counts, CAMVID, ground)
     assert result == pytest.approx(expected, nan_ok=True, rel=1e-6)
-    assert np.isnan(result["iou_bicyclist"])
+    assert np.isnan(result["iou/bicyclist"])
+
+
+def test_a_report_names_one_score_or_several() -> None:
+    lone = Confusion.of(CAMVID, report="mean_iou")
+    assert list(lone.result()) == ["mean_iou"]
+    assert lone.get_config()["report"] == ["mean_iou"]
+    several = Confusion.of(CAMVID, report=["iou/critical", "iou_group"])
+    assert list(several.result()) == [
+        "iou/car",
+        "iou/pedestrian",
+        "iou/bicyclist",
+        *(f"iou_group/{group}" for group in (1, 2, 3, 4)),
+    ]
+    assert list(Confusion(2, report="iou").result()) == ["iou/0", "iou/1"]
 
 
 def test_nothing_counted_is_nan() -> None:
@@ -238,6 +222,9 @@ def test_configuration_round_trip() -> None:
     [
         ({"report": ["miou"]}, "`report`.*'miou'"),
         ({"report": ["critical_iou"]}, "`groups`"),
+        ({"report": ["iou/critical"]}, "`groups`"),
+        ({"report": ["iou_group"]}, "`groups`"),
+        ({"report": "critical_iou/minimum"}, "mean `critical_minimum_iou`"),
         ({"report": ["expected_severity"]}, "`ground`"),
         ({"names": ["a"]}, "`names`"),
         ({"ground": np.eye(3)}, "`ground`"),

@@ -33,21 +33,26 @@ def test_scores_worked_by_hand() -> None:
     )
 
 
+def test_a_class_that_is_there_but_never_predicted_has_precision_zero() -> None:
+    missed = [[2, 0, 0], [3, 0, 0], [0, 0, 0]]
+    np.testing.assert_allclose(
+        metrics.precision_per_class(missed), [2 / 5, 0, float("nan")]
+    )
+    assert metrics.mean_precision(missed) == pytest.approx(1 / 5)
+
+
 def test_a_group_is_the_mean_of_its_present_classes() -> None:
-    groups = metrics.iou_per_group(COUNTS, [4, 4, 4, 1])
-    assert groups == pytest.approx({1: 0.0, 4: 0.55})
-    absent = metrics.iou_per_group(COUNTS, [1, 1, 4, 1])
-    assert np.isnan(absent[4])
+    assert metrics.mean_iou(COUNTS, [0, 1, 2]) == pytest.approx(0.55)
+    assert np.isnan(metrics.mean_iou(COUNTS, [2]))
+    assert metrics.mean_recall(COUNTS, [1, 3]) == 3 / 4
 
 
 def test_merged_a_group_forgives_confusion_within_it() -> None:
-    merged = metrics.merged_recall_per_group(COUNTS, [4, 4, 4, 1])
-    assert merged[4] == pytest.approx(12 / 13)  # One pixel left the group.
-    assert np.isnan(merged[1])
-    alone = metrics.merged_recall_per_group(COUNTS, [1, 2, 3, 4])
-    assert alone[1] == pytest.approx(6 / 9)
-    with pytest.raises(ValueError, match="4 classes"):
-        metrics.merged_recall_per_group(COUNTS, [1, 2])
+    merged = metrics.merged_recall(COUNTS, [0, 1, 2])
+    assert merged == pytest.approx(12 / 13)  # One pixel left the group.
+    assert np.isnan(metrics.merged_recall(COUNTS, [3]))
+    assert metrics.merged_recall(COUNTS, [0]) == pytest.approx(6 / 9)
+    assert metrics.merged_recall(COUNTS) == 1
 
 
 def test_severity_reads_rows_as_truth() -> None:
@@ -72,11 +77,13 @@ def test_laws(seed: int, classes: int) -> None:
     permuted = counts[np.ix_(order, order)]
     iou = metrics.iou_per_class(counts)
     np.testing.assert_array_equal(metrics.iou_per_class(permuted), iou[order])
-    # IoU treats truth and predictions alike; recall and precision swap.
+    # IoU treats truth and predictions alike; recall and precision swap, but
+    # where there are no predictions to be precise about.
     np.testing.assert_array_equal(metrics.iou_per_class(counts.T), iou)
+    predicted = counts.sum(axis=0) > 0
     np.testing.assert_array_equal(
-        metrics.recall_per_class(counts.T),
-        metrics.precision_per_class(counts),
+        metrics.recall_per_class(counts.T)[predicted],
+        metrics.precision_per_class(counts)[predicted],
     )
     np.testing.assert_allclose(metrics.iou_per_class(7 * counts), iou)
 
@@ -100,5 +107,3 @@ def test_refuses_wrong_shapes() -> None:
         metrics.mean_iou(np.zeros((2, 3)))
     with pytest.raises(ValueError, match="`ground`"):
         metrics.expected_severity(COUNTS, np.zeros((3, 3)))
-    with pytest.raises(ValueError, match="`groups`"):
-        metrics.iou_per_group(COUNTS, [1, 2])
