@@ -14,7 +14,7 @@ from pipeline.yaml_files import read_yaml
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
-from wseg_tf.metrics.table import expand
+from wseg_tf.metrics.table import CRITICAL, GROUP, TABLE, expand
 
 # What a rule may bound its metric by, with the words that say so.
 BOUNDS = {
@@ -30,6 +30,8 @@ IMAGE = "image"
 IMAGES = "images"
 # Of the intervals that are shown for rules that ask for none.
 SHOWN_CONFIDENCE = 0.95
+# Drawn sets that must lie beyond a bound: fewer say little about where it is.
+MINIMUM_TAIL = 10
 
 
 @dataclass
@@ -46,11 +48,12 @@ class Rule:
             `"iou_group/4"`, `"critical_minimum_iou"`, `"mean_iou"`; a name that
             `wseg_tf.metrics.table.expand` knows for several stands for one
             rule each: `"iou/critical"`, `"recall"`.
-        floor: The metric must be at least this.
-        ceiling: The metric must be at most this, e.g. for
-            `"expected_severity"`.
+        floor: The metric must be at least this, 0..1; for all metrics but
+            `"expected_severity"`, which is better when lower.
+        ceiling: `"expected_severity"` must be at most this, in the units of D.
         allowed_loss: The baseline's metric may be better by this at most; 0
-            demands no loss, a negative figure an improvement.
+            demands no loss, a negative figure an improvement. Of a share, at
+            least -1 and below 1, since nobody can lose more.
         allowed_relative_loss: The same as a share of the baseline's metric.
         slice: The rule is about one slice, e.g. `{drive: 0016E5}` or
             `{condition: dusk}`; the whole evaluation set by default.
@@ -60,11 +63,12 @@ class Rule:
         resample: What the bootstrap draws: `"image"`, or whole slices of a
             kind, e.g. `"drive"`, since a drive's images resemble each other.
         minimum_images: Images that must show the class for the rule to be
-            judged; the gate's by default.
-        minimum_pixels: Pixels of the class there must be; the gate's by
-            default.
+            judged, at least 1; the gate's by default.
+        minimum_pixels: Pixels of the class there must be, at least 1; the
+            gate's by default.
         absent: What becomes of a slice, with `every`, that has less than the
-            minima: `"refuse"` the model, or `"skip"` the slice.
+            minima: `"refuse"` the model, or `"skip"` the slice; of a metric of
+            several classes, such as a group, none is skipped.
     """
 
     metric: str
@@ -89,6 +93,11 @@ class Rule:
             self._refuse(
                 f"exactly one finite bound of {list(BOUNDS)}", received
             )
+        self._check_range(*self.bound)
+        for name in ("minimum_images", "minimum_pixels"):
+            least = getattr(self, name)
+            if least is not None and least < 1:
+                self._refuse(f"`{name}` of at least 1", f"{name}={least}")
         if self.confidence is not None and not 0.5 < self.confidence < 1:
             self._refuse(
                 "`confidence` above 0.5 and below 1",
@@ -101,6 +110,34 @@ class Rule:
             )
         if self.absent not in ("refuse", "skip"):
             self._refuse("`absent` refuse or skip", f"absent={self.absent}")
+        row = TABLE.get(self.metric.partition("/")[0])
+        if self.absent == "skip" and row and row.about in (CRITICAL, GROUP):
+            # A drive without bicyclists would pass with every car missed.
+            self._refuse(
+                "`absent: refuse`, or a rule for each class with `skip`, since "
+                "one absent class would hide the others",
+                "absent=skip",
+            )
+
+    def _check_range(self, kind: str, bound: float) -> None:
+        """Refuses a bound that holds whatever the model does, or never."""
+        row = TABLE.get(self.metric.partition("/")[0])
+        if row is None:  # The judge's own, or a metric that is refused later.
+            return
+        received = f"{kind}={bound:g}"
+        if kind == ("floor" if row.lower_is_better else "ceiling"):
+            other = "ceiling" if row.lower_is_better else "floor"
+            better = "lower" if row.lower_is_better else "higher"
+            self._refuse(f"a `{other}`, since {better} is better", received)
+        if kind in ("floor", "ceiling"):
+            if bound < 0 or (bound > 1 and not row.lower_is_better):
+                least = "0 or more" if row.lower_is_better else "0 to 1"
+                self._refuse(f"a {kind} of {least}", received)
+        elif not row.lower_is_better:
+            lowest = -1 if kind == "allowed_loss" else -math.inf
+            if not lowest <= bound < 1:
+                least = " and at least -1" if kind == "allowed_loss" else ""
+                self._refuse(f"a loss below 1{least}", received)
 
     def _refuse(self, expected: str, received: str) -> None:
         raise ValueError(
@@ -197,6 +234,19 @@ class Gate:
                 raise ValueError(
                     f"Invalid value for argument `{name}`. Expected at least "
                     f"{least}. Received: {name}={getattr(self, name)}."
+                )
+        for rule in self.rules:
+            if rule.confidence is None:
+                continue
+            # Rounded, since 1 - 0.9 is a little less than a tenth.
+            tail = round(self.replicates * (1 - rule.confidence), 6)
+            if tail < MINIMUM_TAIL:
+                needed = math.ceil(MINIMUM_TAIL / (1 - rule.confidence) - 1e-6)
+                raise ValueError(
+                    "Invalid value for argument `replicates`. Expected at "
+                    f"least {needed}, since a rule on `{rule.metric}` wants "
+                    f"confidence={rule.confidence:g}. Received: "
+                    f"replicates={self.replicates}."
                 )
         for kind, members in self.slices.items():
             drives = [drive for each in members.values() for drive in each]
