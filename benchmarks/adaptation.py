@@ -40,6 +40,7 @@ from wseg_tf.ground import GroundMatrix
 from wseg_tf.losses import CrossEntropyLoss, WassersteinLoss
 from wseg_tf.training.optimizers import prepare
 from wseg_tf.training.step import compile_step
+from wseg_tf.transport import Sinkhorn
 
 SIZE, BATCH = (240, 320), 2
 LABELLED_SIZE, IMAGES, LABELLED_BATCH = (360, 480), 40, 4
@@ -124,7 +125,7 @@ def solver_report(rounds: int) -> harness.Report:
     cases = losses_of()
     cases["W, no structure, exact"] = WassersteinLoss(unstructured, True)
     cases["W, no structure, Sinkhorn alone"] = WassersteinLoss(
-        unstructured, True, exchanges=0
+        unstructured, True, sinkhorn=Sinkhorn(exchanges=0)
     )
     for name, loss in cases.items():
 

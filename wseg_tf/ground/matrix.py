@@ -251,6 +251,42 @@ class GroundMatrix:
         across = dict(GROUP_COST if weights is None else weights)
         return cls.from_groups(class_set.groups, across, across, class_set)
 
+    @classmethod
+    def of(
+        cls, values: Any, classes: Sequence[str] | ClassSet | None = None
+    ) -> GroundMatrix:
+        """Returns a matrix in the order of the classes, whatever is given.
+
+        Args:
+            values: A `GroundMatrix`, or what makes one.
+            classes: Names in the order of the labels. Defaults to None: as
+                given.
+
+        Returns:
+            The matrix, reordered by name if it has names.
+
+        Raises:
+            ValueError: If it is no matrix, or one of other classes.
+
+        Example:
+
+        >>> D = GroundMatrix.from_importance({"sky": 1, "car": 4})
+        >>> GroundMatrix.of(D, ["car", "sky"]).values.tolist()
+        [[0.0, 4.0], [1.0, 0.0]]
+        """
+        matrix = values if isinstance(values, cls) else cls(values)
+        names = classes.names if isinstance(classes, ClassSet) else classes
+        if names is None or matrix.classes == tuple(names):
+            return matrix
+        if matrix.classes is None:
+            return cls(matrix.values, names)
+        if unknown := sorted(set(matrix.classes) ^ set(names)):
+            raise ValueError(
+                "Invalid ground matrix. Expected one of the classes "
+                f"{list(names)}. Received others or lacks some: {unknown}."
+            )
+        return matrix.subset(names)
+
     def linear(self) -> GroundMatrix:
         """Returns the matrix itself: f(d) = d."""
         return self
@@ -374,6 +410,10 @@ class GroundMatrix:
             An equal matrix.
         """
         return cls(config["values"], config.get("classes"))
+
+    def __reduce__(self) -> Any:
+        # Copies and pickles are made anew, so that they are immutable too.
+        return type(self), (self._values.tolist(), self._classes)
 
     def __len__(self) -> int:
         return len(self._values)

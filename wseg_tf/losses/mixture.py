@@ -8,12 +8,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from wseg_tf.losses.targets import PixelLoss, Pixels
+from wseg_tf.losses.reduction import MEAN, keras_share
+from wseg_tf.losses.targets import PixelLoss
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
 class MixtureLoss(PixelLoss):
-    """A weighted sum of losses over the same pixels.
+    """A weighted sum of losses of the same predictions.
 
     Formula:
 
@@ -22,20 +23,17 @@ class MixtureLoss(PixelLoss):
     ```
 
     The pure Wasserstein loss has no gradient on confident mistakes; mixed
-    with cross-entropy it has. What void is and whether predictions are logits
-    is asked of the members, which must agree. The losses of a pixel are added
-    before the reduction, so members' own reductions are not used; a Dice
-    loss, which has one value an image, is added after its own.
+    with cross-entropy it has. Each member is computed and reduced by its own
+    settings; a mixture may be a member.
 
     Args:
         terms: Pairs of a weight >= 0 and a loss of this package.
-        reduction: See `PixelLoss`. Defaults to `"sum_over_batch_size"`.
         name: Name of the loss.
 
     Raises:
-        ValueError: If there is no term, a weight is negative, or the losses
-            disagree on `from_logits`, `ignore_class` or, for a loss by image,
-            `reduction`.
+        ValueError: If there is no term, a weight is negative, two members
+            have other classes or another order of them, or one gives a map of
+            losses (`reduction="none"`) and another does not.
 
     Example:
 
@@ -48,10 +46,14 @@ class MixtureLoss(PixelLoss):
     def __init__(
         self,
         terms: Sequence[tuple[float, PixelLoss]],
-        reduction: str | None = "sum_over_batch_size",
         name: str | None = "mixture",
     ) -> None:
         self.terms = tuple((float(weight), loss) for weight, loss in terms)
+        if not self.terms:
+            raise ValueError(
+                "Invalid value for argument `terms`. Expected pairs of a "
+                f"weight and a loss. Received: terms={terms}."
+            )
         for position, (weight, loss) in enumerate(self.terms):
             if not isinstance(loss, PixelLoss):
                 raise ValueError(
@@ -64,30 +66,47 @@ class MixtureLoss(PixelLoss):
                     f"weights >= 0. Received: terms[{position}]={weight}."
                 )
         super().__init__(
-            self._agreed("from_logits"),
-            self._agreed("ignore_class"),
-            reduction,
+            self._shared("from_logits", None),
+            self._shared("ignore_class", None),
+            self._shared("own_reduction", MEAN),
             name,
         )
-        for _, loss in self._by_image:
-            if loss.reduction != reduction or reduction in ("none", None):
-                raise ValueError(
-                    "Invalid value for argument `reduction`. Expected a sum "
-                    f"or mean, and that of {loss.name}, which has one value "
-                    f"an image. Received: reduction={reduction!r} with "
-                    f"{loss.name}.reduction={loss.reduction!r}."
-                )
+        named = {
+            loss.class_names: loss.name
+            for _, loss in self.terms
+            if loss.class_names is not None
+        }
+        if len(named) > 1:
+            raise ValueError(
+                "Invalid value for argument `terms`. Expected losses with the "
+                f"same classes in the same order. Received: {named}."
+            )
+        self.class_names = next(iter(named), None)
+        self.is_by_image = any(loss.is_by_image for _, loss in self.terms)
+        maps = {
+            loss.own_reduction == "none" and (loss.is_by_image, "map")
+            for _, loss in self.terms
+        }
+        if len(maps) > 1:
+            received = [
+                (loss.name, loss.own_reduction) for _, loss in self.terms
+            ]
+            raise ValueError(
+                "Invalid value for argument `terms`. Expected losses that all "
+                "give a number, or all a value a pixel, or all one an image. "
+                f"Received: {received}."
+            )
 
-    def pixel_losses(self, pixels: Pixels) -> tf.Tensor:
-        """Returns the weighted sum of the members' losses of each pixel."""
+    def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
+        """Returns the weighted sum of the members' unreduced losses."""
         return tf.add_n(
-            [w * loss.pixel_losses(pixels) for w, loss in self._by_pixel]
+            [weight * loss.call(y_true, y_pred) for weight, loss in self.terms]
         )
 
     def __call__(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> tf.Tensor:
-        """Returns the weighted sum, weighted by pixel and reduced.
+        """Returns the weighted sum of the members' losses.
 
         Args:
             y_true: Class ids or distributions, see `flatten`.
@@ -97,29 +116,21 @@ class MixtureLoss(PixelLoss):
         Returns:
             A float32 scalar, or for `"none"` a map `[...]`.
         """
-        total = 0.0
-        if self._by_pixel:
-            total += super().__call__(y_true, y_pred, sample_weight)
-        for weight, loss in self._by_image:
-            total += weight * loss(y_true, y_pred, sample_weight)
-        return total
-
-    @property
-    def _by_pixel(self) -> list[tuple[float, PixelLoss]]:
-        return [term for term in self.terms if not _is_by_image(term[1])]
-
-    @property
-    def _by_image(self) -> list[tuple[float, PixelLoss]]:
-        return [term for term in self.terms if _is_by_image(term[1])]
-
-    def _agreed(self, attribute: str) -> Any:
-        values = {getattr(loss, attribute) for _, loss in self.terms}
-        if len(values) != 1:
-            raise ValueError(
-                "Invalid value for argument `terms`. Expected losses with the "
-                f"same `{attribute}`. Received: {sorted(map(str, values))}."
+        own = keras_share(self.own_reduction)
+        with tf.name_scope(self.name or type(self).__name__):
+            return tf.add_n(
+                [
+                    weight
+                    * (keras_share(loss.own_reduction) / own)
+                    * loss(y_true, y_pred, sample_weight)
+                    for weight, loss in self.terms
+                ]
             )
-        return values.pop()
+
+    def _shared(self, attribute: str, default: Any) -> Any:
+        """Returns what all members say, or a default where they differ."""
+        values = {getattr(loss, attribute) for _, loss in self.terms}
+        return values.pop() if len(values) == 1 else default
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, for saving."""
@@ -128,20 +139,24 @@ class MixtureLoss(PixelLoss):
                 [weight, keras.saving.serialize_keras_object(loss)]
                 for weight, loss in self.terms
             ],
-            "reduction": self.reduction,
             "name": self.name,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> MixtureLoss:
-        """Builds the loss from what `get_config` returned."""
-        terms = [
-            (weight, keras.saving.deserialize_keras_object(loss))
+        """Builds the loss from what `get_config` returned.
+
+        Args:
+            config: Its members' reductions give way to a `reduction` of the
+                mixture, which earlier versions saved.
+        """
+        own = {k: v for k, v in config.items() if k == "reduction"}
+        members = [
+            (weight, {**loss, "config": {**loss["config"], **own}})
             for weight, loss in config["terms"]
         ]
-        return cls(**{**config, "terms": terms})
-
-
-def _is_by_image(loss: PixelLoss) -> bool:
-    """Whether the loss has no values by pixel."""
-    return type(loss).pixel_losses is PixelLoss.pixel_losses
+        terms = [
+            (weight, keras.saving.deserialize_keras_object(loss))
+            for weight, loss in members
+        ]
+        return cls(terms, config["name"])

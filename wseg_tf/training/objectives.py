@@ -99,15 +99,10 @@ def _from_file(path: str, classes: ClassSet) -> GroundMatrix:
             f"Invalid ground matrix {path}. Expected {len(classes)} classes, "
             f"those of `{classes.name}`. Received: {len(ground)}."
         )
-    if ground.classes is None:
-        return GroundMatrix(ground.values, classes)
-    unknown = sorted(set(ground.classes) ^ set(classes.names))
-    if unknown:
-        raise ValueError(
-            f"Invalid ground matrix {path}. Expected the classes of "
-            f"`{classes.name}`. Received others or lacks some: {unknown}."
-        )
-    return ground.subset(classes)
+    try:
+        return GroundMatrix.of(ground, classes)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _scaled(ground: GroundMatrix, options: GroundOptions) -> GroundMatrix:
@@ -176,6 +171,7 @@ def build_loss(
     """
     if weights is None:
         weights = np.ones(len(classes))
+    ground = GroundMatrix.of(ground, classes)
     # D[true, predicted]: a row is what its class costs, so it takes the weight.
     ground = GroundMatrix(ground.values * weights[:, None], ground.classes)
     # What losing a pixel of a class costs at most.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +19,55 @@ Gradients = tuple[tf.Tensor, tf.Tensor]
 BLOCK = 2**20
 
 
+@dataclass(frozen=True)
+class Sinkhorn:
+    """How hard the general solver tries; see `general_cost`.
+
+    Args:
+        epsilon: Weight of the entropy, in the units of D. Defaults to
+            None: see `default_epsilon`.
+        iterations: At most so many iterations. Defaults to 100.
+        tolerance: It stops before when no pixel in a block misses more mass
+            than this. Defaults to 1e-3.
+        exchanges: At most so many steps of the simplex method after it, each
+            O(N^2); 0 leaves the entropic potentials, which is a fifth of the
+            work and inexact. Defaults to None: `20 N`, which was always enough
+            for an exact result.
+
+    Raises:
+        ValueError: If one is out of range.
+    """
+
+    epsilon: float | None = None
+    iterations: int = 100
+    tolerance: float = 1e-3
+    exchanges: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what makes no sense."""
+        if self.epsilon is not None and not 0 < self.epsilon < np.inf:
+            raise ValueError(
+                "Invalid value for argument `epsilon`. Expected a finite "
+                f"number > 0. Received: epsilon={self.epsilon}."
+            )
+        for name, least in (
+            ("iterations", 1),
+            ("tolerance", 0),
+            ("exchanges", 0),
+        ):
+            value = getattr(self, name)
+            if value is not None and not value >= least:
+                raise ValueError(
+                    f"Invalid value for argument `{name}`. Expected >= "
+                    f"{least}. Received: {name}={value}."
+                )
+
+
 def general_cost(
     source: tf.Tensor,
     target: tf.Tensor,
     values: Array,
-    epsilon: float | None = None,
-    iterations: int = 100,
-    tolerance: float = 1e-3,
-    exchanges: int | None = None,
+    how: Sinkhorn,
 ) -> tf.Tensor:
     """Returns the Wasserstein distance for each pixel.
 
@@ -38,14 +80,7 @@ def general_cost(
         source: s, float32 `[P, N]`, masses `>= 0`; zeros are fine.
         target: t, float32 `[P, N]`, masses `>= 0` of the same sum.
         values: D `[N, N]`, rows truth.
-        epsilon: Weight of the entropy, in the units of D. Defaults to None: see
-            `default_epsilon`.
-        iterations: At most so many Sinkhorn iterations. Defaults to 100.
-        tolerance: Sinkhorn stops when no pixel in a block misses more mass than
-            this. Defaults to 1e-3.
-        exchanges: At most so many edges are exchanged to reach the optimum,
-            each O(N^2). Defaults to None: `20 N`, which was always enough;
-            with 0 the entropic potentials are only made feasible.
+        how: How hard it tries.
 
     Returns:
         float32 `[P]`, with gradients for both, f centred on 0.
@@ -54,23 +89,24 @@ def general_cost(
 
     >>> s, t = tf.constant([[0.5, 0.5, 0.0]]), tf.constant([[0.0, 0.5, 0.5]])
     >>> D = np.array([[0.0, 2.0, 3.0], [1.0, 0.0, 4.0], [5.0, 1.0, 0.0]])
-    >>> general_cost(s, t, D).numpy()
+    >>> general_cost(s, t, D, Sinkhorn()).numpy()
     array([1.], dtype=float32)
     """
     cost = np.ascontiguousarray(values.T)  # From source to target.
     scale = float(cost.max())
     if scale == 0.0:
         return tf.zeros_like(source[:, 0])
-    if epsilon is None:
-        epsilon = default_epsilon(values)
+    epsilon = how.epsilon or default_epsilon(values)
     count = len(cost)
-    most = 20 * count if exchanges is None else exchanges
+    most = 20 * count if how.exchanges is None else how.exchanges
     table = tf.constant(cost, tf.float32)
 
     def solve(masses: tf.Tensor) -> tf.Tensor:
         """Returns f and g of a block of pixels, side by side."""
         s, t = masses[:, :count], masses[:, count:]
-        g = sinkhorn.potentials(s, t, cost, epsilon, iterations, tolerance)
+        g = sinkhorn.potentials(
+            s, t, cost, epsilon, how.iterations, how.tolerance
+        )
         f = ascent.conjugate(g, tf.transpose(table))
         pair = tf.concat([f, ascent.conjugate(f, table)], axis=-1)
         if most > 0:

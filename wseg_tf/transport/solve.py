@@ -2,59 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import tensorflow as tf
 
 from wseg_tf.ground import GroundMatrix, Line, Tree
-from wseg_tf.transport.general import general_cost
+from wseg_tf.transport.general import Sinkhorn, general_cost
 from wseg_tf.transport.line import line_cost
 from wseg_tf.transport.partial import partial_tree_cost
 from wseg_tf.transport.tree import tree_cost
 
 SOLVERS = ("auto", "tree", "line", "sinkhorn")
-
-
-@dataclass(frozen=True)
-class Sinkhorn:
-    """How hard the general solver tries; see `general_cost`.
-
-    Args:
-        epsilon: Weight of the entropy, in the units of D. Defaults to
-            None: a tenth of the median cost, at most `max(D) / 40`.
-        iterations: At most so many iterations. Defaults to 100.
-        tolerance: Mass by which a pixel's plan may miss. Defaults to 1e-3.
-        exchanges: At most so many exchanges of edges on the way from there to
-            the optimum. Defaults to None: enough for an exact result.
-
-    Raises:
-        ValueError: If one is out of range.
-    """
-
-    epsilon: float | None = None
-    iterations: int = 100
-    tolerance: float = 1e-3
-    exchanges: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuses what makes no sense."""
-        if self.epsilon is not None and not 0 < self.epsilon < np.inf:
-            raise ValueError(
-                "Invalid value for argument `epsilon`. Expected a finite "
-                f"number > 0. Received: epsilon={self.epsilon}."
-            )
-        for name, least in (
-            ("iterations", 1),
-            ("tolerance", 0),
-            ("exchanges", 0),
-        ):
-            value = getattr(self, name)
-            if value is not None and not value >= least:
-                raise ValueError(
-                    f"Invalid value for argument `{name}`. Expected >= "
-                    f"{least}. Received: {name}={value}."
-                )
+STRUCTURES = {"star": "tree", "none": "sinkhorn"}
 
 
 def choose_solver(ground: GroundMatrix, solver: str = "auto") -> str:
@@ -76,20 +34,36 @@ def choose_solver(ground: GroundMatrix, solver: str = "auto") -> str:
     >>> choose_solver(GroundMatrix([[0, 1, 4], [1, 0, 1], [4, 1, 0]]))
     'line'
     """
+    check_solver(ground, solver)
+    if solver != "auto":
+        return solver
+    return STRUCTURES.get(ground.kind, ground.kind)
+
+
+def check_solver(ground: GroundMatrix, solver: str) -> None:
+    """Refuses a solver that there is not, or that D is not made for.
+
+    D's structure is looked for only if the solver needs one.
+
+    Args:
+        ground: The ground matrix.
+        solver: See `choose_solver`.
+
+    Raises:
+        ValueError: If there is no such solver, or D lacks the structure.
+    """
     if solver not in SOLVERS:
         raise ValueError(
             f"Invalid value for argument `solver`. Expected one of {SOLVERS}. "
             f"Received: solver={solver!r}."
         )
-    found = {"star": "tree", "none": "sinkhorn"}.get(ground.kind, ground.kind)
-    if solver == "auto":
-        return found
-    if solver not in (found, "sinkhorn"):
+    if solver in ("auto", "sinkhorn"):
+        return
+    if solver != STRUCTURES.get(ground.kind, ground.kind):
         raise ValueError(
             f"Invalid value for argument `solver`. This ground matrix has the "
             f"structure {ground.kind!r}. Received: solver={solver!r}."
         )
-    return solver
 
 
 def wasserstein(
@@ -145,13 +119,4 @@ def wasserstein(
         return tree_cost(source, target, structure)
     if chosen == "line" and isinstance(structure, Line):
         return line_cost(source, target, structure, values)
-    how = sinkhorn or Sinkhorn()
-    return general_cost(
-        source,
-        target,
-        values,
-        how.epsilon,
-        how.iterations,
-        how.tolerance,
-        how.exchanges,
-    )
+    return general_cost(source, target, values, sinkhorn or Sinkhorn())

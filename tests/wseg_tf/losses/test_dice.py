@@ -79,3 +79,20 @@ def test_weights_by_image_and_by_pixel() -> None:
     rows = [0, 0, 2, 3, 4]
     repeated = each(labels[:, rows], s[:, rows]).numpy()
     np.testing.assert_allclose(by_pixel, repeated, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 1), (2, 1, 1)])
+def test_weights_by_image_of_any_rank_by_hand(shape: tuple[int, ...]) -> None:
+    step = [[0, 1], [1, 0]]
+    s = [[[0.5, 0.5], [0.0, 1.0]]] * 2
+    # The images' losses, worked in test_mixture.py, weigh 2 and 3.
+    weights = np.reshape([2.0, 3.0], shape)
+    value = WassersteinDiceLoss(step)([[0, 1], [1, 0]], s, weights)
+    assert float(value) == pytest.approx((2 * 1 / 7 + 3 * 3 / 5) / 2)
+
+
+def test_a_scalar_weight_scales_the_loss() -> None:
+    labels, logits = _batch()
+    loss = WassersteinDiceLoss(GROUND, from_logits=True)
+    value = float(loss(labels, logits))
+    assert float(loss(labels, logits, 3.0)) == pytest.approx(3 * value)

@@ -353,8 +353,8 @@ def test_the_solver_shows_and_can_be_chosen():
         ({"link": "square"}, "`link`"),
         ({"solver": "exact"}, "`solver`"),
         ({"solver": "line"}, "the structure 'star'"),
-        ({"reduction": "mean"}, "`reduction`"),
-        ({"epsilon": 0}, "`epsilon`"),
+        ({"reduction": "median"}, "`reduction`"),
+        ({"sinkhorn": {"epsilon": 0}}, "`epsilon`"),
     ],
 )
 def test_bad_arguments_are_refused(options, message):

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from tests.wseg_tf.losses.test_wasserstein import VOID, batch
 from wseg_tf.classes import CAMVID
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.losses import WassersteinLoss
+from wseg_tf.transport import Sinkhorn
 
 SEVERITY = GroundMatrix.severity_aware(CAMVID)
 
@@ -97,9 +99,7 @@ def test_every_setting_survives_a_config():
         link="log",
         solver="sinkhorn",
         partial=True,
-        epsilon=0.3,
-        iterations=70,
-        tolerance=1e-4,
+        sinkhorn=Sinkhorn(0.3, 70, 1e-4, 5),
     )
     saved = keras.saving.serialize_keras_object(loss)
     again = keras.saving.deserialize_keras_object(saved)
@@ -108,6 +108,11 @@ def test_every_setting_survives_a_config():
     assert again.ground.classes == CAMVID.names
     assert again.solver == "sinkhorn"
     assert isinstance(again, WassersteinLoss)
+    assert again.sinkhorn == Sinkhorn(0.3, 70, 1e-4, 5)
+    # As earlier versions saved it, and as plain JSON.
+    old = json.loads(json.dumps(loss.get_config()))
+    old |= old.pop("sinkhorn")
+    assert WassersteinLoss.from_config(old).get_config() == loss.get_config()
 
 
 def test_a_saved_model_keeps_its_loss(tmp_path):
@@ -127,7 +132,7 @@ import keras, numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(cpu, two)
-from wseg_tf.losses import WassersteinLoss
+from wseg_tf.losses import CrossEntropyLoss, MixtureLoss, WassersteinLoss
 
 labels = np.array([[0, 9, 9, 9], [0, 1, 2, 1]])  # One valid pixel, then four.
 x = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
@@ -137,7 +142,11 @@ loss = WassersteinLoss([[0, 1, 2], [4, 0, 4], [1, 3, 0]], True, 9)
 soft = np.append(np.eye(3), np.zeros((7, 3)), axis=0)[labels]
 soft = (0.7 * soft + 0.1 * (labels < 9)[..., None]).astype("float32")
 
-def trained(strategy, labels):
+# A sum and a mean, which Keras 2 scales by the number of replicas alone.
+total = CrossEntropyLoss(None, True, 9, "sum")
+mixture = MixtureLoss([(0.1, total), (1.0, loss)])
+
+def trained(strategy, labels, loss):
     with strategy.scope():
         layer = keras.layers.Dense(3, kernel_initializer="ones")
         model = keras.Sequential([keras.Input((4, 3)), layer])
@@ -146,10 +155,10 @@ def trained(strategy, labels):
     history = model.fit(data, epochs=2, verbose=0)
     return history.history["loss"], model.get_weights()[0]
 
-for target in (labels, soft):
-    one = trained(tf.distribute.get_strategy(), target)
+for target, loss in ((labels, loss), (soft, loss), (labels, mixture)):
+    one = trained(tf.distribute.get_strategy(), target, loss)
     mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    two = trained(mirrored, target)
+    two = trained(mirrored, target, loss)
     np.testing.assert_allclose(two[0], one[0], rtol=1e-5)
     np.testing.assert_allclose(two[1], one[1], rtol=1e-5)
 """
