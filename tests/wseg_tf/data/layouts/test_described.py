@@ -104,7 +104,7 @@ def test_a_duplicate_name_is_refused(tmp_path, make_png, describe):
             'images: "{name}"\nlabels: "l{name}"\nids: {0: lorry}',
             "'lorry'",
         ),
-        ('images: "{name}"\nlabels: "l{name}"\nclasses: kitti', "'kitti'"),
+        ('images: "{name}"\nlabels: "l{name}"\nclasses: trams', "'trams'"),
         (
             'images: "{name}"\nlabels: "l{name}"\ncolours: {red: road}',
             "Invalid colour",
