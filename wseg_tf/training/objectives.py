@@ -32,7 +32,8 @@ def build_ground(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
 
     Raises:
         ValueError: If a file holds no ground matrix, or one of other classes,
-            or a factor names none of the classes.
+            a factor names none of the classes, or there is not one severity
+            for each importance group.
     """
     return _mapped(_scaled(_predefined(options, classes), options), options)
 
@@ -103,10 +104,25 @@ def _predefined(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
         return GroundMatrix(options.matrix, classes)
     if options.file is not None:
         return _from_file(options.file, classes)
-    severities = dict(enumerate(options.severities, start=1))
+    severities = _severities(options, classes)
     if options.preset == "importance_aware":
         return GroundMatrix.importance_aware(classes, severities)
     return GroundMatrix.severity_aware(classes, severities, options.within)
+
+
+def _severities(
+    options: GroundOptions, classes: ClassSet
+) -> dict[int, float] | None:
+    if not options.severities:
+        return None  # The group's number.
+    levels = classes.levels
+    if len(options.severities) != len(levels):
+        raise ValueError(
+            "Invalid value for argument `ground.severities`. Expected a cost "
+            f"for each importance group of `{classes.name}`, {[*levels]}, or "
+            f"none at all. Received: {[*options.severities]}."
+        )
+    return dict(zip(levels, options.severities, strict=True))
 
 
 def _from_file(path: str, classes: ClassSet) -> GroundMatrix:

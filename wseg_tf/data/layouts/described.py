@@ -15,6 +15,7 @@ either the files hold class ids.
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
@@ -41,7 +42,8 @@ class Description:
         images: Where the images are, with `{name}`.
         labels: Where the labels are, with the same places as `images`.
         dataset: Name of the dataset.
-        classes: Name of a class set.
+        classes: The classes of the labels, whatever `class_set` takes; a file
+            lies beside the description.
         ids: Class name or `void` for each id in the labels.
         colours: Class name or `void` for each colour, `"red green blue"`.
         drives: Drives of each split, where paths do not tell the split.
@@ -50,12 +52,12 @@ class Description:
     images: str
     labels: str
     dataset: str = "folder"
-    classes: str = "cityscapes"
+    classes: Any = "cityscapes"
     ids: Mapping[int, str] | None = None
     colours: Mapping[str, str] | None = None
     drives: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    @property
+    @functools.cached_property
     def class_set(self) -> ClassSet:
         """The classes of the labels."""
         return class_set(self.classes)
@@ -116,6 +118,10 @@ def read(path: str) -> Description:
     missing = [key for key in ("images", "labels") if key not in entries]
     if missing:
         raise DataError(f"{path}: the key {missing[0]!r} is missing.")
+    classes = entries.get("classes")
+    if isinstance(classes, str) and classes.endswith((".yaml", ".yml")):
+        folder = posixpath.dirname(path)
+        entries["classes"] = posixpath.join(folder, classes)
     description = Description(**entries)
     _check(description, path)
     return description

@@ -104,7 +104,7 @@ def test_a_duplicate_name_is_refused(tmp_path, make_png, describe):
             'images: "{name}"\nlabels: "l{name}"\nids: {0: lorry}',
             "'lorry'",
         ),
-        ('images: "{name}"\nlabels: "l{name}"\nclasses: kitti', "'kitti'"),
+        ('images: "{name}"\nlabels: "l{name}"\nclasses: trams', "'trams'"),
         (
             'images: "{name}"\nlabels: "l{name}"\ncolours: {red: road}',
             "Invalid colour",
@@ -156,3 +156,46 @@ def test_images_without_labels_are_found_by_a_pattern(tmp_path, make_png):
     for pattern in ("frames/*.jpg", "{name}_{camera}.jpg"):
         with pytest.raises(DataError, match=r"a pattern with {name}"):
             find_images(pattern, str(tmp_path), "dusk", "x")
+
+
+OWN = """
+classes: %s
+images: "{name}.jpg"
+labels: "{name}.png"
+ids: {0: void, 9: person, 3: floor}
+"""
+VALUE = "{void: 7, classes: [floor, {name: person, group: 2}]}"
+
+
+def test_classes_are_a_name_a_file_or_themselves(
+    tmp_path, describe, monkeypatch
+):
+    (tmp_path / "mine.yaml").write_text(VALUE)
+    # The file is found beside the description, wherever one works.
+    monkeypatch.chdir("/")
+    for written in (VALUE, "mine.yaml", str(tmp_path / "mine.yaml")):
+        found = layout(describe(OWN % written))
+        assert found.classes.names == ("floor", "person")
+        assert found.classes.critical == ("person",)
+        assert found.id_map == {0: 7, 9: 1, 3: 0}
+    found = layout(describe(OWN % "[person, floor, 'two words']"))
+    assert found.id_map == {0: 255, 9: 0, 3: 1}
+    # What was read stays, though the file is edited.
+    found = layout(describe(OWN % "mine.yaml"))
+    (tmp_path / "mine.yaml").write_text("[floor, person]")
+    assert found.classes.void == 7
+    assert layout(describe(OWN % "mine.yaml")).classes.void == 255
+
+
+def test_classes_that_are_none_are_refused_in_one_sentence(tmp_path, describe):
+    (tmp_path / "mine.yaml").write_text("classes: [floor, floor]")
+    for written, said in (
+        ("[floor]", r"layout\.yaml: .*'person'"),
+        ("mine.yaml", r"layout\.yaml: .*mine\.yaml: .*distinct names"),
+        ("no.yaml", r"layout\.yaml: .*no\.yaml"),
+        ("{clases: [a]}", "did you mean `classes`"),
+        ("7", "`classes`"),
+    ):
+        with pytest.raises(DataError, match=said) as caught:
+            layout(describe(OWN % written))
+        assert "\n" not in str(caught.value)
