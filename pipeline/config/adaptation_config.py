@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
-import yaml
-
 from pipeline.config.beam_options import check_options
 from pipeline.config.kubeflow_options import KubeflowOptions
 from pipeline.config.pipeline_config import (
@@ -180,8 +178,8 @@ def is_adaptation(path: str) -> bool:
         path: A YAML file; one that cannot be read does not.
     """
     try:
-        values = yaml.safe_load(read_yaml(path))
-    except (ConfigurationError, yaml.YAMLError):
+        values = configuration.parse(read_yaml(path), path)
+    except ConfigurationError:
         return False  # Whoever loads it says what is wrong.
     return isinstance(values, dict) and KEY in values
 

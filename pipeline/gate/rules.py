@@ -229,10 +229,7 @@ def read_gate(path: str, classes: ClassSet) -> Gate:
         ConfigurationError: If there is none, or it does not fit the classes.
     """
     text = read_yaml(path)
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError:
-        values = None  # The gate's own reader says what is wrong.
+    values = configuration.parse(text, path)
     if isinstance(values, dict) and "gate" in values:
         text = yaml.safe_dump(values["gate"])
     gate = configuration.load(Gate, text, path)
