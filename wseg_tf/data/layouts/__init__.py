@@ -15,7 +15,8 @@ from wseg_tf.data.layouts import (
     gta5,
 )
 from wseg_tf.data.layouts.cityscapes_labels import TRAIN_IDS
-from wseg_tf.data.pairs import Pair
+from wseg_tf.data.layouts.entries import PANOPTIC_BITS
+from wseg_tf.data.pairs import Pair, refuse_links_out
 
 __all__ = ["LAYOUTS", "Layout", "Pair", "find_pairs", "layout"]
 
@@ -90,6 +91,8 @@ def layout(name: str) -> Layout:
             description.class_set,
             description.id_map,
             description.colour_map,
+            panoptic=description.bits == PANOPTIC_BITS,
+            divisor=description.divisor,
         )
     if name not in LAYOUTS:
         raise ValueError(
@@ -118,4 +121,7 @@ def find_pairs(
         ValueError: If there is no such layout.
     """
     wanted = [splits] if isinstance(splits, str) else splits
-    return layout(name).find(folder, wanted)
+    pairs = layout(name).find(folder, wanted)
+    paths = (path for pair in pairs for path in (pair.image, pair.label))
+    refuse_links_out(folder, paths)
+    return pairs
