@@ -34,12 +34,16 @@ class Layout:
             files hold class ids.
         colour_map: Class id or void for each colour in the files; None where
             they hold ids.
+        panoptic: Whether ids are stored as R + 256 G + 65536 B.
+        divisor: What stored numbers are divided by to give ids.
     """
 
     find: Find
     classes: ClassSet
     id_map: Mapping[int, int] | None = None
     colour_map: Mapping[Colour, int] | None = None
+    panoptic: bool = False
+    divisor: int = 1
 
     def meaning(self) -> dict[str, Any]:
         """Returns what the pixels of labels mean as plain values.
