@@ -256,7 +256,7 @@ def class_set(value: Any) -> ClassSet:
         if value.endswith((".yaml", ".yml")):
             text = configuration.text_of(value)
             try:
-                return _read(configuration.parse(text, value))
+                return _read(configuration.parse_any(text, value))
             except ValueError as error:
                 raise ValueError(f"{value}: {error}") from error
         if value not in CLASS_SETS:

@@ -75,7 +75,7 @@ def open_remote(*texts: str) -> None:
         raise ConfigurationError(str(error)) from error
 
 
-def parse_keys(text: str, source: str) -> dict[str, Any]:
+def parse(text: str, source: str) -> dict[str, Any]:
     """Returns the keys and values of YAML text.
 
     Args:
@@ -87,10 +87,10 @@ def parse_keys(text: str, source: str) -> dict[str, Any]:
 
     Example:
 
-    >>> parse_keys("height: 180", "camera.yaml")
+    >>> parse("height: 180", "camera.yaml")
     {'height': 180}
     """
-    values = parse(text, source)
+    values = parse_any(text, source)
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -101,80 +101,8 @@ def parse_keys(text: str, source: str) -> dict[str, Any]:
     return values
 
 
-def load(
-    schema: type[Configuration],
-    text: str,
-    source: str,
-    overrides: Sequence[str] = (),
-) -> Configuration:
-    """Fills a dataclass from YAML text and `key=value` overrides.
-
-    Args:
-        schema: A dataclass; nested dataclasses and lists of them are allowed.
-        text: YAML; keys must be fields of `schema`.
-        source: Name of the file the text came from, for error messages.
-        overrides: Dotted assignments applied last, e.g.
-            `"training.batch=4"`; lists are indexed, e.g. `"stages.0.epochs=1"`.
-
-    Returns:
-        An instance of `schema`.
-
-    Raises:
-        ConfigurationError: If a key is unknown, a value has the wrong type or
-            a required value is missing; names the file and the key.
-
-    Example:
-
-    >>> @dataclasses.dataclass
-    ... class Camera:
-    ...     height: int = 360
-    >>> load(Camera, "height: 180", "camera.yaml")
-    Camera(height=180)
-    >>> load(Camera, "hieght: 180", "camera.yaml")
-    Traceback (most recent call last):
-        ...
-    wseg_tf.configuration.ConfigurationError: Invalid key `hieght` in
-    camera.yaml. Expected one of ['height'] (did you mean `height`?).
-    """
-    return fill(schema, parse_keys(text, source), source, overrides)
-
-
-def fill(
-    schema: type[Configuration],
-    values: Mapping[str, Any],
-    source: str,
-    overrides: Sequence[str] = (),
-) -> Configuration:
-    """Fills a dataclass, as `load` does, from what `parse` returned.
-
-    Args:
-        schema: A dataclass.
-        values: Values by field.
-        source: Name of the file they came from, for error messages.
-        overrides: Dotted assignments applied last.
-
-    Returns:
-        An instance of `schema`.
-
-    Raises:
-        ConfigurationError: As `load` raises it.
-    """
-    _refuse_misfits(schema, values, source)
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema), values)
-        for override in overrides:
-            merged = _override(merged, override, schema)
-        return cast(Configuration, OmegaConf.to_object(merged))
-    except ConfigurationError:
-        raise
-    except OmegaConfBaseException as error:
-        raise ConfigurationError(_one_sentence(error, source)) from error
-    except ValueError as error:
-        raise ConfigurationError(f"{source}: {error}") from error
-
-
-def parse(text: str, source: str, as_written: bool = False) -> Any:
-    """Parses YAML strictly.
+def parse_any(text: str, source: str, as_written: bool = False) -> Any:
+    """Returns what YAML text holds, of whatever type, strictly read.
 
     Args:
         text: YAML of one document.
@@ -191,7 +119,7 @@ def parse(text: str, source: str, as_written: bool = False) -> Any:
 
     Example:
 
-    >>> parse("drives: [07, 2011_09_26]", "yard.yaml", as_written=True)
+    >>> parse_any("drives: [07, 2011_09_26]", "yard.yaml", as_written=True)
     {'drives': ['07', '2011_09_26']}
     """
     try:
@@ -253,6 +181,78 @@ def _size(
     return size
 
 
+def load(
+    schema: type[Configuration],
+    text: str,
+    source: str,
+    overrides: Sequence[str] = (),
+) -> Configuration:
+    """Fills a dataclass from YAML text and `key=value` overrides.
+
+    Args:
+        schema: A dataclass; nested dataclasses and lists of them are allowed.
+        text: YAML; keys must be fields of `schema`.
+        source: Name of the file the text came from, for error messages.
+        overrides: Dotted assignments applied last, e.g.
+            `"training.batch=4"`; lists are indexed, e.g. `"stages.0.epochs=1"`.
+
+    Returns:
+        An instance of `schema`.
+
+    Raises:
+        ConfigurationError: If a key is unknown, a value has the wrong type or
+            a required value is missing; names the file and the key.
+
+    Example:
+
+    >>> @dataclasses.dataclass
+    ... class Camera:
+    ...     height: int = 360
+    >>> load(Camera, "height: 180", "camera.yaml")
+    Camera(height=180)
+    >>> load(Camera, "hieght: 180", "camera.yaml")
+    Traceback (most recent call last):
+        ...
+    wseg_tf.configuration.ConfigurationError: Invalid key `hieght` in
+    camera.yaml. Expected one of ['height'] (did you mean `height`?).
+    """
+    return fill(schema, parse(text, source), source, overrides)
+
+
+def fill(
+    schema: type[Configuration],
+    values: Mapping[str, Any],
+    source: str,
+    overrides: Sequence[str] = (),
+) -> Configuration:
+    """Fills a dataclass, as `load` does, from what `parse` returned.
+
+    Args:
+        schema: A dataclass.
+        values: Values by field.
+        source: Name of the file they came from, for error messages.
+        overrides: Dotted assignments applied last.
+
+    Returns:
+        An instance of `schema`.
+
+    Raises:
+        ConfigurationError: As `load` raises it.
+    """
+    _refuse_misfits(schema, values, source)
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(schema), values)
+        for override in overrides:
+            merged = _override(merged, override, schema)
+        return cast(Configuration, OmegaConf.to_object(merged))
+    except ConfigurationError:
+        raise
+    except OmegaConfBaseException as error:
+        raise ConfigurationError(_one_sentence(error, source)) from error
+    except ValueError as error:
+        raise ConfigurationError(f"{source}: {error}") from error
+
+
 def dump(configuration: object) -> str:
     r"""Returns a configuration as YAML that `load` reads back.
 
@@ -282,7 +282,7 @@ def _override(merged: Any, override: str, schema: type) -> Any:
             f"Received: {override!r}."
         )
     kind = _type_at(schema, key.split("."), key)
-    content = parse(value, "the command line", as_written=_is_text(kind))
+    content = parse_any(value, "the command line", as_written=_is_text(kind))
     if content == "" and type(None) in typing.get_args(kind):
         content = None
     parent = OmegaConf.select(merged, key.rpartition(".")[0]) or merged

@@ -50,7 +50,7 @@ def load(
     Raises:
         ConfigurationError: One sentence that names the file and the field.
     """
-    values = configuration.parse_keys(configuration.text_of(path), path)
+    values = configuration.parse(configuration.text_of(path), path)
     _place(values, path)
     kind: type[Config] = (
         AdaptationConfig if ADAPTS in values else PipelineConfig

@@ -24,7 +24,7 @@ def read_gate(path: str, classes: ClassSet) -> Gate:
     Raises:
         ConfigurationError: If there is none, or it does not fit the classes.
     """
-    values = configuration.parse_keys(configuration.text_of(path), path)
+    values = configuration.parse(configuration.text_of(path), path)
     gate = configuration.fill(Gate, values.get("gate", values), path)
     if not gate.rules:
         raise ConfigurationError(

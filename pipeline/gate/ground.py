@@ -34,7 +34,7 @@ def find_ground(
         return own.subset(classes) if own.classes else own
     options: Any = GroundOptions(file=path)
     if path is None:
-        values = configuration.parse_keys(configuration.text_of(rules), rules)
+        values = configuration.parse(configuration.text_of(rules), rules)
         training = values.get("training")
         if "gate" not in values or not isinstance(training, dict):
             raise ConfigurationError(

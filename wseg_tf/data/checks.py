@@ -106,6 +106,11 @@ def check_pair(
         DataError: If a check fails; names the file, what was expected and
             what was found.
     """
+    if classes.void > np.iinfo(np.uint8).max:
+        raise DataError(
+            f"{label_name}: expected at most 255 classes, void up to 255 "
+            f"({classes.name}). Found: void {classes.void}."
+        )
     image = decode_image(image_bytes, image_name)
     in_colours = panoptic or colour_map is not None
     stored, as_is = decode_label(label_bytes, label_name, in_colours)

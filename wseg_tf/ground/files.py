@@ -53,7 +53,7 @@ def read_yaml(path: Path_) -> Contents:
     """
     text = read_bytes(path).decode()
     try:
-        content = configuration.parse(text, str(path))
+        content = configuration.parse_any(text, str(path))
     except configuration.ConfigurationError as error:
         raise ValueError(f"Expected YAML. Received: {error}") from error
     if not isinstance(content, dict) or "values" not in content:

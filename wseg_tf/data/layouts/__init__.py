@@ -81,8 +81,8 @@ class Layout:
             None
             if colours is None
             else {(red, green, blue): v for (red, green, blue), v in colours},
-            values["panoptic"],
-            values["divisor"],
+            values.get("panoptic", False),
+            values.get("divisor", 1),
         )
 
 

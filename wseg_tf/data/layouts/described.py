@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wseg_tf.classes import ClassSet, Colour, class_set
-from wseg_tf.configuration import ConfigurationError, parse
+from wseg_tf.configuration import ConfigurationError, parse_any
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import patterns
 from wseg_tf.data.layouts.entries import READERS, SPLIT_READERS
@@ -108,7 +108,7 @@ def read(path: str) -> Description:
     """
     try:
         text = read_bytes(path).decode("utf-8-sig")
-        entries = parse(text, path, True)
+        entries = parse_any(text, path, as_written=True)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file.") from None
     except OSError as error:
@@ -135,7 +135,7 @@ def read(path: str) -> Description:
         except ValueError as error:
             raise DataError(f"{path}: invalid `{key}`. {error}") from None
     if "classes" in values:
-        values["classes"] = _classes(parse(text, path)["classes"], path)
+        values["classes"] = _classes(values["classes"], text, path)
     given = {key: values.pop(key) for key in SPLIT_READERS if key in values}
     try:
         description = Description(
@@ -147,11 +147,13 @@ def read(path: str) -> Description:
     return description
 
 
-def _classes(value: Any, path: str) -> Any:
-    """Returns what `class_set` takes; a file lies beside the description."""
-    if isinstance(value, str) and value.endswith((".yaml", ".yml")):
-        return posixpath.join(posixpath.dirname(path), value)
-    return value
+def _classes(written: Any, text: str, path: str) -> Any:
+    """Returns the classes with the types that YAML gives their values."""
+    if not isinstance(written, str):
+        return parse_any(text, path)["classes"]
+    if written.endswith((".yaml", ".yml")):
+        return posixpath.join(posixpath.dirname(path), written)
+    return written
 
 
 def _check(description: Description) -> None:

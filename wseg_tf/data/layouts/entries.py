@@ -23,13 +23,6 @@ def _text(entry: Entry) -> str:
     return entry
 
 
-def _given(entry: Entry) -> Entry:
-    """Anything but nothing; whoever takes it says what is wrong with it."""
-    if entry in (None, "", [], {}):
-        raise ValueError("Expected a name, a file or classes. Found: nothing.")
-    return entry
-
-
 def _texts(entry: Entry) -> tuple[str, ...]:
     """One text, or a list of several, none of them twice."""
     listed = entry if isinstance(entry, list) else [entry]
@@ -46,6 +39,10 @@ def _patterns(entry: Entry) -> tuple[str, ...]:
     # As written: a file's name may be spelled in another form of Unicode.
     listed = entry if isinstance(entry, list) and entry else [entry]
     return tuple(_text(each) for each in listed)
+
+
+def _classes(entry: Entry) -> Entry:
+    return entry if isinstance(entry, (dict, list)) else _text(entry)
 
 
 def _number(entry: Entry) -> int:
@@ -149,7 +146,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "images": _patterns,
     "labels": _patterns,
     "dataset": _text,
-    "classes": _given,
+    "classes": _classes,
     "ids": _mapping(_number, _text),
     "colours": _mapping(_colour, _text),
     "absent": _texts,
