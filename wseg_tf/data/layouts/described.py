@@ -173,6 +173,9 @@ def find(
     """
     images = _found(folder, description.images)
     labels = _found(folder, description.labels)
+    # Where both lie in one folder, the images' pattern may name labels too.
+    taken = {*labels.values()}
+    images = {key: path for key, path in images.items() if path not in taken}
     by_drive = {
         drive: split
         for split, drives in description.drives.items()
