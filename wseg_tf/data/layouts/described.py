@@ -245,6 +245,9 @@ def find(
     """
     images = patterns.find(folder, description.images)
     labels = patterns.find(folder, description.labels)
+    # Where both lie in one folder, the images' pattern may name labels too.
+    taken = {*labels.values()}
+    images = {key: path for key, path in images.items() if path not in taken}
     if not images:
         where = posixpath.join(folder, description.images[0])
         raise DataError(f"{where}: no such images.")
