@@ -182,7 +182,7 @@ def _remote_entries(folder: str) -> tuple[list[str], list[str]]:
     except tf.errors.OpError as error:
         raise DataError(f"{folder}: cannot be read ({error}).") from None
     except UnicodeDecodeError as error:
-        raise _not_unicode(folder, error.object) from None
+        raise not_unicode(folder, error.object) from None
     paths: tuple[list[str], list[str]] = [], []
     for name in names:
         path = posixpath.join(folder, name.rstrip("/"))
@@ -198,10 +198,11 @@ def _refuse_no_text(folder: str, name: str) -> None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise _not_unicode(folder, os.fsencode(name)) from None
+        raise not_unicode(folder, os.fsencode(name)) from None
 
 
-def _not_unicode(folder: str, name: bytes) -> DataError:
+def not_unicode(folder: str, name: bytes) -> DataError:
+    """Returns the refusal of a file whose name is no text."""
     return DataError(
         f"{folder}: expected file names in UTF-8. Found: {name!r}."
     )

@@ -62,7 +62,7 @@ def image_files(folder: str) -> list[str]:
             for name in names
         ]
     except UnicodeDecodeError as error:
-        raise not_unicode(folder, error) from None
+        raise not_unicode(folder, error.object) from None
     shown = [
         path.lstrip("/")
         for path in sorted(found)
