@@ -21,7 +21,6 @@ from wseg_tf.losses.reduction import (
     checked_reduction,
     reduce,
 )
-from wseg_tf.transport.products import row_sum
 
 
 class Pixels(NamedTuple):
@@ -127,10 +126,12 @@ def flatten(
         )
     else:
         target = _shares(y_true, y_pred)
-    mass = row_sum(target)[:, 0]
+    mass = tf.reduce_sum(target, axis=-1)
     if ignore_class is not None and 0 <= ignore_class < classes:
         mass = mass - target[:, ignore_class]
-    return Pixels(predictions, None, target, ~(mass <= 0.0), shape, from_logits)
+    # Not `~(mass <= 0)`: a graph's optimiser makes `mass > 0` of it.
+    valid = (mass > 0.0) | tf.math.is_nan(mass)
+    return Pixels(predictions, None, target, valid, shape, from_logits)
 
 
 def _kind(y_true: tf.Tensor, pred: tf.TensorShape) -> str:
