@@ -274,4 +274,4 @@ def check_metrics(plan: Experiment, classes: ClassSet) -> None:
         ValueError: If a metric is unknown.
     """
     for name in metric_names(plan):
-        check_score(name, classes, "value for argument `metrics`")
+        check_score(name, classes, "metrics")

@@ -320,10 +320,13 @@ def check_rules(gate: Gate, classes: ClassSet, source: str) -> None:
     for position, rule in enumerate(gate.rules):
         place = f"gate.rules.{position}"
         try:
-            where = f"metric `{rule.metric}` in `{place}` of {source}"
-            expand(rule.metric, classes, where)
+            expand(rule.metric, classes, "metric")
         except ValueError as error:
-            raise ConfigurationError(str(error)) from error
+            expected = str(error).partition(". ")[2]
+            raise ConfigurationError(
+                f"Invalid metric `{rule.metric}` in `{place}` of {source}. "
+                f"{expected}"
+            ) from error
         for key, value in (
             ("every", rule.every),
             ("slice", next(iter(rule.slice)) if rule.slice else None),

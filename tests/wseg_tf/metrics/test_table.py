@@ -125,7 +125,7 @@ def test_a_name_may_stand_for_several() -> None:
     ],
 )
 def test_a_wrong_name_suggests_the_near_one(wrong: str, near: str) -> None:
-    said = f"did you mean `{near}`.*Received: '{wrong}'"
+    said = f"did you mean `{near}`.*Received: name='{wrong}'"
     with pytest.raises(ValueError, match=said):
         expand(wrong, CAMVID)
     with pytest.raises(ValueError, match=said):
