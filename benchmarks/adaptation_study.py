@@ -140,7 +140,7 @@ def scored(model: keras.Model, judged: tf.data.Dataset) -> dict[str, Any]:
     return {
         "mean_iou": found["mean_iou"],
         "critical_iou": found["critical_iou"],
-        "iou": {name: found[f"iou/{name}"] for name in CAMVID.names},
+        "iou": {name: each["iou"] for name, each in found["classes"].items()},
     }
 
 

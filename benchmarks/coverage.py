@@ -17,10 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.gate.bootstrap import interval, replicate
-from wseg_tf.metrics import iou_per_class
-from wseg_tf.metrics.confusion import Counts
 
 TRIALS, REPLICATES, CONFIDENCE = 1000, 1000, 0.95
+Counts = npt.NDArray[np.int64]
 
 
 def draw_images(
@@ -50,7 +49,8 @@ def draw_images(
 
 def iou(counts: Counts) -> npt.NDArray[np.float64]:
     """IoU of the second class."""
-    return iou_per_class(counts)[..., 1]
+    hits, missed = counts[..., 1, 1], counts[..., 1, 0]
+    return np.asarray(hits / (hits + missed + counts[..., 0, 1]))
 
 
 def coverage(

@@ -26,7 +26,8 @@ from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import layout
 from wseg_tf.data.records import decode, parse, serialise
 from wseg_tf.ground import GroundMatrix
-from wseg_tf.metrics import confusion_count, iou_per_class, scores
+from wseg_tf.metrics import confusion_count, iou_per_class
+from wseg_tf.metrics.table import scores
 from wseg_tf.training.loop import build_model
 from wseg_tf.training.objectives import build_ground, build_loss
 
@@ -45,7 +46,7 @@ def predict(plan: Experiment, on: str) -> tuple[Logits, Labels]:
         plan: The experiment.
         on: An evaluation set.
     """
-    frames, classes = find_frames(plan), plan.data.classes
+    frames, classes = find_frames(plan), plan.data.class_set
     first = start(plan, frames)
     recipe = dataclasses.replace(plan.start, initial=first.weights)
     model = build_model(recipe, classes)
@@ -69,7 +70,7 @@ def grounds(plan: Experiment, iou: Sequence[float]) -> dict[str, GroundMatrix]:
         plan: The experiment.
         iou: Of the start, by class.
     """
-    classes = plan.data.classes
+    classes = plan.data.class_set
     found = {"equal costs": build_ground(plan.severity, classes).step()}
     for method in plan.methods:
         recipe = plan.recipe(method, 0, "")
@@ -96,7 +97,7 @@ def decisions(
     Returns:
         Scores by matrix.
     """
-    classes = plan.data.classes
+    classes = plan.data.class_set
     severity = build_ground(plan.severity, classes).values
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
@@ -129,7 +130,7 @@ def pulls(
         By method and critical class: the share of all pull that the pixels
         have which the start takes for another class.
     """
-    classes = plan.data.classes
+    classes = plan.data.class_set
     missed = logits.argmax(axis=1) != labels
     shares = {}
     for method in plan.methods:
@@ -196,7 +197,7 @@ def main() -> None:
         overrides.append(f"data.path={chosen.data}")
     plan = load(chosen.config, overrides)
     logits, labels = predict(plan, chosen.on)
-    critical = plan.data.classes.critical
+    critical = plan.data.class_set.critical
     columns = [
         *(f"iou/{name}" for name in critical),
         "iou_group/4",

@@ -13,10 +13,12 @@ from pipeline.commands import (
     evaluate,
     experiment,
     gate,
+    init,
     models,
     releases,
     report,
     run,
+    submit,
     train,
 )
 from pipeline.commands.screen import refusals
@@ -28,6 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(init.init)
 app.command()(run.run)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
@@ -40,7 +43,7 @@ app.command()(report.report)
 app.command()(releases.rollback)
 app.command()(releases.baseline)
 app.command("compile")(compile.compile_pipeline)
-app.command()(compile.submit)
+app.command()(submit.submit)
 app.add_typer(data.app, name="data")
 
 

@@ -9,18 +9,24 @@ from typing import Any
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
-from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.config.contents import keep_config
+from pipeline.config.pipeline_config import PipelineConfig, RunConfig
 from pipeline.gate.baseline import find_baseline, find_blessed
 from pipeline.gate.evaluation import eval_config
 from pipeline.ingest.component import Ingest
-from pipeline.ingest.listing import drift_reference
-from pipeline.ingest.validation import StopOnAnomalies, StopOnDrift
-from pipeline.release.push import Pusher, ServingCheck
+from pipeline.ingest.drift import StopOnDrift, drift_reference
+from pipeline.ingest.validation import StopOnAnomalies
+from pipeline.release.decisions import decisions
+from pipeline.release.push import Pusher
+from pipeline.release.serving_check import ServingCheck
 from pipeline.report.reporter import Reporter
-from pipeline.training import BLESSED, settings
-from wseg_tf import configuration
+from pipeline.training import PICTURES, SETTINGS, training_settings
+from wseg_tf.classes import ClassSet
+from wseg_tf.code import code_digest
+from wseg_tf.filesystems import keep
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.training.objectives import check
+from wseg_tf.training.recipe import BLESSED
 
 
 def _as_it_is(name: str, value: Any) -> Any:
@@ -47,15 +53,15 @@ class Engine:
 def create_pipeline(
     config: PipelineConfig,
     manifest: str,
-    schema: str,
+    written: str = "",
     engine: Engine = Engine(),
 ) -> tfx.dsl.Pipeline:
     """Returns the graph of components a run executes.
 
     Args:
-        config: The configuration.
+        config: The configuration, by value: what `resolved` returned.
         manifest: What `prepare_manifest` returned.
-        schema: The curated schema of the records, a text proto.
+        written: Path of the configuration as it was written, for the report.
         engine: What will run it; this machine by default.
 
     Returns:
@@ -65,28 +71,36 @@ def create_pipeline(
         ConfigurationError: If the network is unknown, or the ground matrix
             or the reference of drift does not fit the classes.
     """
-    classes = config.data.classes
+    classes = config.data.class_set
     ground = check(config.training, classes)
     listed = engine.given("manifest", manifest)
 
     ingest = Ingest(
-        manifest=listed, allowed_failures=config.data.allowed_failures
+        manifest=listed,
+        allowed_failures=config.data.allowed_failures,
+        code=code_digest("pipeline.ingest.component", without=PICTURES),
     )
     examples = ingest.outputs["examples"]
     statistics = tfx.components.StatisticsGen(examples=examples)
-    imported = tfx.components.ImportSchemaGen(schema_file=schema)
+    imported = tfx.components.ImportSchemaGen(schema_file=config.schema)
     validator = tfx.components.ExampleValidator(
         statistics=statistics.outputs["statistics"],
         schema=imported.outputs["schema"],
     )
-    stops = [StopOnAnomalies(anomalies=validator.outputs["anomalies"])]
+    stops = [
+        StopOnAnomalies(
+            anomalies=validator.outputs["anomalies"],
+            code=code_digest("pipeline.ingest.validation"),
+        )
+    ]
     if config.data.drift_limit is not None:
         stops.append(
             StopOnDrift(
                 pixel_counts=ingest.outputs["pixel_counts"],
-                classes=classes.name,
+                classes=classes.to_json(),
                 limit=config.data.drift_limit,
                 reference=drift_reference(config.data),
+                code=code_digest("pipeline.ingest.drift", without=PICTURES),
             )
         )
     start = None
@@ -97,10 +111,7 @@ def create_pipeline(
         examples=examples,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config=engine.given(
-            "training",
-            settings(config.training, classes, config.folder("checkpoints")),
-        ),
+        custom_config=engine.given("training", trainer_config(config, classes)),
         base_model=None if start is None else start.outputs["model"],
     )
     trainer.add_upstream_nodes(stops)
@@ -117,8 +128,10 @@ def create_pipeline(
         examples=examples,
         quarantine=ingest.outputs["quarantine"],
         pixel_counts=ingest.outputs["pixel_counts"],
-        config=engine.given("config", configuration.dump(config)),
+        config=engine.given("config", keep_config(config)),
+        written=engine.given("written", written),
         manifest=listed,
+        code=code_digest("pipeline.report.reporter"),
     )
     components: list[BaseNode] = [
         ingest,
@@ -136,6 +149,20 @@ def create_pipeline(
     if start is not None:
         components.insert(0, start)
     return as_pipeline(config, components, engine)
+
+
+def trainer_config(config: RunConfig, classes: ClassSet) -> dict[str, str]:
+    """Returns the Trainer's `custom_config`: the file of what it is told.
+
+    Args:
+        config: The configuration, by value.
+        classes: The class set.
+    """
+    settings = training_settings(
+        config.training, classes, config.folder("checkpoints")
+    )
+    folder = config.folder("configs")
+    return {SETTINGS: keep(folder, "training.json", settings)}
 
 
 def promote(
@@ -158,7 +185,7 @@ def promote(
         The baseline's resolver, the Evaluator, the serving check and the
         Pusher, in this order.
     """
-    classes = config.data.classes
+    classes = config.data.class_set
     baseline = engine.baseline(model)
     evaluator = tfx.components.Evaluator(
         examples=examples,
@@ -166,7 +193,8 @@ def promote(
         model=model,
         baseline_model=baseline.outputs["model"],
         eval_config=engine.given(
-            "gate", eval_config(config.gate, classes, ground)
+            "gate",
+            eval_config(config.gate, classes, ground, config.folder("configs")),
         ),
     )
     check = ServingCheck(
@@ -174,7 +202,8 @@ def promote(
         examples=examples,
         evaluation=evaluator.outputs["evaluation"],
         model_blessing=evaluator.outputs["blessing"],
-        classes=classes.name,
+        classes=classes.to_json(),
+        code=code_digest("pipeline.release.serving_check"),
     )
     # Not the trained model but what the check served: the very same files.
     pusher = Pusher(
@@ -185,6 +214,11 @@ def promote(
                 base_directory=config.folder("serving")
             )
         ),
+        # After a decision of somebody's, what was pushed is asked anew.
+        custom_config={
+            "code": code_digest("pipeline.release.push"),
+            "decisions": len(decisions(config.folder())),
+        },
     )
     return [baseline, evaluator, check, pusher]
 

@@ -5,44 +5,62 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 from typing import Any
+
+import tensorflow as tf
 
 from pipeline.ingest import pixel_counts
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet, class_set
+from wseg_tf.code import code_digest, foreign_digest
 from wseg_tf.data.input import read_records
 from wseg_tf.serving import export
 from wseg_tf.training.checkpoints import Checkpoints
-from wseg_tf.training.identity import code_digest, identity
+from wseg_tf.training.identity import identity
 from wseg_tf.training.loop import train
 from wseg_tf.training.objectives import build_ground
-from wseg_tf.training.recipe import Recipe
+from wseg_tf.training.recipe import BLESSED, Recipe
 from wseg_tf.training.strategy import choose, workers
 
-BLESSED = "blessed"
+LOG = logging.getLogger("wseg_tf.training")
+
+# Key of the Trainer's `custom_config`.
+SETTINGS = "settings"
+# What is drawn decides no weight.
+PICTURES = ("wseg_tf.plots",)
 
 
-def settings(
+def training_settings(
     recipe: Recipe, classes: ClassSet, checkpoints: str
-) -> dict[str, str]:
-    """Returns the Trainer's `custom_config`, part of its cache key.
+) -> str:
+    """Returns what the Trainer is told, all of it by value, as JSON.
 
     Args:
-        recipe: The recipe.
+        recipe: The recipe, with D as numbers.
         classes: The class set.
         checkpoints: Folder below which trainings keep their checkpoints; not
             of one execution, so that the next one goes on.
 
     Returns:
-        Texts by name; other code that decides weights gives another one.
+        A text; other code that decides weights gives another one.
     """
-    return {
-        "recipe": configuration.dump(recipe),
-        "classes": classes.name,
-        "checkpoints": checkpoints,
-        "code": code_digest(),
-    }
+    return json.dumps(
+        {
+            "recipe": configuration.dump(recipe),
+            "classes": classes.as_dict(),
+            "checkpoints": checkpoints,
+            "code": _code(recipe),
+        }
+    )
+
+
+def _code(recipe: Recipe) -> str:
+    """Returns the digest of the code that trains, a user's network too."""
+    own = code_digest("pipeline.training", without=PICTURES)
+    module, is_own, _ = recipe.model.partition(":")
+    return f"{own} {foreign_digest(module)}" if is_own else own
 
 
 def run_fn(arguments: Any) -> None:
@@ -52,13 +70,14 @@ def run_fn(arguments: Any) -> None:
     same recipe, data and code goes on from them.
 
     Args:
-        arguments: TFX's `FnArgs`; `custom_config` is what `settings` returned.
+        arguments: TFX's `FnArgs`; `custom_config` names the file of
+            `training_settings`.
     """
-    custom = arguments.custom_config
+    with tf.io.gfile.GFile(arguments.custom_config[SETTINGS]) as file:
+        custom = json.load(file)
     recipe = configuration.load(Recipe, custom["recipe"], "the recipe")
     if recipe.initial == BLESSED:
-        # Without a blessed model yet, it starts at random.
-        recipe = dataclasses.replace(recipe, initial=arguments.base_model)
+        recipe = dataclasses.replace(recipe, initial=_start(arguments))
     classes = class_set(custom["classes"])
     strategy = choose(recipe.execution.distribute)
     folder = os.path.join(
@@ -87,6 +106,17 @@ def run_fn(arguments: Any) -> None:
         recipe.decision,
     )
     Checkpoints(folder).remove()
+
+
+def _start(arguments: Any) -> str | None:
+    """Returns the blessed model to start from, if there is one."""
+    model: str | None = arguments.base_model
+    if model is None:
+        return None
+    if tf.io.gfile.exists(os.path.join(model, "saved_model.pb")):
+        return model
+    LOG.info("%s is gone (moved or deleted): weights start at random.", model)
+    return None
 
 
 def _key(recipe: Recipe, classes: ClassSet, code: str, files: list[str]) -> str:

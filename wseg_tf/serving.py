@@ -16,11 +16,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf.classes import ClassSet, class_set
+from wseg_tf.data.orientation import decode_upright
 from wseg_tf.data.records import decode, parse
 from wseg_tf.decisions import LIKELIEST, decide, ground_of
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import tensors
-from wseg_tf.metrics.confusion import Counts
 
 # Beside a SavedModel, where serving leaves files alone: what it was made for.
 CARD = os.path.join("assets.extra", "wseg_tf.json")
@@ -74,14 +74,16 @@ class SegmentationService(tf.Module):
         """Segments encoded images.
 
         Args:
-            images: PNG or JPEG files `[B]` of one size.
+            images: PNG or JPEG files `[B]` of one size, each turned as its
+                EXIF says.
 
         Returns:
-            `"classes"`: class ids `[B, H, W]`, uint8, at the images' size.
+            `"classes"`: class ids `[B, H, W]`, uint8, at the size that the
+            images are displayed at.
         """
         return {
             "classes": tf.map_fn(
-                lambda encoded: self.predict(_decode(encoded)),
+                lambda encoded: self.predict(decode_upright(encoded)),
                 images,
                 fn_output_signature=tf.TensorSpec([None, None], tf.uint8),
             )
@@ -109,12 +111,6 @@ class SegmentationService(tf.Module):
             )
         }
 
-    def count_record(self, record: bytes) -> Counts:
-        """Counts one record as `ServedModel.count_confusion` does."""
-        found = self.count_confusion(tf.constant([record]))
-        counts: Counts = found["confusion"].numpy()[0]
-        return counts
-
     def _confusion(self, example: tf.Tensor) -> tf.Tensor:
         image, label = decode(parse(example))
         return tensors.count_confusion(
@@ -123,11 +119,6 @@ class SegmentationService(tf.Module):
             len(self._classes),
             self._classes.void,
         )
-
-
-def _decode(encoded: tf.Tensor) -> tf.Tensor:
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, 3])
 
 
 def export(
@@ -177,7 +168,7 @@ def export(
         },
     )
     card = {
-        "classes": classes.name,
+        "classes": classes.as_dict(),
         "ground": None if ground is None else ground.get_config(),
         "decision": decision,
     }
@@ -224,7 +215,7 @@ class ServedModel:
         ids: npt.NDArray[np.uint8] = found["classes"].numpy()[0]
         return ids
 
-    def count_confusion(self, record: bytes) -> Counts:
+    def count_confusion(self, record: bytes) -> npt.NDArray[np.int64]:
         """Counts the confusion of one record.
 
         Args:
@@ -234,5 +225,5 @@ class ServedModel:
             Exact counts `[N, N]`; rows truth, columns predictions.
         """
         found = self._saved.signatures[CONFUSION](tf.constant([record]))
-        counts: Counts = found["confusion"].numpy()[0]
+        counts: npt.NDArray[np.int64] = found["confusion"].numpy()[0]
         return counts

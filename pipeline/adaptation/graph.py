@@ -8,34 +8,35 @@ from typing import Any
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
-from pipeline.adaptation.rounds import settings
+from pipeline.adaptation.rounds import round_settings
 from pipeline.adaptation.self_training import (
     PseudoLabeller,
     RoundJudge,
     RoundTrainer,
 )
 from pipeline.config.adaptation_config import AdaptationConfig
-from pipeline.graph import Engine, as_pipeline, promote
+from pipeline.config.contents import keep_config
+from pipeline.graph import Engine, as_pipeline, promote, trainer_config
 from pipeline.ingest.component import Ingest
 from pipeline.ingest.validation import StopOnAnomalies
 from pipeline.report.reporter import Reporter
-from pipeline.training import settings as source_settings
-from wseg_tf import configuration
+from pipeline.training import PICTURES
+from wseg_tf.code import code_digest
 from wseg_tf.training.objectives import check
 
 
 def create_adaptation_pipeline(
     config: AdaptationConfig,
     manifests: dict[str, str],
-    schema: str,
+    written: str = "",
     engine: Engine = Engine(),  # noqa: B008 (it is frozen)
 ) -> tfx.dsl.Pipeline:
     """Returns the graph of components an adaptation executes.
 
     Args:
-        config: The configuration.
-        manifests: What `prepare_domain` returned for `source` and `target`.
-        schema: The curated schema of the records, a text proto.
+        config: The configuration, by value: what `resolved` returned.
+        manifests: What `prepare_domains` returned.
+        written: Path of the configuration as it was written, for the report.
         engine: What will run it; this machine by default.
 
     Returns:
@@ -45,9 +46,9 @@ def create_adaptation_pipeline(
         ConfigurationError: If the network is unknown, or the ground matrix
             does not fit the classes.
     """
-    classes = config.target.data().classes
+    classes = config.target.data.class_set
     ground = check(config.training, classes)
-    imported = tfx.components.ImportSchemaGen(schema_file=schema)
+    imported = tfx.components.ImportSchemaGen(schema_file=config.schema)
     components: list[BaseNode] = [imported]
     ingests = {}
     stops = []
@@ -64,9 +65,7 @@ def create_adaptation_pipeline(
         examples=examples["source"],
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config=source_settings(
-            config.training, classes, config.folder("checkpoints")
-        ),
+        custom_config=trainer_config(config, classes),
     ).with_id("SourceTrainer")
     trainer.add_upstream_nodes(stops)
     components.append(trainer)
@@ -90,8 +89,10 @@ def create_adaptation_pipeline(
         examples=examples["target"],
         quarantine=target.outputs["quarantine"],
         pixel_counts=target.outputs["pixel_counts"],
-        config=engine.given("config", configuration.dump(judged)),
+        config=engine.given("config", keep_config(judged)),
+        written=engine.given("written", written),
         manifest=manifests["target"],
+        code=code_digest("pipeline.report.reporter"),
     )
     return as_pipeline(judged, [*components, *promoted, reporter], engine)
 
@@ -102,7 +103,11 @@ def _ingest(
     """Returns a domain's ingest, its checks, and what stops at anomalies."""
     name = domain.capitalize()
     failures = config.of(domain).data.allowed_failures
-    ingest = Ingest(manifest=manifest, allowed_failures=failures)
+    ingest = Ingest(
+        manifest=manifest,
+        allowed_failures=failures,
+        code=code_digest("pipeline.ingest.component", without=PICTURES),
+    )
     ingest = ingest.with_id(f"{name}Ingest")
     statistics = tfx.components.StatisticsGen(
         examples=ingest.outputs["examples"]
@@ -111,7 +116,10 @@ def _ingest(
         statistics=statistics.outputs["statistics"],
         schema=schema.outputs["schema"],
     ).with_id(f"{name}Validator")
-    stop = StopOnAnomalies(anomalies=validator.outputs["anomalies"])
+    stop = StopOnAnomalies(
+        anomalies=validator.outputs["anomalies"],
+        code=code_digest("pipeline.ingest.validation"),
+    )
     return [ingest, statistics, validator, stop.with_id(f"{name}Check")]
 
 
@@ -119,7 +127,7 @@ def _rounds(
     config: AdaptationConfig, examples: dict[str, Any], model: Any
 ) -> list[Any]:
     """Returns the components of all rounds, each from the last one's model."""
-    given = json.dumps(settings(config))
+    given = json.dumps(round_settings(config))
     judge = RoundJudge(
         examples=examples["target"], model=model, settings=given
     ).with_id("SourceJudge")

@@ -6,6 +6,7 @@ two all workers meet: the thresholds are those of the whole target.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class Labeller:
     Args:
         recipe: The recipe as YAML; its `initial` is the model that labels.
         options: The options of self-training as YAML.
-        classes: Name of the class set.
+        classes: The class set as JSON.
         number: The round, from 0.
     """
 
@@ -59,7 +60,7 @@ class Labeller:
 
     def read_classes(self) -> ClassSet:
         """Returns the class set."""
-        return class_set(self.classes)
+        return class_set(json.loads(self.classes))
 
 
 def write_pseudo_labels(

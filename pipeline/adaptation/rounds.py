@@ -21,16 +21,15 @@ from wseg_tf.adaptation.labelling import SPLIT, Summary, read_summary
 from wseg_tf.adaptation.rounds import round_identity, train_round
 from wseg_tf.adaptation.target import find_files
 from wseg_tf.classes import ClassSet
+from wseg_tf.code import code_digest
 from wseg_tf.data.input import read_records, resize
 from wseg_tf.data.records import decode
-from wseg_tf.metrics import confusion_count
 from wseg_tf.metrics import summary as scores_of
 from wseg_tf.metrics.confusion import Counts
 from wseg_tf.plots.rounds import plot_rounds
 from wseg_tf.serving import ServedModel, export
 from wseg_tf.training.checkpoints import Checkpoints
 from wseg_tf.training.history import History
-from wseg_tf.training.identity import code_digest
 from wseg_tf.training.loop import HISTORY, build_model
 from wseg_tf.training.objectives import build_ground
 from wseg_tf.training.observers import LogLines
@@ -40,7 +39,7 @@ ROUNDS = "rounds.json"
 PICTURE = "rounds.png"
 
 
-def settings(config: AdaptationConfig) -> dict[str, str]:
+def round_settings(config: AdaptationConfig) -> dict[str, str]:
     """Returns what decides the rounds, as texts by name.
 
     Args:
@@ -52,9 +51,11 @@ def settings(config: AdaptationConfig) -> dict[str, str]:
     return {
         "recipe": configuration.dump(config.training),
         "options": configuration.dump(config.adaptation),
-        "classes": config.target.data().classes.name,
+        "classes": config.target.data.class_set.to_json(),
         "checkpoints": config.folder("checkpoints"),
-        "code": code_digest(),
+        "code": code_digest(
+            "pipeline.adaptation.self_training", without=("wseg_tf.plots",)
+        ),
     }
 
 
@@ -64,7 +65,7 @@ def labeller_of(
     """Returns what decides a round's labels.
 
     Args:
-        given: What `settings` returned.
+        given: What `round_settings` returned.
         model: The exported model that labels.
         number: The round, from 0.
     """
@@ -86,7 +87,7 @@ def train_and_export(
     """Trains a round and exports its model; goes on where it was killed.
 
     Args:
-        given: What `settings` returned.
+        given: What `round_settings` returned.
         source: Pattern of the source's record files.
         labels: Folder of the round's pseudo-labels.
         start: The exported model that labelled.
@@ -142,7 +143,7 @@ def judge_round(
     """Holds a round against the target's labels.
 
     Args:
-        given: What `settings` returned.
+        given: What `round_settings` returned.
         training: Pattern of the target's record files that were labelled.
         evaluation: Pattern of those that it is judged on.
         model: The exported model.
@@ -214,20 +215,18 @@ def count_labels(training: str, labels: str, classes: ClassSet) -> Counts:
         Counts `[N, N]`, rows truth; void pixels of either are left out.
     """
     number = len(classes)
-    counts = np.zeros([number, number], np.int64)
+    counts = np.zeros(number**2, np.int64)
     truth = read_records(training, compression="")
     given = read_records(os.path.join(labels, SPLIT, "*"), compression="")
     for true, pseudo in tf.data.Dataset.zip((truth, given)):
-        ids = decode(pseudo)[1]
+        ids = tf.cast(decode(pseudo)[1], tf.int32)
         image, label = decode(true)
         size = tuple(ids.shape)
-        real = resize(image, label, size)[1]
-        # Where there is no label nothing is counted either.
-        real = tf.where(ids == classes.void, ids, real)
-        counts += confusion_count(
-            real.numpy(), ids.numpy(), number, classes.void
-        )
-    return counts
+        real = tf.cast(resize(image, label, size)[1], tf.int32)
+        valid = (real < number) & (ids < number)
+        cells = tf.boolean_mask(real * number + ids, valid)
+        counts += np.bincount(cells.numpy(), minlength=number**2)
+    return counts.reshape(number, number)
 
 
 def write_rounds(folder: str, before: str | None, row: dict[str, Any]) -> None:

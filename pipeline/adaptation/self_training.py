@@ -52,7 +52,7 @@ def PseudoLabeller(  # noqa: N802
         examples: The target's records; their split `train` is labelled.
         model: The model that labels.
         labels: Where the labels are written.
-        settings: What `adaptation_rounds.settings` returned.
+        settings: What `rounds.round_settings` returned.
         number: The round, from 0.
         beam_pipeline: TFX's Beam pipeline.
     """
@@ -89,7 +89,7 @@ def RoundTrainer(  # noqa: N802
         start: The model that labelled.
         model: Where the trained model is written.
         model_run: Where its history is written.
-        settings: What `adaptation_rounds.settings` returned.
+        settings: What `rounds.round_settings` returned.
     """
     train_and_export(
         json.loads(settings),
@@ -116,7 +116,7 @@ def RoundJudge(  # noqa: N802
         examples: The target's records.
         model: The model that the round ended with.
         scores: Where the scores of all rounds so far are written.
-        settings: What `adaptation_rounds.settings` returned.
+        settings: What `rounds.round_settings` returned.
         labels: The round's pseudo-labels; none before the first.
         before: The scores of the rounds before.
     """

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from pipeline.commands.evaluate import (
+from pipeline.commands.arguments import (
     Dataset,
-    Output,
-    Report,
+    JudgedFolder,
+    OutFolder,
+    ScoresFile,
     Split,
-    write_json,
 )
+from pipeline.commands.evaluate import write_json
 from pipeline.commands.screen import SCREEN, refusals, refuse, say
 
 if TYPE_CHECKING:
+    from wseg_tf.data.layouts import Layout
     from wseg_tf.data.pairs import Pair
     from wseg_tf.metrics.confusion import Counts
     from wseg_tf.serving import ServedModel
@@ -29,34 +31,40 @@ PICTURE = "worst.png"
 def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="A SavedModel.")],
     second: Annotated[str, typer.Argument(metavar="B", help="Another.")],
-    data: Annotated[str, typer.Argument(help="Folder of the data set.")],
+    data: JudgedFolder,
     dataset: Dataset = "camvid",
     split: Split = "val",
     worst: Annotated[
         int, typer.Option(min=0, help="Images to show side by side.")
     ] = 4,
-    out: Output = None,
-    report: Report = None,
+    out: OutFolder = None,
+    report: ScoresFile = None,
 ) -> None:
     """Compares two models by class, group and severity; shows the worst."""
     with refusals():
-        from pipeline.gate.counting import count_images, counter
-        from wseg_tf.data.layouts import find_pairs, layout
-        from wseg_tf.metrics import scores
-        from wseg_tf.metrics.table import iou_rows
+        import numpy as np
+
+        from pipeline.gate.counting import check_classes, count_images
+        from wseg_tf.data.layouts import layout
+        from wseg_tf.metrics.table import iou_rows, scores
         from wseg_tf.serving import ServedModel
 
-        pairs = find_pairs(dataset, data, split)
+        described = layout(dataset)
+        pairs = described.find(data, [split])
         models = {"A": ServedModel(first), "B": ServedModel(second)}
         ground = _common_ground(models["A"], models["B"])
-        described = layout(dataset)
-        own, other = (counter(each, described) for each in models.values())
-        images = count_images(own, pairs, described, other)
+        classes = models["A"].classes
+        check_classes(classes, described)
+        images = count_images(
+            models["A"].count_confusion,
+            pairs,
+            described,
+            models["B"].count_confusion,
+        )
         assert images.baseline is not None
         counts = {"A": images.candidate, "B": images.baseline}
-        classes = models["A"].classes
         values = {
-            name: scores(each.sum(axis=0), classes, ground)
+            name: scores(np.sum(each, axis=0), classes, ground)
             for name, each in counts.items()
         }
         rows = {name: iou_rows(each, classes) for name, each in values.items()}
@@ -66,8 +74,12 @@ def compare(
             write_json(report, _plain(values))
         if worst:
             folder = out or "comparison"
-            shown = _worst(counts, ground, worst)
-            _draw([pairs[place] for place in shown], models, dataset, folder)
+            named = {(pair.name, pair.drive): pair for pair in pairs}
+            shown = [
+                named[images.names[place], images.drives[place]]
+                for place in _worst(counts, ground, worst)
+            ]
+            _draw(shown, models, described, folder)
 
 
 def _common_ground(first: ServedModel, second: ServedModel) -> Any:
@@ -154,7 +166,12 @@ def _worst(counts: dict[str, Counts], ground: Any, number: int) -> list[int]:
 
     from wseg_tf.metrics import expected_severity
 
-    severity = [expected_severity(each, ground) for each in counts.values()]
+    severity = np.array(
+        [
+            [expected_severity(each, ground) for each in images]
+            for images in counts.values()
+        ]
+    )
     either = np.nan_to_num(severity).max(axis=0)
     order = np.argsort(-either, kind="stable")[:number]
     return [int(place) for place in order]
@@ -163,18 +180,17 @@ def _worst(counts: dict[str, Counts], ground: Any, number: int) -> list[int]:
 def _draw(
     pairs: list[Pair],
     models: dict[str, ServedModel],
-    dataset: str,
+    described: Layout,
     folder: str,
 ) -> None:
     import tensorflow as tf
 
     from wseg_tf.data.inspection import read_checked
-    from wseg_tf.data.layouts import layout
     from wseg_tf.plots import plot_comparison
 
     frames = {}
     for pair in pairs:
-        checked = read_checked(pair, layout(dataset))
+        checked = read_checked(pair, described)
         image = tf.io.decode_image(checked.image, 3, expand_animations=False)
         label = tf.io.decode_png(checked.label, 1)[..., 0]
         frames[pair.name] = (

@@ -4,64 +4,61 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.commands.arguments import (
+    Dataset,
+    JudgedFolder,
+    Model,
+    OutFolder,
+    ScoresFile,
+    Split,
+)
 from pipeline.commands.screen import SCREEN, iou_table, refusals, say
 
 if TYPE_CHECKING:
-    from wseg_tf.data.pairs import Pair
     from wseg_tf.metrics.confusion import Counts
     from wseg_tf.serving import ServedModel
 
 # Everything heavy is imported inside the commands, as in pipeline.commands.run.
 
-Output = Annotated[
-    Optional[str],  # noqa: UP045 (typer reads it at run time)
-    typer.Option("--out", help="Folder to write to."),
-]
-Dataset = Annotated[
-    str, typer.Option(help="A layout's name or a YAML description.")
-]
-Split = Annotated[str, typer.Option(help="The split to judge on.")]
-Report = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option("--json", help="Write every score here."),
-]
-
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A SavedModel of this package.")],
-    data: Annotated[str, typer.Argument(help="Folder of the data set.")],
+    model: Model,
+    data: JudgedFolder,
     dataset: Dataset = "camvid",
     split: Split = "val",
-    report: Report = None,
+    report: ScoresFile = None,
 ) -> None:
     """Judges a model on a split: IoU by class and group, severity."""
     with refusals():
-        from wseg_tf.data.layouts import find_pairs
+        from pipeline.gate.counting import check_classes, count_images
+        from wseg_tf.data.layouts import layout
         from wseg_tf.serving import ServedModel
 
-        pairs = find_pairs(dataset, data, split)
+        described = layout(dataset)
+        pairs = described.find(data, [split])
         served = ServedModel(model)
-        counts = sum_counts(served, pairs, dataset)
-        values = show_scores(served, counts, len(pairs))
+        check_classes(served.classes, described)
+        images = count_images(served.count_confusion, pairs, described)
+        values = show_scores(served, images.candidate.sum(axis=0), len(pairs))
         if report is not None:
             write_json(report, values)
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="A SavedModel of this package.")],
+    model: Model,
     images: Annotated[list[str], typer.Argument(help="PNG or JPEG files.")],
-    out: Output = None,
+    out: OutFolder = None,
 ) -> None:
     """Writes class ids and a colour overlay of each image."""
     with refusals():
         import tensorflow as tf
         from PIL import Image
 
-        from wseg_tf.data.checks import DataError
+        from wseg_tf.data.inspection import read_image
         from wseg_tf.plots import overlay
         from wseg_tf.serving import ServedModel
 
@@ -69,14 +66,9 @@ def predict(
         folder = out or "predictions"
         tf.io.gfile.makedirs(folder)
         for path in images:
-            try:
-                encoded = tf.io.read_file(path)
-                ids = served.segment(encoded.numpy())
-                image = tf.io.decode_image(encoded, 3, expand_animations=False)
-            except tf.errors.OpError as error:
-                raise DataError(
-                    f"{path}: expected a PNG or JPEG file. Found none."
-                ) from error
+            encoded = read_image(path).encoded
+            ids = served.segment(encoded)
+            image = tf.io.decode_image(encoded, 3, expand_animations=False)
             stem = os.path.join(
                 folder, os.path.basename(path).rsplit(".", 1)[0]
             )
@@ -90,33 +82,23 @@ def predict(
                 say(name)
 
 
-def sum_counts(served: ServedModel, pairs: list[Pair], dataset: str) -> Counts:
-    """Counts the confusion of all pairs together."""
-    import numpy as np
-
-    from pipeline.gate.counting import count_images, counter
-    from wseg_tf.data.layouts import layout
-
-    described = layout(dataset)
-    images = count_images(counter(served, described), pairs, described)
-    total: Counts = images.candidate.sum(axis=0, dtype=np.int64)
-    return total
-
-
 def show_scores(
     served: ServedModel, counts: Counts, images: int
 ) -> dict[str, float | None]:
     """Prints the table of IoUs and returns every score."""
-    from wseg_tf.metrics import scores, summary
-    from wseg_tf.metrics.table import iou_rows
+    import numpy as np
 
-    judged = counts, served.classes, served.ground
-    values = scores(*judged)
+    from wseg_tf.metrics.table import iou_rows, scores
+
+    values = scores(counts, served.classes, served.ground)
     title = f"IoU over {images} images"
     SCREEN.print(iou_table(title, iou_rows(values, served.classes)))
     if served.ground is not None:
         say(f"Expected severity: {values['expected_severity']:.3f}")
-    return summary(*judged)
+    return {
+        name: value if np.isfinite(value) else None
+        for name, value in values.items()
+    }
 
 
 def write_json(path: str, values: object) -> None:

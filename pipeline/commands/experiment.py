@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Optional
 
-import typer
-
-from pipeline.commands.screen import refusals, say, with_data
+from pipeline.commands.arguments import ConfigFile, DataFolder, Overrides
+from pipeline.commands.screen import refusals, say
 from pipeline.commands.train import endings, log_lines
 
 
 def experiment(
-    config: Annotated[str, typer.Argument(help="A file of configs/tables.")],
-    overrides: Annotated[
-        Optional[list[str]],  # noqa: UP045 (typer reads it at run time)
-        typer.Argument(help="Changes, e.g. seeds=[0]"),
-    ] = None,
-    data: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Folder of the data set."),
-    ] = None,
+    config: ConfigFile,
+    overrides: Overrides = None,
+    data: DataFolder = None,
 ) -> None:
     """Trains all methods with all seeds; run again, it goes on."""
     with refusals():
@@ -29,11 +21,10 @@ def experiment(
 
         import tensorflow as tf
 
-        from pipeline.experiments import figures as pictures
-        from pipeline.experiments import plan, run, tables
+        from pipeline.experiments import figures, plan, run, tables
 
-        chosen = plan.load(config, with_data(overrides, data))
-        tables.check_metrics(chosen, chosen.data.classes)
+        chosen = plan.load(config, overrides or [], data)
+        tables.check_metrics(chosen, chosen.data.class_set)
         run.find_frames(chosen)
     with endings(), log_lines():
         outcomes = run.run(chosen)
@@ -59,13 +50,13 @@ def experiment(
         with tf.io.gfile.GFile(path, "w") as file:
             file.write(text)
     for evaluation in found:
-        contrast = pictures.find_contrast(chosen, outcomes, evaluation)
+        contrast = figures.find_contrast(chosen, outcomes, evaluation)
         if contrast is not None:
-            figure = pictures.plot_contrast(chosen, contrast, evaluation)
+            figure = figures.plot_contrast(chosen, contrast, evaluation)
             name = f"contrast-{evaluation.replace(' ', '-')}.png"
             with tf.io.gfile.GFile(plan.folder(chosen, name), "wb") as file:
                 figure.savefig(file, format="png")
-    if rounds := pictures.rounds_of(chosen, outcomes):
+    if rounds := figures.rounds_of(chosen, outcomes):
         from wseg_tf.plots import plot_rounds
 
         with tf.io.gfile.GFile(plan.folder(chosen, "rounds.png"), "wb") as file:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
 from rich.console import Console
@@ -81,13 +80,6 @@ def first_line(error: BaseException) -> str:
     """The sentence of an error, without what Beam adds to it."""
     lines = str(error).splitlines()
     return lines[0].partition(" [while running")[0] if lines else ""
-
-
-def with_data(overrides: Sequence[str] | None, data: str | None) -> list[str]:
-    """The overrides of a command, with its `--data` among them."""
-    # As JSON, which is YAML: a path may hold colons.
-    path = [] if data is None else [f"data.path={json.dumps(data)}"]
-    return [*(overrides or []), *path]
 
 
 def iou_table(title: str, rows: Iterable[tuple[str, str, float]]) -> Table:

@@ -10,11 +10,15 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from pipeline.commands.evaluate import Output, show_scores, sum_counts
+from pipeline.commands.arguments import (
+    ConfigFile,
+    DataFolder,
+    OutFolder,
+    Overrides,
+)
+from pipeline.commands.evaluate import show_scores
 from pipeline.commands.screen import (
     ERRORS,
     FAILURE,
@@ -23,7 +27,6 @@ from pipeline.commands.screen import (
     refusals,
     refuse,
     say,
-    with_data,
 )
 
 if TYPE_CHECKING:
@@ -38,73 +41,80 @@ FINISHED = "recipe.json"  # Written last, with the recipe of the model.
 
 
 def train(
-    config: Annotated[str, typer.Argument(help="A file of configs/.")],
-    overrides: Annotated[
-        Optional[list[str]],  # noqa: UP045 (typer reads it at run time)
-        typer.Argument(help="Changes, e.g. training.batch=4"),
-    ] = None,
-    data: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Folder of the data set."),
-    ] = None,
-    out: Output = None,
+    config: ConfigFile,
+    overrides: Overrides = None,
+    data: DataFolder = None,
+    out: OutFolder = None,
 ) -> None:
     """Trains by a config's recipe; the same command again goes on."""
     with refusals():
         import tensorflow as tf
 
-        from pipeline.config.pipeline_config import load
+        from pipeline.config.loading import load_pipeline
+        from pipeline.gate.counting import count_images
         from pipeline.ingest.listing import find_splits
-        from pipeline.training import BLESSED
+        from pipeline.ingest.manifest import listing_digest
         from wseg_tf.data.input import read_pairs
         from wseg_tf.data.inspection import refuse_problems
-        from wseg_tf.data.layouts import layout
+        from wseg_tf.filesystems import is_remote
+        from wseg_tf.locks import held
         from wseg_tf.serving import ServedModel, export
         from wseg_tf.training.identity import identity
         from wseg_tf.training.loop import train as train_model
-        from wseg_tf.training.objectives import check
+        from wseg_tf.training.objectives import build_ground, check, resolve
+        from wseg_tf.training.recipe import BLESSED
         from wseg_tf.training.strategy import choose, workers
 
-        settings = load(config, with_data(overrides, data))
-        recipe, classes = settings.training, settings.data.classes
+        settings = load_pipeline(config, overrides or [], data)
+        recipe, classes = settings.training, settings.data.class_set
         if recipe.initial == BLESSED:
             pushed = settings.folder("serving")
             start = pushed if tf.io.gfile.exists(pushed) else None
             recipe = dataclasses.replace(recipe, initial=start)
         # Workers must meet before TensorFlow does anything else.
         strategy = choose(recipe.execution.distribute)
-        ground = check(recipe, classes)
+        check(recipe, classes)
+        recipe = resolve(recipe, classes)
         folder = out or settings.folder("training")
-        own = identity(recipe, classes, "")
-        if _is_finished(folder, own):
-            say(f"Finished before. Model: {folder}")
-            return
-        pairs = find_splits(settings)
-        described = layout(settings.data.dataset)
-        refuse_problems([*pairs["train"], *pairs["eval"]], described)
-        training, validation = (
-            read_pairs(pairs[split], described) for split in ("train", "eval")
-        )
-    checkpoints = os.path.join(folder, CHECKPOINTS)
-    with endings(), log_lines():
-        model = train_model(
-            recipe,
-            classes,
-            training,
-            validation,
-            checkpoints=checkpoints,
-            logs=folder,
-            observers=_observers(),
-        )
-        if workers(strategy)[1] > 0:
-            return  # The first worker writes the model.
-        size = (recipe.height, recipe.width)
-        export(model, folder, classes, *size, ground, recipe.decision)
-        served = ServedModel(folder)
-        counts = sum_counts(served, pairs["eval"], settings.data.dataset)
-        show_scores(served, counts, len(pairs["eval"]))
-        _draw(folder, served, counts)
-        _finish(folder, own)
+        is_chief = workers(strategy)[1] == 0
+    with contextlib.ExitStack() as stack:
+        with refusals():
+            if is_chief and not is_remote(folder):
+                stack.enter_context(held(folder, "a training"))
+            pairs = find_splits(settings)
+            described = settings.data.layout
+            own = identity(recipe, classes, listing_digest(pairs, described))
+            if _is_finished(folder, own):
+                say(f"Finished before. Model: {folder}")
+                return
+            refuse_problems([*pairs["train"], *pairs["eval"]], described)
+            training, validation = (
+                read_pairs(pairs[split], described)
+                for split in ("train", "eval")
+            )
+        with endings(), log_lines():
+            model = train_model(
+                recipe,
+                classes,
+                training,
+                validation,
+                checkpoints=os.path.join(folder, CHECKPOINTS),
+                logs=folder,
+                observers=_observers(),
+            )
+            if not is_chief:
+                return  # The first worker writes the model.
+            ground = build_ground(recipe.ground, classes)
+            size = (recipe.height, recipe.width)
+            export(model, folder, classes, *size, ground, recipe.decision)
+            served = ServedModel(folder)
+            images = count_images(
+                served.count_confusion, pairs["eval"], described
+            )
+            counts = images.candidate.sum(axis=0)
+            show_scores(served, counts, len(pairs["eval"]))
+            _draw(folder, served, counts)
+            _finish(folder, own)
     say(f"Model: {folder}")
 
 

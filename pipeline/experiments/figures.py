@@ -21,7 +21,7 @@ from pipeline.experiments.run import (
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import layout
 from wseg_tf.data.records import decode, parse, serialise
-from wseg_tf.metrics import score
+from wseg_tf.metrics.table import score
 from wseg_tf.plots import plot_comparison
 from wseg_tf.training.objectives import build_ground
 
@@ -62,7 +62,7 @@ def find_contrast(
     Returns:
         The contrast; None if no image has the same mIoU in both.
     """
-    classes = plan.data.classes
+    classes = plan.data.class_set
     ground = build_ground(plan.severity, classes).values
     best, largest = None, 0.0
     for severe in outcomes:
@@ -74,7 +74,7 @@ def find_contrast(
             if not same or severe.method != plan.reference:
                 continue
             pair = (gentle.counts[evaluation], severe.counts[evaluation])
-            iou = [score("mean_iou", c, classes) for c in pair]
+            iou = [score("mean_iou", c, classes, ground) for c in pair]
             cost = [
                 score("expected_severity", c, classes, ground) for c in pair
             ]
@@ -121,7 +121,7 @@ def plot_contrast(
         caption = f"{outcome.method}\nmIoU {iou:.2f}, severity {cost:.2f}"
         maps[caption] = restore(plan, outcome).predict(image).numpy()
     return plot_comparison(
-        {pair.name: (image.numpy(), maps)}, plan.data.classes
+        {pair.name: (image.numpy(), maps)}, plan.data.class_set
     )
 
 
@@ -138,14 +138,16 @@ def rounds_of(
         By method, means over seeds of the labels kept and right in each
         round, and the target's IoU before the first and after the last.
     """
-    classes = plan.data.classes
+    classes = plan.data.class_set
+    ground = build_ground(plan.severity, classes).values
 
     def scored(method: str) -> dict[str, float]:
         own = [o.counts[TARGET] for o in outcomes if o.method == method]
         counts = np.stack([each.sum(axis=0) for each in own])
+        names = {"mean_iou": "mean_iou", "critical_iou": "critical_iou"}
         return {
-            name: float(score(name, counts, classes).mean())
-            for name in ("mean_iou", "critical_iou")
+            name: float(score(metric, counts, classes, ground).mean())
+            for name, metric in names.items()
         }
 
     found: dict[str, list[dict[str, Any]]] = {}

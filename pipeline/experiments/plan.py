@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from pipeline.config.adaptation_config import DomainOptions
-from pipeline.config.pipeline_config import DataOptions
-from pipeline.yaml_files import read_yaml
+from pipeline.config.data_options import DataOptions
+from pipeline.config.loading import data_override
 from wseg_tf import configuration
 from wseg_tf.adaptation.options import SelfTraining
 from wseg_tf.adaptation.target import check_domains
@@ -76,7 +76,7 @@ class Experiment:
         methods: What is compared.
         reference: The method that the others are tested against.
         seeds: Of the fine-tuning: order and augmentation.
-        metrics: Rows of the tables, names of `wseg_tf.metrics.score_names`.
+        metrics: Rows of the tables, names of `wseg_tf.metrics.table`.
         severity: D of the reported expected severity; the same for all.
         published: Figures printed elsewhere, by method and metric, in percent.
         notes: What a reader of the published figures should know.
@@ -132,7 +132,7 @@ class Experiment:
                 f"{adapting} to adapt to. Received: target=None."
             )
         if self.target is not None:
-            check_domains(self.data.classes, self.target.data().classes)
+            check_domains(self.data.class_set, self.target.data.class_set)
 
     def method(self, name: str) -> Method:
         """Returns the method of a name.
@@ -199,12 +199,15 @@ class Experiment:
         )
 
 
-def load(path: str, overrides: Sequence[str] = ()) -> Experiment:
+def load(
+    path: str, overrides: Sequence[str] = (), data: str | None = None
+) -> Experiment:
     """Reads an experiment and checks every recipe in it.
 
     Args:
         path: A YAML file.
         overrides: `key=value` assignments, applied last.
+        data: Folder of the data set.
 
     Returns:
         The experiment.
@@ -212,8 +215,13 @@ def load(path: str, overrides: Sequence[str] = ()) -> Experiment:
     Raises:
         ConfigurationError: One sentence that names the file and the field.
     """
-    plan = configuration.load(Experiment, read_yaml(path), path, overrides)
-    classes = plan.data.classes
+    plan = configuration.load(
+        Experiment,
+        configuration.text_of(path),
+        path,
+        [*overrides, *data_override("data.path", data)],
+    )
+    classes = plan.data.class_set
     check(plan.start, classes)
     for method in plan.methods:
         check(plan.recipe(method, plan.seeds[0], ""), classes)

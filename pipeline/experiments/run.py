@@ -24,8 +24,7 @@ from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.experiments.plan import START, Experiment, Method, folder
 from pipeline.gate.counting import count_images
 from pipeline.gate.rules import Gate, Rule
-from pipeline.ingest.domains import domain_splits
-from pipeline.ingest.listing import find_splits
+from pipeline.ingest.listing import domain_splits, find_splits
 from wseg_tf import configuration
 from wseg_tf.adaptation.rounds import adapt
 from wseg_tf.configuration import ConfigurationError
@@ -35,9 +34,9 @@ from wseg_tf.data.layouts import layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.decisions import ground_of
-from wseg_tf.filesystems import local_target
+from wseg_tf.filesystems import local_target, write_whole
 from wseg_tf.metrics.confusion import Counts
-from wseg_tf.serving import SegmentationService
+from wseg_tf.serving import CONFUSION, SegmentationService
 from wseg_tf.training.loop import build_model, train
 from wseg_tf.training.objectives import build_ground
 from wseg_tf.training.recipe import Recipe
@@ -124,9 +123,13 @@ def find_frames(plan: Experiment) -> Frames:
             "Invalid value for argument `hold_out`. Expected a drive to train "
             f"on to be left. Received: hold_out={list(plan.hold_out)}."
         )
+    # In the order in which images are counted.
+    splits["eval"].sort(key=lambda pair: (pair.name, pair.drive))
+    held.sort(key=lambda pair: (pair.name, pair.drive))
     reported = {plan.data.eval: splits["eval"]}
     if plan.target is not None:
         target = _target_splits(plan, plan.target)
+        target["eval"].sort(key=lambda pair: (pair.name, pair.drive))
         return Frames(
             kept, {**reported, TARGET: target["eval"]}, target["train"]
         )
@@ -199,16 +202,16 @@ def restore(plan: Experiment, outcome: Outcome) -> SegmentationService:
         method = plan.method(outcome.method)
         recipe = plan.recipe(method, outcome.seed, outcome.weights)
     recipe = dataclasses.replace(recipe, initial=outcome.weights)
-    return _serve(plan, recipe, build_model(recipe, plan.data.classes))
+    return _serve(plan, recipe, build_model(recipe, plan.data.class_set))
 
 
 def _serve(
     plan: Experiment, recipe: Recipe, model: keras.Model
 ) -> SegmentationService:
-    ground = build_ground(recipe.ground, plan.data.classes)
+    ground = build_ground(recipe.ground, plan.data.class_set)
     return SegmentationService(
         model,
-        plan.data.classes,
+        plan.data.class_set,
         recipe.height,
         recipe.width,
         ground_of(recipe.decision, ground),
@@ -263,7 +266,7 @@ def _make(
     place: str,
     frames: Frames,
 ) -> None:
-    classes = plan.data.classes
+    classes = plan.data.class_set
     started = time.monotonic()
     if method.decides is not None:
         model = build_model(recipe, classes)
@@ -285,16 +288,17 @@ def _make(
     service = _serve(plan, recipe, model)
     counts = {
         name: count_images(
-            service.count_record, pairs, layout(dataset_of(plan, name))
+            lambda record: service.count_confusion(tf.constant([record]))[
+                CONFUSION
+            ].numpy()[0],
+            pairs,
+            layout(dataset_of(plan, name)),
         ).candidate
         for name, pairs in frames.reported.items()
     }
     content = io.BytesIO()
     np.savez_compressed(content, seconds=seconds, **counts)
-    unfinished = os.path.join(place, f"{RESULT}.unfinished")
-    with tf.io.gfile.GFile(unfinished, "wb") as file:
-        file.write(content.getvalue())
-    tf.io.gfile.rename(unfinished, os.path.join(place, RESULT), overwrite=True)
+    write_whole(os.path.join(place, RESULT), content.getvalue())
     if method.decides is None:
         tf.io.gfile.rmtree(_kept(place))
 
@@ -307,7 +311,7 @@ def dataset_of(plan: Experiment, evaluation: str) -> str:
         evaluation: Its name.
     """
     if evaluation == TARGET and plan.target is not None:
-        return plan.target.data().dataset
+        return plan.target.data.dataset
     return plan.data.dataset
 
 
@@ -320,7 +324,7 @@ def _adapt(
     place: str,
 ) -> None:
     """Adapts a model in place; then its labels meet the target's own."""
-    classes = plan.data.classes
+    classes = plan.data.class_set
     described = layout(dataset_of(plan, TARGET))
     target, folder = os.path.join(place, "target.tfrecord"), _kept(place)
     tf.io.gfile.makedirs(place)
@@ -340,8 +344,8 @@ def _adapt(
         )
         for summary in summaries
     ]
-    with tf.io.gfile.GFile(os.path.join(place, ROUNDS), "w") as file:
-        file.write(json.dumps(rows, indent=1) + "\n")
+    text = json.dumps(rows, indent=1) + "\n"
+    write_whole(os.path.join(place, ROUNDS), text)
     tf.io.gfile.remove(target)
 
 

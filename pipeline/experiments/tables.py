@@ -69,7 +69,7 @@ def metric_names(plan: Experiment) -> list[str]:
     """
     if plan.metrics:
         return list(plan.metrics)
-    classes = plan.data.classes
+    classes = plan.data.class_set
     return [
         *(f"iou/{name}" for name in classes.critical),
         "iou_group/4",
@@ -93,7 +93,7 @@ def figures(
     Returns:
         Figures by method and metric; the start is a method too.
     """
-    classes = plan.data.classes
+    classes = plan.data.class_set
     ground = build_ground(plan.severity, classes).values
     stacked = {
         method: np.stack(

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from typing import Any
 
+import tensorflow as tf
 from tfx import v1 as tfx
 from tfx.types import standard_artifacts
+from tfx.utils import path_utils
+
+# Shown while a run goes on, as all that the library says.
+LOG = logging.getLogger("wseg_tf.baseline")
 
 Artifacts = dict[str, list[tfx.dsl.Artifact]]
 _LATEST = tfx.dsl.experimental.LatestBlessedModelStrategy
 
 
 class PreviousBlessedModel(_LATEST):  # type: ignore[misc, valid-type]
-    """TFX's latest blessed model, except the candidate itself.
+    """TFX's latest blessed model that is there, except the candidate itself.
 
     A model compared with itself loses nothing, so it would pass every rule
     about a change; and a run that repeats the last one would find another
@@ -31,7 +38,20 @@ class PreviousBlessedModel(_LATEST):  # type: ignore[misc, valid-type]
             "model_blessing": input_dict["model_blessing"],
         }
         found: Artifacts = super().resolve_artifacts(store, others)
+        while found["model"] and not _is_there(found["model"][0]):
+            gone = found["model"][0].id
+            others["model"] = [m for m in others["model"] if m.id != gone]
+            found = super().resolve_artifacts(store, others)
         return {**found, "candidate": input_dict["candidate"]}
+
+
+def _is_there(model: tfx.dsl.Artifact) -> bool:
+    """Whether a model's files are where they were written."""
+    folder = path_utils.serving_model_path(model.uri)
+    there = tf.io.gfile.exists(os.path.join(folder, "saved_model.pb"))
+    if not there:
+        LOG.info("%s is gone (moved or deleted), so it is no baseline.", folder)
+    return bool(there)
 
 
 def find_baseline(model: Any) -> Any:

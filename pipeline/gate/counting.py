@@ -1,43 +1,43 @@
-"""The one counter of images: what a model makes of a split, without TFX."""
+"""Counts the images of a split under a model, without TFX."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from pipeline.gate.image_counts import ImageCounts
+from wseg_tf.classes import ClassSet
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.metrics.confusion import Counts
-from wseg_tf.serving import ServedModel
 
-# Counts the confusion of a record, as the Evaluator's signature does.
-Counter = Callable[[bytes], Counts]
+# Counts the confusion `[N, N]` of one serialised record.
+Count = Callable[[bytes], Counts]
 
 
 def count_images(
-    candidate: Counter,
+    model: Count,
     pairs: Sequence[Pair],
     layout: Layout,
-    baseline: Counter | None = None,
+    baseline: Count | None = None,
 ) -> ImageCounts:
-    """Counts each image, at its own size, under one or two models.
+    """Counts each image at its own size, as the Evaluator does.
 
     Args:
-        candidate: A model's `count_confusion`.
+        model: Counts a record under the candidate, as
+            `ServedModel.count_confusion` does.
         pairs: Images and labels.
         layout: The layout they were found by.
-        baseline: The same of another model. Defaults to None.
+        baseline: The same for what it is compared with. Defaults to None.
 
     Returns:
-        The same counts that the Evaluator collects, in the order of the
-        images' names, which is that of `find_pairs`.
+        The counts that the Evaluator collects, in the order of names.
 
     Raises:
         DataError: If a pair fails its checks.
     """
-    models = {"candidate": candidate}
+    models = {"candidate": model}
     if baseline is not None:
         models["baseline"] = baseline
     rows = []
@@ -53,19 +53,19 @@ def count_images(
     )
 
 
-def counter(model: ServedModel, layout: Layout) -> Counter:
-    """Returns what counts the images of a layout under a served model.
+def check_classes(model: ClassSet, layout: Layout) -> None:
+    """Refuses labels of other classes than a model's.
 
     Args:
-        model: The model.
-        layout: The layout.
+        model: The classes of the model.
+        layout: How the labels are read.
 
     Raises:
-        ValueError: If the model's classes are not the layout's.
+        ValueError: If names, their order, groups or void differ.
     """
-    if model.classes != layout.classes:
+    if model != layout.classes:
         raise ValueError(
             f"Invalid data for this model. Expected the classes of "
-            f"`{model.classes.name}`. Received: `{layout.classes.name}`."
+            f"`{model.name}`, {list(model.names)}. Received: those of "
+            f"`{layout.classes.name}`, {list(layout.classes.names)}."
         )
-    return model.count_confusion

@@ -332,6 +332,11 @@ def _loss(rule: Rule, ours: Values, theirs: Values) -> Values:
         return np.where(loss == 0, 0.0, loss / np.abs(theirs))
 
 
+def _is_lacking(measure: Measure) -> bool:
+    """Whether a slice has too little to judge; not whether it was missed."""
+    return math.isnan(measure.value) and bool(measure.reason)
+
+
 def _decide(rule: Rule, measured: dict[str, Measure]) -> Finding:
     """Picks the slice on which the rule is closest to failing."""
     skipped = []
@@ -339,12 +344,12 @@ def _decide(rule: Rule, measured: dict[str, Measure]) -> Finding:
         skipped = [
             f"{place} ({each.reason})"
             for place, each in measured.items()
-            if math.isnan(each.value)
+            if _is_lacking(each)
         ]
     kept = {
         place: each
         for place, each in measured.items()
-        if rule.absent == "refuse" or not math.isnan(each.value)
+        if rule.absent == "refuse" or not _is_lacking(each)
     }
     if not kept:
         reason = "no slice has enough to judge it by"

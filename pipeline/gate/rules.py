@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from dataclasses import dataclass, field
 from typing import Optional
 
-import yaml
-
-from pipeline.yaml_files import read_yaml
-from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
-from wseg_tf.configuration import ConfigurationError
 from wseg_tf.metrics.table import CRITICAL, GROUP, TABLE, expand
 
 # What a rule may bound its metric by, with the words that say so.
@@ -206,6 +200,8 @@ class Gate:
             `{condition: {day: [0016E5, 0006R0], dusk: [0001TP]}}`.
         minimum_images: Images that must show a class for it to be judged.
         minimum_pixels: Pixels of a class there must be for it to be judged.
+        allow_shared: What training and evaluation may have in common: some of
+            `"image"` and `"drive"`. Nothing by default.
         replicates: Evaluation sets the bootstrap draws.
         seed: Seeds the bootstrap.
     """
@@ -215,6 +211,7 @@ class Gate:
     slices: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     minimum_images: int = 1
     minimum_pixels: int = 1
+    allow_shared: list[str] = field(default_factory=list)
     replicates: int = 1000
     seed: int = 0
 
@@ -225,10 +222,17 @@ class Gate:
                 "Invalid value for argument `baseline`. Expected optional or "
                 f"required. Received: baseline={self.baseline}."
             )
+        for kind in self.allow_shared:
+            if kind not in (IMAGE, "drive"):
+                raise ValueError(
+                    "Invalid value for argument `allow_shared`. Expected some "
+                    f"of ['image', 'drive']. Received: {kind!r}."
+                )
         for name, least in (
             ("minimum_images", 1),
             ("minimum_pixels", 1),
             ("replicates", 100),
+            ("seed", 0),
         ):
             if getattr(self, name) < least:
                 raise ValueError(
@@ -272,79 +276,3 @@ class Gate:
             for rule in self.rules
             for metric in expand(rule.metric, classes)
         ]
-
-
-def read_gate(path: str, classes: ClassSet) -> Gate:
-    """Reads a gate from a file of its own, or from a run's configuration.
-
-    Args:
-        path: YAML with the fields of `Gate`, or with them under `gate`.
-        classes: The class set that will be evaluated.
-
-    Returns:
-        The gate, checked.
-
-    Raises:
-        ConfigurationError: If there is none, or it does not fit the classes.
-    """
-    text = read_yaml(path)
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError:
-        values = None  # The gate's own reader says what is wrong.
-    if isinstance(values, dict) and "gate" in values:
-        text = yaml.safe_dump(values["gate"])
-    gate = configuration.load(Gate, text, path)
-    if not gate.rules:
-        raise ConfigurationError(
-            f"Invalid gate in {path}. Expected at least one rule, since a "
-            "gate without rules passes nothing. Received: none."
-        )
-    check_rules(gate, classes, path)
-    return gate
-
-
-def check_rules(gate: Gate, classes: ClassSet, source: str) -> None:
-    """Refuses a rule on a metric or a slice the evaluation does not have.
-
-    Args:
-        gate: The rules.
-        classes: The class set that will be evaluated.
-        source: The file the rules came from.
-
-    Raises:
-        ConfigurationError: If a metric or a kind of slice is unknown; lists
-            those there are.
-    """
-    kinds = [*RECORDED, *gate.slices]
-    for position, rule in enumerate(gate.rules):
-        place = f"gate.rules.{position}"
-        try:
-            expand(rule.metric, classes, "metric")
-        except ValueError as error:
-            expected = str(error).partition(". ")[2]
-            raise ConfigurationError(
-                f"Invalid metric `{rule.metric}` in `{place}` of {source}. "
-                f"{expected}"
-            ) from error
-        for key, value in (
-            ("every", rule.every),
-            ("slice", next(iter(rule.slice)) if rule.slice else None),
-            ("resample", None if rule.resample == IMAGE else rule.resample),
-        ):
-            if value is not None:
-                where = f"{key} `{value}` in `{place}`"
-                _check(value, kinds, where, source)
-        for kind, name in (rule.slice or {}).items():
-            if kind in gate.slices:
-                where = f"slice `{name}` in `{place}`"
-                _check(name, [*gate.slices[kind]], where, source)
-
-
-def _check(value: str, known: list[str], where: str, source: str) -> None:
-    if value not in known:
-        close = difflib.get_close_matches(value, known, n=1)
-        hint = f" (did you mean `{close[0]}`?)" if close else ""
-        raise ConfigurationError(
-            f"Invalid {where} of {source}. Expected one of {known}{hint}."
-        )

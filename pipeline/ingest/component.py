@@ -1,4 +1,4 @@
-"""Ingest: the pairs of a manifest become TFX's examples (pipeline.ingest.records)."""
+"""Ingest: the pairs of a manifest become TFX's examples."""
 
 # TFX reads the annotations of components as they stand: none may be a string.
 import os
@@ -35,6 +35,7 @@ def Ingest(  # noqa: N802
     pixel_counts: tfx.dsl.components.OutputArtifact[PixelCounts],
     manifest: tfx.dsl.components.Parameter[str],
     allowed_failures: tfx.dsl.components.Parameter[float],
+    code: tfx.dsl.components.Parameter[str],
     beam_pipeline: tfx.dsl.components.BeamComponentParameter[
         beam.Pipeline
     ] = None,
@@ -47,6 +48,7 @@ def Ingest(  # noqa: N802
         pixel_counts: Pixels per class by split and drive.
         manifest: The folder `write_manifest` returned.
         allowed_failures: Share of pairs that may fail, 0..1.
+        code: Digest of the code that ingests, part of the key.
         beam_pipeline: TFX's Beam pipeline.
 
     Raises:

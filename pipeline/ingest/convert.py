@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import uuid
 from collections.abc import Mapping, Sequence
 
 import apache_beam as beam
@@ -15,22 +14,24 @@ from pipeline.config.beam_options import (
     parse_options,
     with_plugins,
 )
-from pipeline.ingest.manifest import SHARD_MEGABYTES, write_manifest
-from pipeline.ingest.pixel_counts import PixelCounts
+from pipeline.config.data_options import SHARD_MEGABYTES
+from pipeline.ingest.manifest import write_manifest
+from pipeline.ingest.pixel_counts import StatisticsBySplit
 from pipeline.ingest.records import refuse_unfit, write_records
 from wseg_tf.data.checks import DataError
+from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
-from wseg_tf.filesystems import is_remote
+from wseg_tf.filesystems import whole_folder
 
 
 def convert(
     pairs: Mapping[str, Sequence[Pair]],
-    layout: str,
+    layout: Layout,
     out: str,
     allowed_failures: float = 0.0,
     beam_options: str = "",
     shard_megabytes: int = SHARD_MEGABYTES,
-) -> PixelCounts:
+) -> StatisticsBySplit:
     """Checks pairs and writes those that pass as TFRecords.
 
     Everything is written to a folder beside `out` that is renamed at the end,
@@ -41,7 +42,7 @@ def convert(
 
     Args:
         pairs: The pairs of each split; at least one split.
-        layout: Name of the layout they were found by.
+        layout: The layout they were found by.
         out: The folder to make; must not exist, or be empty.
         allowed_failures: Share of pairs that may fail their checks, 0..1.
         beam_options: Beam's command line, e.g. `"--direct_num_workers=2"`.
@@ -66,26 +67,17 @@ def convert(
             f"{out}: expected a new or an empty folder. Found: something in "
             "it; choose another, or delete this one."
         )
-    # A name of its own: two writers never meet in one unfinished folder.
-    unfinished = f"{out}.unfinished-{uuid.uuid4().hex[:8]}"
-    # Not so on an object store, which cannot give a folder another name.
-    records = out if is_remote(out) else os.path.join(unfinished, "records")
-    counts = None
     try:
-        manifest = write_manifest(unfinished, pairs, layout, shard_megabytes)
-        root = beam.Pipeline(options=options)
-        write_records(root, manifest, list(pairs), records, records, records)
-        counts = refuse_unfit(records, records, allowed_failures)
-        if records != out:
-            if gfile.exists(out):
-                gfile.rmtree(out)
-            gfile.rename(records, out)
+        with whole_folder(out) as records:
+            listed = os.path.join(records, "manifest")
+            manifest = write_manifest(listed, pairs, layout, shard_megabytes)
+            root = beam.Pipeline(options=options)
+            write_records(
+                root, manifest, list(pairs), records, records, records
+            )
+            counts = refuse_unfit(records, records, allowed_failures)
+            gfile.rmtree(listed)
     except tf.errors.OpError as error:
         reason = " ".join((error.message or type(error).__name__).split())
         raise DataError(f"{out}: cannot be written ({reason}).") from None
-    finally:
-        if counts is None and records == out and gfile.exists(out):
-            gfile.rmtree(out)
-        if gfile.exists(unfinished):
-            gfile.rmtree(unfinished)
     return counts

@@ -1,18 +1,23 @@
-"""What a run needs before its graph: the listed pairs and the schema."""
+"""Which pairs a run ingests: found, of an adaptation by domain, and listed."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
+import math
+from collections.abc import Sequence
+from itertools import groupby
 
-import tensorflow as tf
-
-from pipeline.config.pipeline_config import DataOptions, PipelineConfig
-from pipeline.ingest import pixel_counts
-from pipeline.ingest.manifest import SPLITS, write_manifest
+from pipeline.config.adaptation_config import (
+    DOMAINS,
+    AdaptationConfig,
+    DomainOptions,
+)
+from pipeline.config.data_options import STREETS, DataOptions, StreetsOptions
+from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.ingest.leaks import find_shared, refuse_shared, write_shared
+from pipeline.ingest.manifest import write_manifest
 from wseg_tf.configuration import ConfigurationError
-from wseg_tf.data.layouts import find_pairs
+from wseg_tf.data.checks import DataError
+from wseg_tf.data.layouts.described import find_images
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.streets import write_streets
 
@@ -27,14 +32,16 @@ def prepare_manifest(config: PipelineConfig) -> str:
         The manifest's folder.
 
     Raises:
-        ConfigurationError: If there is no data path.
+        ConfigurationError: If there is no data path, or a model would be
+            judged on what it is trained on.
         DataError: If a file has no partner; names it.
     """
-    folder = config.folder("manifest")
-    data = config.data
-    return write_manifest(
-        folder, find_splits(config), data.dataset, data.shard_megabytes
-    )
+    splits = find_splits(config)
+    shared = find_shared(splits["train"], splits["eval"])
+    refuse_shared(shared, config.gate.allow_shared)
+    manifest = _listed(config.folder("manifest"), splits, config.data)
+    write_shared(manifest, shared)
+    return manifest
 
 
 def find_splits(config: PipelineConfig) -> dict[str, list[Pair]]:
@@ -52,26 +59,132 @@ def find_splits(config: PipelineConfig) -> dict[str, list[Pair]]:
     """
     data = config.data
     path = data.path
-    if data.dataset == "streets":
-        path = _draw_streets(config)
+    if data.dataset == STREETS:
+        path = _draw(config.folder("streets"), data, data.streets)
     if path is None:
         raise ConfigurationError(
             f"Invalid value for argument `data.path`. Expected the folder of "
             f"the {data.dataset} data set; give it with --data. "
             "Received: data.path=None."
         )
-    return {split: _pairs(data, path, split) for split in SPLITS}
+    return {
+        split: data.layout.find(path, [own])[: data.limit]
+        for split, own in (("train", data.train), ("eval", data.eval))
+    }
 
 
-def _draw_streets(config: PipelineConfig) -> str:
-    streets = config.data.streets
-    folder = config.folder("streets")
+def prepare_domains(config: AdaptationConfig) -> dict[str, str]:
+    """Finds the images and labels of both domains and lists them for ingest.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        The manifests' folders, by domain.
+
+    Raises:
+        ConfigurationError: If the target is judged on what is trained on.
+        DataError: If a file has no partner, or a split would be empty.
+    """
+    domains: dict[str, DomainOptions] = {
+        domain: getattr(config, domain) for domain in DOMAINS
+    }
+    splits = {
+        domain: domain_splits(
+            chosen, chosen.path or _draw_domain(config, domain)
+        )
+        for domain, chosen in domains.items()
+    }
+    learned = [pair for own in splits.values() for pair in own["train"]]
+    shared = find_shared(learned, splits["target"]["eval"])
+    refuse_shared(shared, config.gate.allow_shared)
+    manifests = {
+        domain: _listed(
+            config.folder(f"{domain}-manifest"), splits[domain], chosen.data
+        )
+        for domain, chosen in domains.items()
+    }
+    write_shared(manifests["target"], shared)
+    return manifests
+
+
+def domain_splits(domain: DomainOptions, path: str) -> dict[str, list[Pair]]:
+    """Finds the pairs of a domain by the pipeline's splits.
+
+    Args:
+        domain: The domain.
+        path: The folder of its data set.
+
+    Returns:
+        Pairs of `train` and `eval`.
+
+    Raises:
+        DataError: If a file has no partner, or a split would be empty.
+    """
+    find = domain.data.layout.find
+    # What is drawn has drives of other names.
+    drives = [] if domain.is_drawn else domain.drives
+    if domain.held_out and not domain.is_drawn:
+        pairs = find(path, [domain.train])
+        first, last = hold_out(_of_drives(pairs, drives), domain.held_out)
+        found = {"train": first, "eval": last}
+    else:
+        judged = find(path, [domain.eval])
+        if domain.images is None:
+            learned = find(path, [domain.train])
+        else:
+            named = judged[0].dataset
+            learned = find_images(domain.images, path, domain.train, named)
+        found = {"train": learned, "eval": judged}
+    splits = {
+        split: _of_drives(pairs, drives)[: domain.limit]
+        for split, pairs in found.items()
+    }
+    for split, pairs in splits.items():
+        if not pairs:
+            raise DataError(
+                f"{path}: expected pairs of drives {list(drives)} in split "
+                f"{getattr(domain, split)!r}. Found: none."
+            )
+    return splits
+
+
+def hold_out(
+    pairs: Sequence[Pair], share: float
+) -> tuple[list[Pair], list[Pair]]:
+    """Splits the frames of each drive, in the order of their names.
+
+    Args:
+        pairs: The pairs.
+        share: Share of each drive's frames that the second part takes.
+
+    Returns:
+        The first frames and the last ones.
+    """
+    first: list[Pair] = []
+    last: list[Pair] = []
+    ordered = sorted(pairs, key=lambda pair: (pair.drive, pair.name))
+    for _, frames in groupby(ordered, key=lambda pair: pair.drive):
+        own = list(frames)
+        place = len(own) - math.ceil(share * len(own))
+        first += own[:place]
+        last += own[place:]
+    return first, last
+
+
+def _of_drives(pairs: Sequence[Pair], drives: Sequence[str]) -> list[Pair]:
+    return [pair for pair in pairs if not drives or pair.drive in drives]
+
+
+def _draw_domain(config: AdaptationConfig, domain: str) -> str:
+    data = getattr(config, domain).data
+    return _draw(config.folder(f"{domain}-streets"), data, data.streets)
+
+
+def _draw(folder: str, data: DataOptions, streets: StreetsOptions) -> str:
     write_streets(
         folder,
-        counts={
-            config.data.train: streets.train,
-            config.data.eval: streets.eval,
-        },
+        counts={data.train: streets.train, data.eval: streets.eval},
         size=(streets.height, streets.width),
         seed=streets.seed,
         look=streets.look,
@@ -79,77 +192,7 @@ def _draw_streets(config: PipelineConfig) -> str:
     return folder
 
 
-def _pairs(data: DataOptions, path: str, split: str) -> list[Pair]:
-    source = data.train if split == "train" else data.eval
-    return find_pairs(data.dataset, path, source)[: data.limit]
-
-
-def prepare_schema(config: PipelineConfig) -> str:
-    """Copies the curated schema under a name that changes with its content.
-
-    TFX caches an imported schema by its path alone, so an edited schema must
-    have another path.
-
-    Args:
-        config: The configuration.
-
-    Returns:
-        Path of the copy.
-
-    Raises:
-        ConfigurationError: If there is no such file.
-    """
-    try:
-        with tf.io.gfile.GFile(config.schema) as file:
-            text: str = file.read()
-    except tf.errors.NotFoundError as error:
-        raise ConfigurationError(
-            "Invalid value for argument `schema`. Expected a text proto. "
-            f"Received: {config.schema} (no such file)."
-        ) from error
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    path = os.path.join(config.folder("schema"), f"{digest}.pbtxt")
-    if not tf.io.gfile.exists(path):
-        tf.io.gfile.makedirs(os.path.dirname(path))
-        with tf.io.gfile.GFile(path, "w") as file:
-            file.write(text)
-    return path
-
-
-def drift_reference(data: DataOptions) -> str:
-    """Returns what class frequencies are held to, as JSON.
-
-    Args:
-        data: The options; `drift_reference` names a `statistics.json`.
-
-    Returns:
-        The statistics of its split `train`, or of all its splits where there
-        is none of that name; nothing where no file is named.
-
-    Raises:
-        ConfigurationError: If it is no such file, or of other classes.
-    """
-    path = data.drift_reference
-    if path is None:
-        return ""
-    try:
-        counts = pixel_counts.read(path)
-        drives = counts.get("train") or {
-            f"{split} {drive}": statistics
-            for split, own in counts.items()
-            for drive, statistics in own.items()
-        }
-        statistics = pixel_counts.total(drives)
-    except (tf.errors.OpError, ValueError, KeyError, AttributeError):
-        raise ConfigurationError(
-            "Invalid value for argument `data.drift_reference`. Expected a "
-            "`statistics.json` of `wseg data convert` or of a run. Received: "
-            f"{path}."
-        ) from None
-    if len(statistics.frames) != len(data.classes):
-        raise ConfigurationError(
-            "Invalid value for argument `data.drift_reference`. Expected "
-            f"counts of {len(data.classes)} classes ({data.classes.name}). "
-            f"Received: {path} of {len(statistics.frames)}."
-        )
-    return json.dumps(pixel_counts.as_json(statistics))
+def _listed(
+    folder: str, pairs: dict[str, list[Pair]], data: DataOptions
+) -> str:
+    return write_manifest(folder, pairs, data.layout, data.shard_megabytes)

@@ -15,10 +15,10 @@ from wseg_tf.data.statistics import PixelStatistics
 STATISTICS = "statistics.json"
 
 # Statistics by split, then by drive.
-PixelCounts = dict[str, dict[str, PixelStatistics]]
+StatisticsBySplit = dict[str, dict[str, PixelStatistics]]
 
 
-def add(counts: PixelCounts, split: str, drive: str, new: Any) -> None:
+def add(counts: StatisticsBySplit, split: str, drive: str, new: Any) -> None:
     """Adds the statistics of some frames to those of their drive."""
     own = counts.setdefault(split, {}).get(drive)
     counts[split][drive] = new if own is None else own + new
@@ -30,7 +30,7 @@ def total(drives: Mapping[str, PixelStatistics]) -> PixelStatistics:
     return sum(others, start=first)
 
 
-def write(path: str, counts: PixelCounts) -> None:
+def write(path: str, counts: StatisticsBySplit) -> None:
     """Writes counts as JSON; equal counts give equal bytes."""
     values = {
         split: {
@@ -43,7 +43,7 @@ def write(path: str, counts: PixelCounts) -> None:
         file.write(json.dumps(values, indent=1) + "\n")
 
 
-def read(path: str) -> PixelCounts:
+def read(path: str) -> StatisticsBySplit:
     """Reads what `write` wrote."""
     with tf.io.gfile.GFile(path) as file:
         splits = json.load(file)

@@ -9,12 +9,10 @@ checks a pair on each core.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import logging
 import os
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +21,11 @@ import tensorflow as tf
 from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 
 from pipeline.ingest import pixel_counts
-from pipeline.ingest.pixel_counts import STATISTICS, PixelCounts
+from pipeline.ingest.manifest import layout_of
+from pipeline.ingest.pixel_counts import STATISTICS, StatisticsBySplit
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.inspection import read_checked
-from wseg_tf.data.layouts import layout
+from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.data.statistics import PixelStatistics
@@ -60,13 +59,14 @@ def write_records(
         counts: Folder for `statistics.json`: pixels by split and drive. It
             is written beside the records, too.
     """
+    meaning = layout_of(manifest).meaning()
     with root:
         shards = (
             [_lines(root, manifest, split) for split in splits]
             | beam.Flatten()
             | "BringShardsTogether" >> beam.GroupByKey()
             | "WriteShards"
-            >> beam.ParDo(WriteShard(records, threads(root.options)))
+            >> beam.ParDo(WriteShard(records, meaning, threads(root.options)))
         )
         _ = (
             shards
@@ -109,7 +109,7 @@ def read_quarantine(folder: str) -> list[LeftOut]:
 
 def refuse_unfit(
     quarantine: str, counts: str, allowed_failures: float
-) -> PixelCounts:
+) -> StatisticsBySplit:
     """Refuses records that hold less than was asked for.
 
     Args:
@@ -187,13 +187,21 @@ class WriteShard(beam.DoFn):
 
     Args:
         folder: Where the splits' folders are.
+        meaning: What the labels mean, see `Layout.meaning`.
         threads: Pairs that are checked at a time.
     """
 
-    def __init__(self, folder: str, threads: int = 1) -> None:
+    def __init__(
+        self, folder: str, meaning: Mapping[str, Any], threads: int = 1
+    ) -> None:
         super().__init__()
         self._folder = folder
+        self._meaning = meaning
         self._threads = threads
+
+    def setup(self) -> None:
+        """Reads what the labels mean, once for a worker."""
+        self._layout = Layout.of_meaning(self._meaning)
 
     def process(
         self, element: tuple[ShardKey, Iterable[tuple[int, str]]]
@@ -206,15 +214,12 @@ class WriteShard(beam.DoFn):
             f"data_tfrecord-{shard:05d}-of-{shards:05d}",
         )
         problems: list[dict[str, str]] = []
-        counts: PixelCounts = {split: {}}
-        # A description is read once for a file, not for each pair.
-        layout_named = functools.cache(layout)
+        counts: StatisticsBySplit = {split: {}}
 
         def examine(line: str) -> tuple[Pair, bytes, PixelStatistics | str]:
-            row = json.loads(line)
-            pair = Pair(**row["pair"])
+            pair = Pair(**json.loads(line)["pair"])
             try:
-                checked = read_checked(pair, layout_named(row["layout"]))
+                checked = read_checked(pair, self._layout)
             except DataError as error:
                 return pair, b"", str(error)
             size = checked.height, checked.width
@@ -222,24 +227,20 @@ class WriteShard(beam.DoFn):
             return pair, serialise(pair, checked), frame
 
         ordered = (line for _, line in sorted(lines))
-        with _writing(target):
-            scratch = _scratch(self._folder)
-            tf.io.gfile.makedirs(scratch)
-            tf.io.gfile.makedirs(os.path.dirname(target))
-            partial = os.path.join(scratch, uuid.uuid4().hex)
-            with (
-                whole_file(target, partial) as place,
-                tf.io.TFRecordWriter(place) as writer,
+        with (
+            _writing(target),
+            whole_file(target, _scratch(self._folder)) as place,
+            tf.io.TFRecordWriter(place) as writer,
+        ):
+            for pair, record, found in in_order(
+                examine, ordered, self._threads
             ):
-                for pair, record, found in in_order(
-                    examine, ordered, self._threads
-                ):
-                    if isinstance(found, str):
-                        problem = {"name": pair.name, "reason": found}
-                        problems.append(problem)
-                        continue
-                    writer.write(record)
-                    pixel_counts.add(counts, split, pair.drive, found)
+                if isinstance(found, str):
+                    problem = {"name": pair.name, "reason": found}
+                    problems.append(problem)
+                    continue
+                writer.write(record)
+                pixel_counts.add(counts, split, pair.drive, found)
         statistics = {
             drive: pixel_counts.as_json(each)
             for drive, each in counts[split].items()
@@ -260,7 +261,7 @@ def _write_findings(
     counts: str,
 ) -> None:
     """Writes problems and statistics in the order of the manifest."""
-    total: PixelCounts = {split: {} for split in splits}
+    total: StatisticsBySplit = {split: {} for split in splits}
     lines = []
     for (split, _, _), shard in sorted(found, key=lambda each: each[0]):
         for problem in shard["problems"]:

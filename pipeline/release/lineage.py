@@ -63,6 +63,16 @@ def open_store(place: str) -> metadata_store.MetadataStore:
     )
 
 
+def run_ids(path: str) -> list[int]:
+    """Returns the ids of all runs, the latest last.
+
+    Args:
+        path: The SQLite file of the pipeline's metadata.
+    """
+    runs = open_store(path).get_contexts_by_type("pipeline_run")
+    return sorted(run.id for run in runs)
+
+
 def latest_run(path: str) -> dict[str, Step]:
     """Returns the steps of the latest run, by component id.
 
@@ -72,12 +82,22 @@ def latest_run(path: str) -> dict[str, Step]:
     Returns:
         Steps in the order they started; empty if there was no run.
     """
+    runs = run_ids(path)
+    return run_steps(path, runs[-1]) if runs else {}
+
+
+def run_steps(path: str, run: int) -> dict[str, Step]:
+    """Returns the steps of a run, by component id.
+
+    Args:
+        path: The SQLite file of the pipeline's metadata.
+        run: One of `run_ids`.
+
+    Returns:
+        Steps in the order they started.
+    """
     store = open_store(path)
-    runs = store.get_contexts_by_type("pipeline_run")
-    if not runs:
-        return {}
-    latest = max(runs, key=lambda run: run.id)
-    executions = store.get_executions_by_context(latest.id)
+    executions = store.get_executions_by_context(run)
     return {
         _component(store, execution): _step(store, execution)
         for execution in sorted(executions, key=lambda each: each.id)

@@ -7,8 +7,10 @@ import os
 
 import tensorflow as tf
 
-from pipeline.release.serving_check import WARMUP
 from wseg_tf.filesystems import is_remote
+
+# Where TensorFlow Serving looks for requests to warm up with.
+WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
 
 
 def digest(model: str) -> str:

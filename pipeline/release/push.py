@@ -1,6 +1,6 @@
-"""The serving check and the push, as TFX components."""
+"""The push: a version appears whole where a server looks, or not at all."""
 
-# TFX reads the annotations of components as they stand: none may be a string.
+from __future__ import annotations
 
 import os
 import time
@@ -11,69 +11,18 @@ from tfx import v1 as tfx
 from tfx.components.pusher.executor import Executor as PusherExecutor
 from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.proto import pusher_pb2
-from tfx.types import artifact_utils, standard_artifacts
+from tfx.types import artifact_utils
 from tfx.types.standard_component_specs import (
     PUSH_DESTINATION_KEY,
     PUSHED_MODEL_KEY,
 )
-from tfx.utils import io_utils, path_utils
 
-from pipeline.gate.evaluation import read_evaluation
+from pipeline.release.decisions import Decision, withdrawals
 from pipeline.release.model_files import digest, move, versions
-from pipeline.release.serving_check import (
-    choose_requests,
-    serving_fault,
-    write_warmup,
-)
-from wseg_tf.classes import class_set
-from wseg_tf.data.input import read_records
+from wseg_tf.filesystems import folder_aside
 
-# What TFX's Pusher reads: its own InfraValidator, which needs a model server
-# in a container, writes the same.
-BLESSED = "blessed"
-HAS_MODEL = "has_model"
-REASON = "reason"
-
-
-@tfx.dsl.components.component
-def ServingCheck(  # noqa: N802
-    model: tfx.dsl.components.InputArtifact[standard_artifacts.Model],
-    examples: tfx.dsl.components.InputArtifact[standard_artifacts.Examples],
-    evaluation: tfx.dsl.components.InputArtifact[
-        standard_artifacts.ModelEvaluation
-    ],
-    model_blessing: tfx.dsl.components.InputArtifact[
-        standard_artifacts.ModelBlessing
-    ],
-    infra_blessing: tfx.dsl.components.OutputArtifact[
-        standard_artifacts.InfraBlessing
-    ],
-    classes: tfx.dsl.components.Parameter[str],
-) -> None:
-    """Serves a model that passed the gate, and blesses what it served.
-
-    Args:
-        model: The candidate.
-        examples: The evaluated records.
-        evaluation: What the Evaluator found.
-        model_blessing: The gate's verdict; a refused model is not served.
-        infra_blessing: The verdict and, if good, the model with requests to
-            warm up with: the very files the Pusher pushes.
-        classes: Name of the class set.
-    """
-    fault = "not served: the gate refused the model"
-    if model_blessing.get_int_custom_property(BLESSED):
-        served = path_utils.stamped_model_path(infra_blessing.uri)
-        io_utils.copy_dir(path_utils.serving_model_path(model.uri), served)
-        requests = choose_requests(
-            read_records(os.path.join(examples.uri, "Split-eval", "*"), ""),
-            read_evaluation(evaluation.uri).images,
-        )
-        write_warmup(requests, served)
-        fault = serving_fault(served, requests, class_set(classes))
-        infra_blessing.set_int_custom_property(HAS_MODEL, 1)
-    infra_blessing.set_int_custom_property(BLESSED, int(not fault))
-    infra_blessing.set_string_custom_property(REASON, fault)
+# Custom property of a model that was not pushed although it passed: why.
+REFUSAL = "refusal"
 
 
 class AtomicExecutor(PusherExecutor):
@@ -93,34 +42,48 @@ class AtomicExecutor(PusherExecutor):
             output_dict[PUSHED_MODEL_KEY]
         )
         there = versions(serving)
-        if self.CheckBlessing(input_dict) and there:
-            latest = os.path.join(serving, str(there[-1]))
-            if digest(latest) == digest(self.GetModelPath(input_dict)):
-                self._MarkPushed(pushed, latest, str(there[-1]))
+        root = os.path.dirname(serving)
+        taken = [*there, *versions(os.path.join(root, "withdrawn"))]
+        if self.CheckBlessing(input_dict):
+            own = digest(self.GetModelPath(input_dict))
+            if there:
+                latest = os.path.join(serving, str(there[-1]))
+                if digest(latest) == own:
+                    self._MarkPushed(pushed, latest, str(there[-1]))
+                    return
+            withdrawn = withdrawals(root).get(own)
+            if withdrawn is not None:
+                self._MarkNotPushed(pushed)
+                pushed.set_string_custom_property(REFUSAL, why_not(withdrawn))
                 return
-        unfinished = f"{serving}.unfinished"
-        if tf.io.gfile.exists(unfinished):  # Of a push that was killed.
-            tf.io.gfile.rmtree(unfinished)
-        destination.filesystem.base_directory = unfinished
-        super().Do(
-            input_dict,
-            output_dict,
-            {
-                **exec_properties,
-                PUSH_DESTINATION_KEY: json_format.MessageToJson(destination),
-            },
-        )
-        partial = pushed.get_string_custom_property("pushed_destination")
-        if not partial:
-            return
-        version = max(int(time.time()), *(each + 1 for each in there), 1)
-        tf.io.gfile.makedirs(serving)
-        move(partial, os.path.join(serving, str(version)))
-        if tf.io.gfile.exists(unfinished):  # An object store has no folders.
-            tf.io.gfile.rmtree(unfinished)
-        self._MarkPushed(
-            pushed, os.path.join(serving, str(version)), str(version)
-        )
+        with folder_aside(serving) as unfinished:
+            destination.filesystem.base_directory = unfinished
+            text = json_format.MessageToJson(destination)
+            given = {**exec_properties, PUSH_DESTINATION_KEY: text}
+            super().Do(input_dict, output_dict, given)
+            partial = pushed.get_string_custom_property("pushed_destination")
+            if not partial:
+                return
+            # A number is given once: one that was withdrawn may come back.
+            version = max(int(time.time()), *(each + 1 for each in taken), 1)
+            tf.io.gfile.makedirs(serving)
+            target = os.path.join(serving, str(version))
+            move(partial, target)
+        self._MarkPushed(pushed, target, str(version))
+
+
+def why_not(withdrawn: Decision) -> str:
+    """Says why a model that was withdrawn is not pushed again.
+
+    Args:
+        withdrawn: The decision that withdrew it.
+    """
+    version = next(iter(withdrawn.withdrawn), 0)
+    return (
+        f"the same model was withdrawn by {withdrawn.who or 'somebody'} at "
+        f"{withdrawn.when} ({withdrawn.reason or 'no reason given'}); "
+        f"`wseg rollback --to {version}` restores it"
+    )
 
 
 class Pusher(tfx.components.Pusher):

@@ -5,8 +5,9 @@ signature answers to a few of the evaluated images is counted against their
 labels and must give the counts that the Evaluator found.
 """
 
-from __future__ import annotations
+# TFX reads the annotations of components as they stand: none may be a string.
 
+import json
 import os
 import subprocess
 import sys
@@ -19,9 +20,16 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
+from tfx import v1 as tfx
+from tfx.types import standard_artifacts
+from tfx.utils import io_utils, path_utils
 
+from pipeline.gate.evaluation import read_evaluation
 from pipeline.gate.image_counts import ImageCounts
-from wseg_tf.classes import ClassSet
+from pipeline.release.model_files import WARMUP
+from pipeline.release.serving_probe import FAULT
+from wseg_tf.classes import ClassSet, class_set
+from wseg_tf.data.input import read_records
 from wseg_tf.data.records import decode
 from wseg_tf.metrics import confusion_count
 from wseg_tf.metrics.confusion import Counts
@@ -29,10 +37,14 @@ from wseg_tf.serving import SERVING
 
 PROBE = os.path.join(os.path.dirname(__file__), "serving_probe.py")
 REQUESTS = 8
-# Where TensorFlow Serving looks for requests to warm up with.
-WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
 # Share of an image's pixels that another processor may round another way.
 TOLERANCE = 0.001
+
+# What TFX's Pusher reads: its own InfraValidator, which needs a model server
+# in a container, writes the same.
+IS_BLESSED = "blessed"
+HAS_MODEL = "has_model"
+REASON = "reason"
 
 Ids = npt.NDArray[np.uint8]
 
@@ -118,8 +130,8 @@ def serving_fault(
         A sentence, or nothing if it answers as it was evaluated.
 
     Raises:
-        RuntimeError: If the process was killed: that says nothing about the
-            model.
+        RuntimeError: If the process ended by something else than the model,
+            such as a kill or a full disk: nothing is known, nothing is kept.
     """
     if not requests:
         return "there is no evaluated image to ask it about"
@@ -129,21 +141,22 @@ def serving_fault(
         with tf.io.TFRecordWriter(asked) as writer:
             for each in requests:
                 writer.write(each.encoded)
-        probe = [sys.executable, "-I", PROBE]
         done = subprocess.run(
-            [*probe, model, asked, answers],
+            [sys.executable, PROBE, model, asked, answers],
             capture_output=True,
             text=True,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
+        said = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
         if done.returncode < 0:
-            raise RuntimeError(
-                f"The process that served {model} was killed by signal "
-                f"{-done.returncode}; run again to check the model."
-            )
+            said = f"killed by signal {-done.returncode}"
+        if done.returncode == FAULT:
+            return f"it cannot be served ({said})"
         if done.returncode:
-            said = done.stderr.strip().splitlines() or ["nothing was said"]
-            return f"it cannot be served ({said[-1]})"
+            raise RuntimeError(
+                f"The process that served {model} ended early, which says "
+                f"nothing about the model: {said}. Run again to check it."
+            )
         with np.load(answers) as archive:
             found = [archive[str(i)] for i in range(len(requests))]
     for request, ids in zip(requests, found, strict=True):
@@ -183,3 +196,46 @@ def answer_fault(
             f"{share:.2%} of its pixels are served as they were not evaluated"
         )
     return ""
+
+
+@tfx.dsl.components.component
+def ServingCheck(  # noqa: N802
+    model: tfx.dsl.components.InputArtifact[standard_artifacts.Model],
+    examples: tfx.dsl.components.InputArtifact[standard_artifacts.Examples],
+    evaluation: tfx.dsl.components.InputArtifact[
+        standard_artifacts.ModelEvaluation
+    ],
+    model_blessing: tfx.dsl.components.InputArtifact[
+        standard_artifacts.ModelBlessing
+    ],
+    infra_blessing: tfx.dsl.components.OutputArtifact[
+        standard_artifacts.InfraBlessing
+    ],
+    classes: tfx.dsl.components.Parameter[str],
+    code: tfx.dsl.components.Parameter[str],
+) -> None:
+    """Serves a model that passed the gate, and blesses what it served.
+
+    Args:
+        model: The candidate.
+        examples: The evaluated records.
+        evaluation: What the Evaluator found.
+        model_blessing: The gate's verdict; a refused model is not served.
+        infra_blessing: The verdict and, if good, the model with requests to
+            warm up with: the very files the Pusher pushes.
+        classes: The class set as JSON.
+        code: Digest of the code that checks, part of the key.
+    """
+    fault = "not served: the gate refused the model"
+    if model_blessing.get_int_custom_property(IS_BLESSED):
+        served = path_utils.stamped_model_path(infra_blessing.uri)
+        io_utils.copy_dir(path_utils.serving_model_path(model.uri), served)
+        requests = choose_requests(
+            read_records(os.path.join(examples.uri, "Split-eval", "*"), ""),
+            read_evaluation(evaluation.uri).images,
+        )
+        write_warmup(requests, served)
+        fault = serving_fault(served, requests, class_set(json.loads(classes)))
+        infra_blessing.set_int_custom_property(HAS_MODEL, 1)
+    infra_blessing.set_int_custom_property(IS_BLESSED, int(not fault))
+    infra_blessing.set_string_custom_property(REASON, fault)

@@ -12,11 +12,10 @@ import numpy.typing as npt
 
 from pipeline.gate.image_counts import ImageCounts
 from pipeline.gate.judge import Finding, Measure, verdict
-from pipeline.report.worst import WorstImage
+from pipeline.report.pictures import WorstImage
 from wseg_tf.classes import ClassSet
-from wseg_tf.metrics import scores
 from wseg_tf.metrics.confusion import Counts
-from wseg_tf.metrics.table import iou_rows
+from wseg_tf.metrics.table import iou_rows, scores
 
 COSTLIEST = 8
 
@@ -33,6 +32,8 @@ class Run:
         findings: What every rule found.
         blessed: The Evaluator's verdict.
         serving_fault: What the serving check said; empty if all is well.
+        shared: What training and evaluation have in common, in words.
+        refusal: Why a model that passed was not pushed; empty otherwise.
         pushed: Folder the model is served from, or None.
         model: Folder of the trained model.
         baseline: Folder of the baseline, or None.
@@ -60,6 +61,8 @@ class Run:
     lineage: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     config: str = ""
     decisions: Sequence[Mapping[str, Any]] = ()
+    refusal: str = ""
+    shared: str = ""
 
 
 def facts(run: Run) -> dict[str, Any]:
@@ -82,6 +85,7 @@ def facts(run: Run) -> dict[str, Any]:
         "verdict": "pushed" if run.pushed else "refused",
         "reason": _reason(run),
         "blessed": run.blessed,
+        "shared": run.shared or None,
         "serving_check": {
             "passes": not run.serving_fault,
             "fault": run.serving_fault or None,
@@ -195,6 +199,8 @@ def _reason(run: Run) -> str:
         return "the Evaluator refused it although every rule holds here"
     if holds and run.serving_fault:
         return f"{reason}, but the serving check failed: {run.serving_fault}"
+    if run.refusal:
+        return f"{reason}, but {run.refusal}"
     return reason
 
 

@@ -33,7 +33,7 @@ def write_report(
 
     Args:
         folder: Where to write.
-        facts: What `pipeline.report.facts.facts` returned; `legend` names colours.
+        facts: What `facts.facts` returned; `legend` names colours.
         pictures: PNG and JPEG files by name.
     """
     texts = {
@@ -55,7 +55,7 @@ def to_json(facts: Mapping[str, Any]) -> str:
     """Returns the facts for machines.
 
     Args:
-        facts: What `pipeline.report.facts.facts` returned.
+        facts: What `facts.facts` returned.
 
     Returns:
         Strict JSON; what was not measured is null.
@@ -67,7 +67,7 @@ def to_markdown(facts: Mapping[str, Any]) -> str:
     """Returns the facts as Markdown; pictures are files beside it.
 
     Args:
-        facts: What `pipeline.report.facts.facts` returned.
+        facts: What `facts.facts` returned.
     """
     return _templates(False).get_template("report.md.j2").render(facts)
 
@@ -76,7 +76,7 @@ def to_html(facts: Mapping[str, Any], pictures: Pictures) -> str:
     """Returns the facts as a page that needs no other file.
 
     Args:
-        facts: What `pipeline.report.facts.facts` returned.
+        facts: What `facts.facts` returned.
         pictures: PNG and JPEG files by name; they become part of the page.
     """
     embedded = {name: _data_uri(name, data) for name, data in pictures.items()}
@@ -88,7 +88,7 @@ def to_model_card(facts: Mapping[str, Any]) -> str:
     """Returns what a user of the model must know, as Markdown.
 
     Args:
-        facts: What `pipeline.report.facts.facts` returned.
+        facts: What `facts.facts` returned.
     """
     card = _templates(False).get_template("model_card.md.j2")
     return card.render(facts, weakest=_weakest(facts))

@@ -1,9 +1,10 @@
-"""The report's pictures: images with truth, baseline and prediction."""
+"""The report's pictures, above all of the images a model does worst on."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,83 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pipeline.report.worst import WorstImage
+from pipeline.gate.image_counts import ImageCounts
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.records import decode
+from wseg_tf.metrics import iou_per_class
+from wseg_tf.metrics.confusion import Counts
 from wseg_tf.plots import overlay, plot_labels
 from wseg_tf.serving import ServedModel
 
 # Wider ones are shrunk: a report is read on a telephone too.
 WIDTH = 480
+# Images shown for each critical class.
+PER_CLASS = 2
 MISSED, INVENTED = (214, 30, 60), (255, 176, 0)
 
 Panels = dict[str, bytes]
 Ids = npt.NDArray[np.uint8]
 Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class WorstImage:
+    """An image with many wrong pixels of a critical class.
+
+    Args:
+        class_name: The class.
+        name: The image.
+        drive: Its drive.
+        missed: Pixels of the class taken for others.
+        invented: Pixels of others taken for the class.
+        iou: IoU of the class in this image.
+        baseline: The same of the baseline, or None.
+    """
+
+    class_name: str
+    name: str
+    drive: str
+    missed: int
+    invented: int
+    iou: float
+    baseline: float | None
+
+
+def worst_images(images: ImageCounts, classes: ClassSet) -> list[WorstImage]:
+    """Finds the images with most wrong pixels of each critical class.
+
+    Args:
+        images: The counts of every image.
+        classes: The class set.
+
+    Returns:
+        At most two images for each critical class, the worst first; none
+        where every pixel of the class is right.
+    """
+    found = []
+    for class_name in classes.critical:
+        index = classes.index(class_name)
+        hits = images.candidate[:, index, index]
+        missed = images.candidate[:, index].sum(axis=-1) - hits
+        invented = images.candidate[:, :, index].sum(axis=-1) - hits
+        wrong = missed + invented
+        for i in np.argsort(-wrong, kind="stable")[:PER_CLASS]:
+            if wrong[i] == 0:
+                continue
+            found.append(
+                WorstImage(
+                    class_name,
+                    images.names[i],
+                    images.drives[i],
+                    int(missed[i]),
+                    int(invented[i]),
+                    _iou(images.candidate[i], index),
+                    None
+                    if images.baseline is None
+                    else _iou(images.baseline[i], index),
+                )
+            )
+    return found
 
 
 def find_records(
@@ -93,12 +158,12 @@ def _errors(
 
 
 def plot_prediction(
-    model: str, examples: tf.data.Dataset, classes: ClassSet
+    model: ServedModel, examples: tf.data.Dataset, classes: ClassSet
 ) -> Figure:
     """Shows truth and prediction for the image with most critical pixels.
 
     Args:
-        model: A SavedModel of `wseg_tf.serving`.
+        model: The model.
         examples: Records as `wseg_tf.data.input.read_records` gives them.
         classes: The class set.
 
@@ -107,7 +172,7 @@ def plot_prediction(
     """
     record = max(examples, key=lambda each: _critical(each, classes))
     image, truth = decode(record)
-    predicted = ServedModel(model).segment(record["image/encoded"].numpy())
+    predicted = model.segment(record["image/encoded"].numpy())
     return plot_labels(
         image.numpy(),
         {"truth": truth.numpy(), "prediction": predicted},
@@ -159,3 +224,7 @@ def _jpeg(pixels: Any) -> bytes:
 
 def _text(feature: tf.Tensor) -> str:
     return str(feature.numpy().decode())
+
+
+def _iou(counts: Counts, index: int) -> float:
+    return float(iou_per_class(counts)[index])

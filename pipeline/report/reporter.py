@@ -15,23 +15,26 @@ from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.gate.evaluation import read_evaluation
 from pipeline.gate.judge import judge
 from pipeline.ingest.component import PixelCounts, Quarantine
+from pipeline.ingest.leaks import read_shared
 from pipeline.ingest.pixel_counts import STATISTICS
 from pipeline.ingest.pixel_counts import read as read_counts
 from pipeline.ingest.pixel_counts import total as total_of
 from pipeline.ingest.records import read_quarantine
+from pipeline.release.decisions import decisions
 from pipeline.release.model_files import digest
-from pipeline.release.releases import decisions
+from pipeline.release.push import REFUSAL
 from pipeline.report.facts import Run, facts
 from pipeline.report.pages import write_report
 from pipeline.report.pictures import (
+    WorstImage,
     draw_panels,
     find_records,
     painted_colours,
     plot_prediction,
     png,
+    worst_images,
 )
 from pipeline.report.provenance import code_versions
-from pipeline.report.worst import WorstImage, worst_images
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.input import read_records
@@ -68,7 +71,9 @@ def Reporter(  # noqa: N802
     pixel_counts: tfx.dsl.components.InputArtifact[PixelCounts],
     report: tfx.dsl.components.OutputArtifact[RunReport],
     config: tfx.dsl.components.Parameter[str],
+    written: tfx.dsl.components.Parameter[str],
     manifest: tfx.dsl.components.Parameter[str],
+    code: tfx.dsl.components.Parameter[str],
 ) -> None:
     """Writes the report of a run from what its components left.
 
@@ -82,11 +87,14 @@ def Reporter(  # noqa: N802
         quarantine: What ingest left out.
         pixel_counts: What ingest counted.
         report: Where the report is written.
-        config: The pipeline's configuration as YAML.
+        config: File of the configuration, by value.
+        written: File of the configuration as it was written.
         manifest: The folder of what was ingested.
+        code: Digest of the code that reports, part of the key.
     """
-    settings = configuration.load(PipelineConfig, config, "the configuration")
-    classes = settings.data.classes
+    text = configuration.text_of(config)
+    settings = configuration.load(PipelineConfig, text, config)
+    classes = settings.data.class_set
     ground = build_ground(settings.training.ground, classes)
     images = read_evaluation(evaluation.uri).images
     trained = path_utils.serving_model_path(model.uri)
@@ -104,6 +112,8 @@ def Reporter(  # noqa: N802
             serving_fault=fault,
             pushed=pushed_model.get_string_custom_property("pushed_destination")
             or None,
+            shared=read_shared(manifest).sentence,
+            refusal=pushed_model.get_string_custom_property(REFUSAL),
             model=trained,
             baseline=baseline,
             worst=worst,
@@ -140,20 +150,23 @@ def Reporter(  # noqa: N802
                     "push artifact": pushed_model.id,
                 },
             },
-            config=config,
+            config=configuration.text_of(written) if written else text,
             decisions=[asdict(each) for each in decisions(settings.folder())],
         )
     )
     records = os.path.join(examples.uri, "Split-eval", "*")
+    candidate = ServedModel(trained)
     pictures = {
         "severity.png": png(plot_severity(found["confusion"], ground, classes)),
         "confusion.png": png(plot_confusion(found["confusion"], classes)),
         "ground.png": png(plot_ground(ground, classes)),
         PICTURE: png(
-            plot_prediction(trained, read_records(records, ""), classes), 150
+            plot_prediction(candidate, read_records(records, ""), classes), 150
         ),
     }
-    panels = _panels(records, trained, baseline, worst, classes)
+    models = {} if baseline is None else {"baseline": ServedModel(baseline)}
+    models["candidate"] = candidate
+    panels = _panels(records, models, worst, classes)
     for row, own in zip(found["worst"], panels, strict=True):
         stem = f"worst-{row['class_name']}-{row['drive']}-{row['name']}"
         row["files"] = {
@@ -208,13 +221,10 @@ def _model(settings: PipelineConfig) -> dict[str, str]:
 
 def _panels(
     records: str,
-    trained: str,
-    baseline: str | None,
+    models: dict[str, ServedModel],
     worst: list[WorstImage],
     classes: ClassSet,
 ) -> list[dict[str, bytes]]:
-    models = {} if baseline is None else {"baseline": ServedModel(baseline)}
-    models["candidate"] = ServedModel(trained)
     keys = [(each.name, each.drive) for each in worst]
     found = find_records(read_records(records, ""), keys)
     return [

@@ -5,6 +5,7 @@ import functools
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from wseg_tf import models
 from wseg_tf.classes import CAMVID
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.statistics import PixelStatistics
+from wseg_tf.filesystems import keep
 from wseg_tf.training import loop
 from wseg_tf.training.history import read_history
 from wseg_tf.training.loop import train
@@ -49,8 +51,13 @@ def execution(
 ) -> SimpleNamespace:
     """What TFX gives one execution: folders of its own."""
     checkpoints = str(folder / "checkpoints")
+    settings = keep(
+        str(folder),
+        "training.json",
+        trainer.training_settings(recipe, CAMVID, checkpoints),
+    )
     return SimpleNamespace(
-        custom_config=trainer.settings(recipe, CAMVID, checkpoints),
+        custom_config={trainer.SETTINGS: settings},
         train_files=[records],
         eval_files=[records],
         serving_model_dir=str(folder / f"model/{number}/Format-Serving"),
@@ -86,6 +93,24 @@ def test_a_retried_execution_goes_on_and_ends_with_the_same_weights(
     history = read_history(str(tmp_path / "model_run" / "2" / "history.csv"))
     assert [line["epoch"] for line in history] == ["1", "2", "3"]
     assert not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_a_model_whose_export_failed_has_its_history(
+    records: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = trainer.export
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(trainer, "export", full)
+    with pytest.raises(OSError, match="No space"):
+        trainer.run_fn(execution(tmp_path, 1, records))
+    monkeypatch.setattr(trainer, "export", export)
+    trainer.run_fn(execution(tmp_path, 2, records))
+    history = read_history(str(tmp_path / "model_run" / "2" / "history.csv"))
+    assert [line["epoch"] for line in history] == ["1", "2", "3"]
+    assert (tmp_path / "model/2/Format-Serving/saved_model.pb").exists()
 
 
 def test_another_recipe_begins_anew(
@@ -144,5 +169,9 @@ def test_a_blessed_model_is_what_the_next_starts_from(
     second = execution(tmp_path, 2, records, other_seed)
     second.base_model = first.serving_model_dir
     trainer.run_fn(second)
+    # Nor is a model that somebody deleted.
+    third = execution(tmp_path, 3, records, other_seed)
+    third.base_model = str(tmp_path / "deleted")
+    trainer.run_fn(third)
     for a, b in zip(weights(tmp_path, 1), weights(tmp_path, 2), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf.class_ids import checked_void
-from wseg_tf.classes import MOST_IMPORTANT_GROUP, ClassSet
+from wseg_tf.classes import ClassSet
 from wseg_tf.metrics import tensors
 from wseg_tf.metrics.formulas import in_order
 from wseg_tf.metrics.table import CRITICAL, GROUP, expand, kind_of, score
@@ -46,8 +46,10 @@ class Confusion(keras.metrics.Metric):
             `"iou_group"` of every group. A lone name is a report of one.
             Defaults to `"mean_iou"` and `"pixel_accuracy"`.
         names: N class names, for the scores by class. Defaults to the ids.
-        groups: N importance groups, 1..4, for the scores by group and those of
-            the critical classes, group 4.
+        groups: N importance groups, from 1, for the scores by group and those
+            of the critical classes.
+        critical: Names of the critical classes. Defaults to the most important
+            group.
         ground: D `[N, N]`, `D[true, predicted]`, for the expected severity; a
             `GroundMatrix` with names is brought into the order of `names`.
         prefix: Put before each key. Defaults to `""`; where a model has
@@ -78,6 +80,7 @@ class Confusion(keras.metrics.Metric):
         report: str | Sequence[str] = DEFAULT_REPORT,
         names: Sequence[str] | None = None,
         groups: Sequence[int] | None = None,
+        critical: Sequence[str] | None = None,
         ground: GroundMatrix | npt.ArrayLike | None = None,
         prefix: str = "",
         name: str = "confusion",
@@ -89,6 +92,7 @@ class Confusion(keras.metrics.Metric):
         self.report = (report,) if isinstance(report, str) else tuple(report)
         self.names = None if names is None else tuple(names)
         self.groups = None if groups is None else tuple(groups)
+        self.critical = None if critical is None else tuple(critical)
         self.ground = None if ground is None else in_order(ground, self.names)
         self.prefix = prefix
         self._own_name = name
@@ -97,8 +101,9 @@ class Confusion(keras.metrics.Metric):
             "the metric",
             self.names or tuple(map(str, range(classes))),
             ((0, 0, 0),) * classes,
-            self.groups or (MOST_IMPORTANT_GROUP,) * classes,
+            self.groups or (1,) * classes,
             void=-1,
+            critical_classes=self.critical,
         )
         self._scores = self._resolved()
         self.count = self.add_weight(
@@ -144,6 +149,7 @@ class Confusion(keras.metrics.Metric):
             report=report,
             names=class_set.names,
             groups=class_set.groups,
+            critical=class_set.critical,
             ground=ground,
             **arguments,
         )
@@ -202,6 +208,7 @@ class Confusion(keras.metrics.Metric):
             "report": list(self.report),
             "names": None if self.names is None else list(self.names),
             "groups": None if self.groups is None else list(self.groups),
+            "critical": None if self.critical is None else [*self.critical],
             "ground": None if self.ground is None else self.ground.tolist(),
             "prefix": self.prefix,
         }

@@ -60,7 +60,7 @@ TABLE: Mapping[str, Score] = {
     "recall": Score(formulas.mean_recall, CLASS),
     "precision": Score(formulas.mean_precision, CLASS),
 }
-# Names that stand for several scores.
+# Names that stand for several scores: of all classes or groups, or critical.
 _SEVERAL = (
     *(kind for kind, row in TABLE.items() if row.about in (CLASS, GROUP)),
     *(f"{k}/{CRITICAL}" for k, row in TABLE.items() if row.about == CLASS),
@@ -91,8 +91,9 @@ def score_names(classes: ClassSet) -> list[str]:
 
     >>> from wseg_tf.classes import CAMVID
     >>> names = score_names(CAMVID)
-    >>> names[0], names[1], names[-1]
-    ('mean_iou', 'critical_iou', 'precision/bicyclist')
+    >>> names[:3], names[-1]
+    (['mean_iou', 'critical_iou', 'critical_minimum_iou'],
+     'precision/bicyclist')
     """
     members = _members(classes)
     return [
@@ -102,7 +103,9 @@ def score_names(classes: ClassSet) -> list[str]:
     ]
 
 
-def expand(name: str, classes: ClassSet, argument: str = "name") -> list[str]:
+def expand(
+    name: str, classes: ClassSet, argument: str | None = None
+) -> list[str]:
     """Returns the scores that a name stands for.
 
     Args:
@@ -111,7 +114,7 @@ def expand(name: str, classes: ClassSet, argument: str = "name") -> list[str]:
             critical classes; or `"iou_group"` or `"merged_recall"` for those
             of every group.
         classes: The class set.
-        argument: What holds the name, for the error. Defaults to `"name"`.
+        argument: What holds the name, for the error. Defaults to None.
 
     Returns:
         Names of `score_names`.
@@ -139,13 +142,15 @@ def expand(name: str, classes: ClassSet, argument: str = "name") -> list[str]:
     return [f"{kind}/{each}" for each in members]
 
 
-def check_score(name: str, classes: ClassSet, argument: str = "name") -> None:
+def check_score(
+    name: str, classes: ClassSet, argument: str | None = None
+) -> None:
     """Refuses a name that is not of one score.
 
     Args:
         name: The name.
         classes: The class set.
-        argument: What holds the name, for the error. Defaults to `"name"`.
+        argument: What holds the name, for the error. Defaults to None.
 
     Raises:
         ValueError: If there is no such score; suggests the nearest name.
@@ -159,12 +164,15 @@ def _members(classes: ClassSet) -> dict[str, list[str]]:
     return {CLASS: list(classes.names), GROUP: groups}
 
 
-def _unknown(name: str, argument: str, known: list[str]) -> ValueError:
+def _unknown(name: str, argument: str | None, known: list[str]) -> ValueError:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f" (did you mean `{close[0]}`?)" if close else ""
+    what, received = "score", repr(name)
+    if argument is not None:
+        what = f"value for argument `{argument}`"
+        received = f"{argument}={name!r}"
     return ValueError(
-        f"Invalid value for argument `{argument}`. Expected one of {known}"
-        f"{hint}. Received: {argument}={name!r}."
+        f"Invalid {what}. Expected one of {known}{hint}. Received: {received}."
     )
 
 

@@ -154,10 +154,9 @@ def fit(
     progress = Progress(stage, rows=[dict(line) for line in history])
     if found is not None and found.progress.stage == stage:
         progress = found.progress
-        if progress.done:
-            restore(found.arrays, model, with_random=True)
-            return progress.rows
-        restore(found.arrays, model, optimizer, with_random=True)
+        # What has finished needs no optimiser any more.
+        own = None if progress.done else optimizer
+        restore(found.arrays, model, own, with_random=True)
         if selection is not None and progress.selection:
             selection = Selection(**progress.selection)
     running = _Fit(
@@ -179,6 +178,9 @@ def fit(
         observers=tuple(observers),
         batches=batches,
     )
+    if progress.done:
+        with running.observed():  # They look on from other folders, perhaps.
+            return progress.rows
     with watched() as requests, running.observed():
         step: Step | None = None
         data: Iterable[Any] | None = None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from wseg_tf.classes import ClassSet
+from wseg_tf.filesystems import write_whole
 from wseg_tf.metrics import score_names
 from wseg_tf.training.observers import Epoch, Observer, Plan
 
@@ -46,11 +46,7 @@ class History(Observer):
         writer.writeheader()
         # What is absent, or was not evaluated, is empty.
         writer.writerows(rows)
-        tf.io.gfile.makedirs(os.path.dirname(self.path) or ".")
-        aside = f"{self.path}.unfinished"
-        with tf.io.gfile.GFile(aside, "w") as file:
-            file.write(text.getvalue())
-        tf.io.gfile.rename(aside, self.path, overwrite=True)
+        write_whole(self.path, text.getvalue())
 
 
 def read_history(path: str) -> list[dict[str, str]]:

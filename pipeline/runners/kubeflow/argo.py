@@ -12,26 +12,28 @@ from kubernetes import client as kubernetes
 from tfx import v1 as tfx
 from tfx.orchestration.kubeflow import kubeflow_dag_runner
 
+from pipeline.config.adaptation_config import DOMAINS, AdaptationConfig
+from pipeline.config.data_options import STREETS
 from pipeline.config.kubeflow_options import (
     KubeflowOptions,
     PodOptions,
     Secret,
     Volume,
 )
-from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.config.loading import Config, parts
 from pipeline.graph import Engine
 from pipeline.runners.kubeflow.run_parameters import RunParameters
 from pipeline.runners.kubeflow.step import started
-from pipeline.training import BLESSED
+from pipeline.runners.prepared import Build
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.filesystems import is_remote
+from wseg_tf.training.recipe import BLESSED
 
 # TFX writes it to the root folder, which only the super-user may write to.
 UI_METADATA = "/tmp/mlpipeline-ui-metadata.json"
 ACCELERATOR = "nvidia.com/gpu"
 
 Change = Callable[[dsl.ContainerOp], dsl.ContainerOp]
-Build = Callable[[Engine], tfx.dsl.Pipeline]
 
 
 def compile_argo(build: Build, options: KubeflowOptions, path: str) -> None:
@@ -68,12 +70,11 @@ def compile_argo(build: Build, options: KubeflowOptions, path: str) -> None:
     ).run(pipeline)
 
 
-def check_cluster(config: PipelineConfig, section: str = "data") -> None:
+def check_cluster(config: Config) -> None:
     """Refuses what no cluster could run; it needs no data.
 
     Args:
         config: The configuration.
-        section: The section of the file that describes the data.
 
     Raises:
         ConfigurationError: If there is no image, or a path that a step opens
@@ -86,18 +87,22 @@ def check_cluster(config: PipelineConfig, section: str = "data") -> None:
             "container image of the steps. Received: kubeflow.image=None."
         )
     recipe = config.training
-    described = config.data.dataset.endswith((".yaml", ".yml"))
     opened = {
         "root": config.root,
-        f"{section}.dataset": config.data.dataset if described else None,
-        f"{section}.path": config.data.path,
-        "training.initial": recipe.initial,
+        "training.initial": None
+        if recipe.initial == BLESSED
+        else recipe.initial,
         "training.ground.file": recipe.ground.file,
     }
-    if recipe.initial == BLESSED:
-        opened.pop("training.initial")
-    if config.data.dataset == "streets":
-        opened.pop(f"{section}.path")
+    adapts = isinstance(config, AdaptationConfig)
+    for section, part in zip(
+        DOMAINS if adapts else ("data",), parts(config), strict=True
+    ):
+        data = part.data
+        if data.dataset.endswith((".yaml", ".yml")):
+            opened[f"{section}.dataset"] = data.dataset
+        if data.dataset != STREETS:
+            opened[f"{section}.path"] = data.path
     for name, path in opened.items():
         if path is not None and not _reachable(path, options.volumes):
             raise ConfigurationError(

@@ -17,9 +17,10 @@ from pipeline.config.kubeflow_options import (
 )
 from pipeline.gate.baseline import find_baseline_by_type
 from pipeline.graph import Engine
-from pipeline.runners.kubeflow.argo import ACCELERATOR, Build, check_steps
+from pipeline.runners.kubeflow.argo import ACCELERATOR, check_steps
 from pipeline.runners.kubeflow.run_parameters import RunParameters
 from pipeline.runners.kubeflow.step import started
+from pipeline.runners.prepared import Build
 from wseg_tf.configuration import ConfigurationError
 
 GIGABYTE = 1e9

@@ -10,17 +10,21 @@ from tfx.orchestration.data_types import RuntimeParameter
 from tfx.utils import json_utils, proto_utils
 
 from pipeline.config.pipeline_config import PipelineConfig
-from pipeline.graph import Engine, create_pipeline
-from pipeline.training import BLESSED
+from pipeline.graph import Engine
+from pipeline.runners.prepared import prepare
+from wseg_tf import configuration
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.training.checkpoints import first_difference
+from wseg_tf.training.recipe import BLESSED
 
 
 class RunParameters:
     """The runtime parameters of a pipeline, with the values of this run.
 
     TFX gives a component a parameter as a whole: so these are the listed
-    data, the recipe and the gate, each as the text that its component reads,
-    and not a number within them.
+    data, the recipe, the gate and the configuration, and not a number within
+    them. All but the gate are paths below the root that change with what they
+    hold, since Kubeflow refuses runs of many bytes.
 
     Args:
         values: Filled while the pipeline is built, by name.
@@ -46,23 +50,18 @@ def _text(value: Any) -> str:
     return text
 
 
-def run_values(
-    config: PipelineConfig, manifest: str, schema: str
-) -> dict[str, str]:
+def run_values(config: PipelineConfig) -> dict[str, str]:
     """Returns the values a run of a compiled pipeline is given.
 
     Args:
-        config: The configuration of the run.
-        manifest: What `prepare_manifest` returned.
-        schema: What `prepare_schema` returned.
+        config: The configuration of the run; its data are listed.
 
     Returns:
-        Texts by parameter: `manifest`, `training`, `gate` and `config`.
+        Texts by parameter: `manifest`, `training`, `gate`, `config` and
+        `written`.
     """
     parameters = RunParameters()
-    create_pipeline(
-        config, manifest, schema, Engine(parameters, metadata=False)
-    )
+    prepare(config).build(Engine(parameters, metadata=False))
     return parameters.values
 
 
@@ -80,10 +79,11 @@ def refuse_fixed(compiled: PipelineConfig, run: PipelineConfig) -> None:
     before, now = _fixed(compiled), _fixed(run)
     changed = [name for name in before if before[name] != now[name]]
     if changed:
+        difference = first_difference(before, now)
         raise ConfigurationError(
             f"Invalid value for argument `{changed[0]}`. Expected what the "
-            f"pipeline was compiled with, {before[changed[0]]!r}; compile it "
-            f"again to change {changed}. Received: {now[changed[0]]!r}."
+            f"pipeline was compiled with; compile it again to change "
+            f"{changed}. Received: {difference}."
         )
 
 
@@ -95,10 +95,11 @@ def _fixed(config: PipelineConfig) -> dict[str, Any]:
     return {
         "name": config.name,
         "root": config.root,
-        "data.dataset": data.dataset,
+        "data.classes": data.class_set.as_dict(),
         "data.allowed_failures": data.allowed_failures,
         "data.drift_limit": data.drift_limit,
         "data.drift_reference": data.drift_reference,
+        "schema": configuration.text_of(config.schema),
         "training.initial": (config.training.initial or "") == BLESSED,
         "beam": list(config.beam),
         "kubeflow": kubeflow,

@@ -46,9 +46,10 @@ class Package:
 
     @property
     def config(self) -> PipelineConfig:
-        """The configuration it was compiled from."""
+        """The configuration it was compiled from, by value."""
+        kept = self.parameters["config"]
         return configuration.load(
-            PipelineConfig, self.parameters["config"], self.path
+            PipelineConfig, configuration.text_of(kept), kept
         )
 
 

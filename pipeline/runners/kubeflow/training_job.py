@@ -13,6 +13,7 @@ import tensorflow as tf
 import yaml
 
 from pipeline.config.kubeflow_options import KubeflowOptions, PodOptions
+from pipeline.config.loading import Config
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.runners.kubeflow.argo import ACCELERATOR
 from wseg_tf import configuration
@@ -23,7 +24,7 @@ CONTAINER = "tensorflow"
 STEP = "Trainer"
 
 
-def write_training_job(config: PipelineConfig, workers: int, path: str) -> str:
+def write_training_job(config: Config, workers: int, path: str) -> str:
     """Writes the manifest that `kubectl apply` takes.
 
     Args:
@@ -38,6 +39,11 @@ def write_training_job(config: PipelineConfig, workers: int, path: str) -> str:
     Raises:
         ConfigurationError: If the recipe is not one of several machines.
     """
+    if not isinstance(config, PipelineConfig):
+        raise ConfigurationError(
+            "Invalid value for argument `target`. Expected kubeflow or "
+            "kubeflow-v2 for an adaptation. Received: target=tfjob."
+        )
     execution = config.training.execution
     if execution.distribute != "multi_worker":
         raise ConfigurationError(

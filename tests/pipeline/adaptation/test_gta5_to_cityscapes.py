@@ -9,6 +9,7 @@ from scipy.io import savemat
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from pipeline.commands.screen import REFUSED
 from pipeline.release.lineage import latest_run
 from tests.wseg_tf.training.small import small_net
 from wseg_tf import models
@@ -84,7 +85,7 @@ def screen(root: Path) -> str:
         result = CliRunner().invoke(
             app, ["run", CONFIG, f"root={root}", *data, *TINY]
         )
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == REFUSED, result.output
     return result.output
 
 

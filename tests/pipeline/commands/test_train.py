@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pipeline.commands import train as training
 from pipeline.commands.screen import FAILURE, INTERRUPTED, USER_ERROR
 from wseg_tf import GroundMatrix, models
 from wseg_tf.classes import CAMVID, CITYSCAPES
+from wseg_tf.locks import held
 from wseg_tf.metrics import confusion_count, mean_iou
 from wseg_tf.serving import export
 from wseg_tf.training.history import read_history
@@ -118,6 +120,40 @@ def test_another_recipes_model_is_not_overwritten(root: Path) -> None:
     )
     assert code == USER_ERROR
     assert "another recipe's model already (recipe.seed was 1, now 5)" in screen
+
+
+def test_another_data_set_s_model_is_not_passed_off(
+    root: Path, tmp_path: Path
+) -> None:
+    """Another folder, a changed label, an edited D: each is another model."""
+    out = f"--out={root / 'training'}"
+    streets = shutil.copytree(root / "streets", tmp_path / "streets")
+    given = ["data.dataset=camvid", f"--data={streets}", *SMALL, out]
+    code, screen = wseg("train", DEMO, *given)
+    assert code == 0, screen  # The same frames, elsewhere.
+    label = next((streets / "trainannot").glob("*.png"))
+    Image.new("L", (56, 40), 3).save(label)
+    code, screen = wseg("train", DEMO, *given)
+    assert code == USER_ERROR
+    assert "another recipe's model already (data was" in screen
+    ground = tmp_path / "d.yaml"
+    GroundMatrix.severity_aware(CAMVID, within=0.5).to_yaml(ground)
+    own = ["train", DEMO, f"root={root.parent}", *SMALL]
+    code, screen = wseg(*own, f"training.ground.file={ground}")
+    assert code == 0, screen  # The same numbers as the words.
+    GroundMatrix.importance_aware(CAMVID).to_yaml(ground)
+    code, screen = wseg(*own, f"training.ground.file={ground}")
+    assert code == USER_ERROR
+    assert "(recipe.ground.matrix." in screen
+
+
+def test_a_folder_that_another_program_trains_in_is_refused(
+    root: Path,
+) -> None:
+    with held(str(root / "training"), "a training"):
+        code, screen = wseg("train", DEMO, f"root={root.parent}", *SMALL)
+    assert code == USER_ERROR
+    assert "is in use by a training (process" in screen
 
 
 def test_an_interrupted_training_goes_on(

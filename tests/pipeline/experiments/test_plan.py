@@ -15,12 +15,12 @@ TABLES = sorted(Path("configs/tables").glob("*.yaml"))
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_the_tables_of_the_repository_are_whole(path):
     plan = load(str(path))
-    check_metrics(plan, plan.data.classes)
+    check_metrics(plan, plan.data.class_set)
     names = {method.name for method in plan.methods}
     for method, figures in plan.published.items():
         assert method in names or method.startswith("start")
         assert set(figures) <= {"mean_iou"} | {
-            f"iou/{name}" for name in plan.data.classes.names
+            f"iou/{name}" for name in plan.data.class_set.names
         }
 
 
@@ -34,7 +34,7 @@ def test_methods_differ_from_the_start_in_what_they_say_alone():
     assert square.stages[0].loss == "wasserstein"
     assert square.stages[0].epochs == plain.stages[0].epochs
     assert square.stages[0].learning_rate == plain.stages[0].learning_rate
-    classes = plan.data.classes
+    classes = plan.data.class_set
     linear = build_ground(plain.ground, classes).values
     assert (build_ground(square.ground, classes).values == linear**2).all()
 

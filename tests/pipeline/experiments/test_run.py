@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.config.adaptation_config import DomainOptions
-from pipeline.config.pipeline_config import DataOptions, StreetsOptions
+from pipeline.config.data_options import DataOptions, StreetsOptions
 from pipeline.experiments import run
 from pipeline.experiments.figures import rounds_of
 from pipeline.experiments.plan import Experiment, Method

@@ -14,7 +14,7 @@ from pipeline.experiments.tables import (
     figures,
 )
 from wseg_tf import CAMVID
-from wseg_tf.metrics import scores
+from wseg_tf.metrics.table import scores
 from wseg_tf.training.objectives import build_ground
 
 PLAN = load(

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.gate.rules import Gate, Rule, check_rules, read_gate
+from pipeline.gate.checks import check_rules, read_gate
+from pipeline.gate.rules import Gate, Rule
 from wseg_tf import configuration
 from wseg_tf.classes import CAMVID, CITYSCAPES
 from wseg_tf.configuration import ConfigurationError
@@ -198,3 +199,8 @@ def test_a_gate_that_cannot_be_used_is_refused(
         read_gate(str(path), CAMVID)
     with pytest.raises(ConfigurationError, match="nowhere"):
         read_gate(str(tmp_path / "nowhere"), CAMVID)
+
+
+def test_what_may_be_shared_is_named() -> None:
+    with pytest.raises(ValueError, match=r"`allow_shared`.*'city'"):
+        Gate([Rule("mean_iou", floor=0.1)], allow_shared=["city"])

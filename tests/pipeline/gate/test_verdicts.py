@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.commands.screen import REFUSED
-from pipeline.config.pipeline_config import DataOptions, PipelineConfig
+from pipeline.config.data_options import DataOptions
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.gate.evaluation import Evaluation, read_evaluation
 from pipeline.gate.judge import Finding, judge
 from pipeline.gate.rules import Gate, Rule
@@ -34,7 +35,7 @@ from tests.pipeline.gate.hand_made import (
 from tests.pipeline.gate.tfma_counts import assert_tfma_counts
 from wseg_tf import configuration
 from wseg_tf.classes import CAMVID
-from wseg_tf.data.layouts import find_pairs
+from wseg_tf.data.layouts import find_pairs, layout
 
 DRIVES = ["A", "B", "C"]
 PER_DRIVE = 4
@@ -153,7 +154,9 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = write_images(folder / "data", DRIVES, PER_DRIVE)
     pairs = find_pairs("camvid", str(data), "val")
     manifest = write_manifest(
-        str(folder / "manifest"), {"train": pairs, "eval": pairs}, "camvid"
+        str(folder / "manifest"),
+        {"train": pairs, "eval": pairs},
+        layout("camvid"),
     )
     write_records(
         beam.Pipeline(),

@@ -19,7 +19,7 @@ from pipeline.ingest.manifest import write_manifest
 from pipeline.ingest.records import read_quarantine, refuse_unfit, write_records
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.input import read_records
-from wseg_tf.data.layouts import find_pairs
+from wseg_tf.data.layouts import find_pairs, layout
 from wseg_tf.data.pairs import Pair
 
 Pairs = dict[str, list[Pair]]
@@ -60,7 +60,7 @@ A_PAIR_A_FILE = 1e-6  # MiB
 def ingest(
     pairs: Pairs, folder: Path, options: str, shard: float = A_PAIR_A_FILE
 ) -> str:
-    manifest = write_manifest(str(folder), pairs, "camvid", shard)
+    manifest = write_manifest(str(folder), pairs, layout("camvid"), shard)
     out = str(folder / "out")
     root = beam.Pipeline(options=parse_options(options))
     write_records(root, manifest, list(pairs), out, out, out)
@@ -159,7 +159,9 @@ def test_what_was_counted_lies_beside_the_records(
     pairs: Pairs, tmp_path: Path
 ) -> None:
     folders = [str(tmp_path / name) for name in ("records", "q", "counts")]
-    manifest = write_manifest(str(tmp_path), pairs, "camvid", A_PAIR_A_FILE)
+    manifest = write_manifest(
+        str(tmp_path), pairs, layout("camvid"), A_PAIR_A_FILE
+    )
     root = beam.Pipeline(options=parse_options(ONE_WORKER))
     write_records(root, manifest, list(pairs), *folders)
     counts = refuse_unfit(folders[1], folders[2], 0.0)
@@ -237,7 +239,9 @@ def test_a_split_of_which_nothing_is_left_is_refused(
     for pair in pairs["val"]:
         Path(pair.label).write_bytes(b"")
     with pytest.raises(DataError, match="all there are of split 'val'"):
-        convert(pairs, "camvid", str(tmp_path / "out"), allowed_failures=1.0)
+        convert(
+            pairs, layout("camvid"), str(tmp_path / "out"), allowed_failures=1.0
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -246,7 +250,9 @@ def test_convert_makes_a_folder_that_is_whole(
 ) -> None:
     out = tmp_path / "aus gäbe"
     out.mkdir()  # an empty folder will do
-    counts = convert(pairs, "camvid", f"{out}/", beam_options=TWO_WORKERS)
+    counts = convert(
+        pairs, layout("camvid"), f"{out}/", beam_options=TWO_WORKERS
+    )
     assert counts.keys() == {"train", "val"}
     assert sorted(contents(out)) == [
         "Split-train/data_tfrecord-00000-of-00001",
@@ -257,9 +263,9 @@ def test_convert_makes_a_folder_that_is_whole(
     assert names(out, "val") == ["C [2]", "C_1"]
     before = contents(out)
     with pytest.raises(DataError, match="expected a new or an empty folder"):
-        convert(pairs, "camvid", str(out))
+        convert(pairs, layout("camvid"), str(out))
     assert contents(out) == before
-    assert not list(tmp_path.glob("*.unfinished-*"))
+    assert not list(tmp_path.glob("*.unfinished"))
 
 
 def test_convert_writes_files_of_the_size_asked_for(
@@ -272,7 +278,7 @@ def test_convert_writes_files_of_the_size_asked_for(
         label = street_folder / "trainannot" / path.name
         Image.new("L", (400, 400), 1).save(label)
     pairs = found(street_folder)
-    convert(pairs, "camvid", str(tmp_path / "out"), shard_megabytes=1)
+    convert(pairs, layout("camvid"), str(tmp_path / "out"), shard_megabytes=1)
     files = sorted((tmp_path / "out" / "Split-train").iterdir())
     assert [file.name[-15:] for file in files] == [
         f"-0000{k}-of-00003" for k in range(3)
@@ -300,12 +306,12 @@ def test_a_full_disk_is_said_and_leaves_nothing(
 ) -> None:
     out = tmp_path / "out"
     with pytest.raises(DataError) as caught:
-        convert(pairs, "camvid", str(out))
+        convert(pairs, layout("camvid"), str(out))
     assert "cannot be written" in str(caught.value)
     assert "No space left on device" in str(caught.value)
     assert not list(tmp_path.glob("out*"))
     full_disk.undo()
-    convert(pairs, "camvid", str(out))
+    convert(pairs, layout("camvid"), str(out))
     assert names(out, "val") == ["C [2]", "C_1"]
 
 
@@ -327,7 +333,7 @@ def test_what_stops_between_files_never_looks_whole(
     monkeypatch.setattr(records, "serialise", stopping)
     # A Beam worker turns it into an error of its own.
     with pytest.raises(RuntimeError, match="KeyboardInterrupt"):
-        convert(pairs, "camvid", str(tmp_path / "out"))
+        convert(pairs, layout("camvid"), str(tmp_path / "out"))
     assert not list(tmp_path.glob("out*"))
 
 
@@ -336,7 +342,7 @@ def test_a_folder_that_cannot_be_made_is_named(
 ) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="file/out: cannot be written"):
-        convert(pairs, "camvid", str(tmp_path / "file" / "out"))
+        convert(pairs, layout("camvid"), str(tmp_path / "file" / "out"))
 
 
 def test_options_of_any_engine_are_passed_on() -> None:

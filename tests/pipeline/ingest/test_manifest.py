@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pipeline.ingest.manifest import layout_of, write_manifest
-from wseg_tf.data.layouts import find_pairs
+from wseg_tf.data.layouts import find_pairs, layout
 from wseg_tf.data.pairs import Pair
 
 
@@ -26,7 +26,7 @@ def rows(manifest: str, split: str) -> list[dict[str, Any]]:
 def test_every_pair_is_a_line_in_order(
     pairs: dict[str, list[Pair]], tmp_path: Path
 ) -> None:
-    manifest = write_manifest(str(tmp_path / "m"), pairs, "camvid")
+    manifest = write_manifest(str(tmp_path / "m"), pairs, layout("camvid"))
     for split, own in pairs.items():
         found = rows(manifest, split)
         assert [Pair(**row["pair"]) for row in found] == own
@@ -38,7 +38,7 @@ def test_every_pair_is_a_line_in_order(
 def test_a_manifest_knows_its_layout(
     pairs: dict[str, list[Pair]], tmp_path: Path
 ) -> None:
-    manifest = write_manifest(str(tmp_path), pairs, "gta5")
+    manifest = write_manifest(str(tmp_path), pairs, layout("gta5"))
     assert layout_of(manifest).classes.name == "cityscapes"
 
 
@@ -50,7 +50,9 @@ def test_shards_hold_consecutive_pairs_and_about_the_bytes_asked_for(
         for pair in pairs["train"]
     ]
     limit = 2 * max(sizes)
-    manifest = write_manifest(str(tmp_path), pairs, "camvid", limit / 2**20)
+    manifest = write_manifest(
+        str(tmp_path), pairs, layout("camvid"), limit / 2**20
+    )
     found = rows(manifest, "train")
     shards = [row["shard"] for row in found]
     assert shards == sorted(shards)
@@ -69,34 +71,39 @@ def test_shards_hold_consecutive_pairs_and_about_the_bytes_asked_for(
 def test_a_pair_larger_than_a_shard_leaves_no_gap(
     pairs: dict[str, list[Pair]], tmp_path: Path
 ) -> None:
-    manifest = write_manifest(str(tmp_path), pairs, "camvid", 1e-6)
+    manifest = write_manifest(str(tmp_path), pairs, layout("camvid"), 1e-6)
     assert [row["shard"] for row in rows(manifest, "train")] == [0, 1, 2, 3, 4]
 
 
 def test_the_name_changes_with_a_label_and_only_then(
     pairs: dict[str, list[Pair]], tmp_path: Path
 ) -> None:
-    first = write_manifest(str(tmp_path), pairs, "camvid")
-    assert write_manifest(str(tmp_path), pairs, "camvid") == first
+    first = write_manifest(str(tmp_path), pairs, layout("camvid"))
+    assert write_manifest(str(tmp_path), pairs, layout("camvid")) == first
     label = pairs["train"][0].label
     contents = Path(label).read_bytes()
     Path(label).write_bytes(contents + b"\0")
-    longer = write_manifest(str(tmp_path), pairs, "camvid")
+    longer = write_manifest(str(tmp_path), pairs, layout("camvid"))
     assert longer != first
     # The same length, another date: someone relabelled a pixel.
     stat = os.stat(label)
     os.utime(label, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000))
-    assert write_manifest(str(tmp_path), pairs, "camvid") != longer
+    assert write_manifest(str(tmp_path), pairs, layout("camvid")) != longer
 
 
 def test_the_name_changes_with_what_ids_mean(
     pairs: dict[str, list[Pair]], tmp_path: Path
 ) -> None:
     description = tmp_path / "own.yaml"
-    text = 'images: "{name}.png"\nlabels: "{name}_l.png"\nids: {0: car, 1: %s}'
+    text = (
+        'images: "{name}.png"\nlabels: "{name}_l.png"\n'
+        "classes: [car, road, sky]\nids: {0: car, 1: %s}\nabsent: [%s]"
+    )
     names = set()
-    for meaning in ("road", "sky", "road"):
-        description.write_text(text % meaning)
-        manifest = write_manifest(str(tmp_path / "m"), pairs, str(description))
+    for meaning, absent in (("road", "sky"), ("sky", "road")) * 2:
+        description.write_text(text % (meaning, absent))
+        manifest = write_manifest(
+            str(tmp_path / "m"), pairs, layout(str(description))
+        )
         names.add(manifest)
     assert len(names) == 2

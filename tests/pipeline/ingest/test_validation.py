@@ -10,17 +10,14 @@ import tensorflow as tf
 import tensorflow_data_validation as tfdv
 from tfx.types import artifact_utils, standard_artifacts
 
-from pipeline.config.pipeline_config import DataOptions, PipelineConfig
+from pipeline.config.data_options import DataOptions
+from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.gate.rules import Gate, Rule
 from pipeline.graph import create_pipeline
 from pipeline.ingest import pixel_counts
 from pipeline.ingest.component import PixelCounts
-from pipeline.ingest.listing import drift_reference
-from pipeline.ingest.validation import (
-    InvalidDataError,
-    StopOnAnomalies,
-    StopOnDrift,
-)
+from pipeline.ingest.drift import StopOnDrift, drift_reference
+from pipeline.ingest.validation import InvalidDataError, StopOnAnomalies
 from wseg_tf.classes import CAMVID
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.inspection import read_checked
@@ -39,7 +36,7 @@ def execute(component: Any, inputs: dict[str, Any], **properties: Any) -> str:
     verdict.uri = f"{artifact.uri}.verdict"
     executor = component.EXECUTOR_SPEC.executor_class()
     wrapped = {key: [each] for key, each in inputs.items()}
-    executor.Do(wrapped, {"verdict": [verdict]}, properties)
+    executor.Do(wrapped, {"verdict": [verdict]}, {"code": "", **properties})
     value: str = verdict.value
     return value
 
@@ -136,7 +133,7 @@ def drift(
     return execute(
         StopOnDrift,
         {"pixel_counts": artifact},
-        classes="camvid",
+        classes=CAMVID.to_json(),
         limit=limit,
         reference=reference,
     )
@@ -199,8 +196,9 @@ def test_the_trainer_waits_for_what_stops_a_run(
         root=str(tmp_path),
         gate=Gate(rules=[Rule("mean_iou", floor=0.1)]),
         data=DataOptions(drift_limit=limit),
+        schema=str(SCHEMA),
     )
-    graph = create_pipeline(config, "manifest", str(SCHEMA))
+    graph = create_pipeline(config, "manifest")
     by_name = {component.id: component for component in graph.components}
     before = {node.id for node in by_name["Trainer"].upstream_nodes}
     expected = {"StopOnAnomalies"} | ({"StopOnDrift"} if limit else set())

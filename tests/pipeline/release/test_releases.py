@@ -10,10 +10,12 @@ from ml_metadata.proto import metadata_store_pb2 as proto
 from tfx.types import standard_artifacts
 from tfx.types.standard_component_specs import PUSH_DESTINATION_KEY
 
+from pipeline.release import releases
+from pipeline.release.decisions import decisions, intended
 from pipeline.release.lineage import open_store
 from pipeline.release.model_files import digest, versions
-from pipeline.release.push import AtomicExecutor
-from pipeline.release.releases import decisions, reset_baseline, rollback
+from pipeline.release.push import REFUSAL, AtomicExecutor
+from pipeline.release.releases import reset_baseline, rollback
 
 
 def write_model(folder: Path, content: str) -> Path:
@@ -63,7 +65,7 @@ def test_versions_rise_even_within_a_second(tmp_path: Path) -> None:
     for content in ("a", "b", "c"):
         push(tmp_path, content)
     assert served(tmp_path) == ["a", "b", "c"]
-    assert not (tmp_path / "serving.unfinished").exists()
+    assert not list(tmp_path.glob("*.unfinished"))
 
 
 def test_the_same_model_is_not_pushed_twice(tmp_path: Path) -> None:
@@ -98,13 +100,14 @@ def test_a_push_that_is_killed_leaves_no_version(tmp_path: Path) -> None:
         AtomicExecutor.Do.__globals__["digest"] = str
         push(tmp_path, "b")
         os._exit(0)
-    partial = tmp_path / "serving.unfinished"
     deadline = time.monotonic() + 60
-    while not [*partial.glob("*/variables")] and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        if [*tmp_path.glob("serving.*.unfinished/*/variables")]:
+            break
         time.sleep(0.01)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    assert partial.exists()
+    assert list(tmp_path.glob("serving.*.unfinished"))
     assert [path.name for path in (tmp_path / "serving").iterdir()] == [
         str(version) for version in versions(str(tmp_path / "serving"))
     ]
@@ -113,7 +116,7 @@ def test_a_push_that_is_killed_leaves_no_version(tmp_path: Path) -> None:
     endless.unlink()
     push(tmp_path, "b")
     assert served(tmp_path) == ["a", "b"]
-    assert not partial.exists()
+    assert not list(tmp_path.glob("*.unfinished"))
 
 
 def test_a_version_without_its_graph_is_none(tmp_path: Path) -> None:
@@ -209,3 +212,67 @@ def test_a_reset_baseline_is_forgotten_but_still_served(three: Path) -> None:
     store = open_store(str(three / "metadata.sqlite"))
     (first, *_) = store.get_artifacts_by_type("ModelBlessing")
     assert first.custom_properties["revoked"].string_value == "new label guide"
+
+
+def test_a_withdrawn_model_does_not_come_back_unnoticed(tmp_path: Path) -> None:
+    push(tmp_path, "a")
+    push(tmp_path, "b")
+    done = rollback(str(tmp_path), "loses cyclists at dusk")
+    refused = push(tmp_path, "b")
+    assert served(tmp_path) == ["a"]
+    assert refused.get_int_custom_property("pushed") == 0
+    said = refused.get_string_custom_property(REFUSAL)
+    assert "loses cyclists at dusk" in said
+    assert done.who in said
+    assert f"--to {done.withdrawn[0]}" in said
+    # Others are pushed, and by command so is this one again.
+    push(tmp_path, "c")
+    assert served(tmp_path) == ["a", "c"]
+    rollback(str(tmp_path), "it was the camera", to=done.withdrawn[0])
+    assert served(tmp_path) == ["a", "b"]
+    restored = push(tmp_path, "b")
+    assert restored.get_string_custom_property(REFUSAL) == ""
+
+
+@pytest.mark.parametrize("moves", [0, 1, 2])
+def test_a_killed_rollback_is_finished_by_the_next_call(
+    three: Path, monkeypatch: pytest.MonkeyPatch, moves: int
+) -> None:
+    left = [moves]
+
+    def dying(source: str, target: str) -> None:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        os.rename(source, target)
+
+    monkeypatch.setattr(releases, "move", dying)
+    if moves == 2:
+        monkeypatch.setattr(
+            releases.decisions, "record", lambda *_: dying("", "")
+        )
+    with pytest.raises(KeyboardInterrupt):
+        rollback(str(three), "too slow", to=1)
+    assert decisions(str(three)) == []
+    monkeypatch.undo()
+    done = releases.finish(str(three))
+    assert done is not None
+    assert (served(three), blessed(three)) == (["1"], [1, 0, 0])
+    assert decisions(str(three)) == [done]
+    assert intended(str(three)) is None
+    assert releases.finish(str(three)) is None
+
+
+def test_a_torn_last_line_is_survived_and_any_other_is_named(
+    three: Path,
+) -> None:
+    first = rollback(str(three), "one")
+    path = three / "decisions.jsonl"
+    whole = path.read_text()
+    path.write_text(whole + whole[:30])
+    assert decisions(str(three)) == [first]
+    second = reset_baseline(str(three), "two")
+    assert decisions(str(three)) == [first, second]
+    path.write_text(whole[:30] + "\n" + whole)
+    with pytest.raises(ValueError, match=r"line 1 of .*decisions\.jsonl"):
+        decisions(str(three))

@@ -67,10 +67,32 @@ def test_a_killed_process_says_nothing_about_the_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     probe = tmp_path / "probe.py"
-    probe.write_text("import os\nos.kill(os.getpid(), 9)\n")
     monkeypatch.setattr(serving_check, "PROBE", str(probe))
-    with pytest.raises(RuntimeError, match="killed by signal 9"):
-        serving_fault("model", [REQUEST], CAMVID)
+    for code, said in (
+        ("os.kill(os.getpid(), 9)", "killed by signal 9"),
+        ("raise OSError(28, 'No space left on device')", "No space left"),
+        ("raise MemoryError('32 GiB')", "32 GiB"),
+        ("import no_such_module", "No module named"),
+    ):
+        probe.write_text(f"import os\n{code}\n")
+        with pytest.raises(RuntimeError, match=f"nothing about.*{said}"):
+            serving_fault("model", [REQUEST], CAMVID)
+
+
+def test_packages_that_a_user_put_on_the_path_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where TensorFlow itself is found by PYTHONPATH."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\nprint('found me', file=sys.stderr)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, PROBE, str(tmp_path), "nowhere", "answers"],
+        capture_output=True,
+        text=True,
+    )
+    assert "found me" in done.stderr
 
 
 def test_requests_to_warm_up_with_name_the_signature(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pipeline.gate.judge import judge
 from pipeline.gate.rules import Gate, Rule
 from pipeline.report.facts import Run, costliest, facts
 from pipeline.report.pages import to_html, to_json, to_markdown, to_model_card
-from pipeline.report.worst import worst_images
+from pipeline.report.pictures import worst_images
 from wseg_tf.classes import CAMVID
 
 GROUND = np.arange(121.0).reshape(11, 11) * (1 - np.eye(11))

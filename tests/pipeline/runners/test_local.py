@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.commands.screen import USER_ERROR
+from pipeline.commands.screen import REFUSED, USER_ERROR
 from pipeline.release.lineage import latest_run
 
 CONFIG = Path(__file__).parents[3] / "configs" / "demo.yaml"
@@ -166,7 +166,7 @@ def test_a_refused_model_never_reaches_the_serving_folder(
     root: Path, pushed: str
 ) -> None:
     code, screen = wseg("run", str(CONFIG), f"root={root}", *TINY, STRICT)
-    assert code == 0, screen
+    assert code == REFUSED, screen
     assert "Verdict: refused: mean_iou is 0." in screen
     assert "the rule wants at least 0.99" in screen
     assert len(versions(root)) == 1

@@ -33,26 +33,29 @@ def test_scores_worked_by_hand() -> None:
     )
 
 
-def test_a_class_that_is_there_but_never_predicted_has_precision_zero() -> None:
-    missed = [[2, 0, 0], [3, 0, 0], [0, 0, 0]]
-    np.testing.assert_allclose(
-        metrics.precision_per_class(missed), [2 / 5, 0, float("nan")]
-    )
-    assert metrics.mean_precision(missed) == pytest.approx(1 / 5)
-
-
 def test_a_group_is_the_mean_of_its_present_classes() -> None:
     assert metrics.mean_iou(COUNTS, [0, 1, 2]) == pytest.approx(0.55)
+    assert metrics.mean_iou(COUNTS, [3]) == 0
     assert np.isnan(metrics.mean_iou(COUNTS, [2]))
-    assert metrics.mean_recall(COUNTS, [1, 3]) == 3 / 4
 
 
 def test_merged_a_group_forgives_confusion_within_it() -> None:
-    merged = metrics.merged_recall(COUNTS, [0, 1, 2])
-    assert merged == pytest.approx(12 / 13)  # One pixel left the group.
+    # One pixel of 13 left the group.
+    assert metrics.merged_recall(COUNTS, [0, 1, 2]) == pytest.approx(12 / 13)
     assert np.isnan(metrics.merged_recall(COUNTS, [3]))
     assert metrics.merged_recall(COUNTS, [0]) == pytest.approx(6 / 9)
-    assert metrics.merged_recall(COUNTS) == 1
+    # The order of the classes is that of ids, and no pixel counts twice.
+    assert metrics.merged_recall(COUNTS, [1, 3]) == pytest.approx(3 / 4)
+
+
+def test_a_class_that_is_missed_altogether_is_there() -> None:
+    """Absence of data and absence of predictions are different things."""
+    missed = np.array([[5, 0], [3, 0]])
+    np.testing.assert_array_equal(
+        metrics.precision_per_class(missed), [5 / 8, 0]
+    )
+    assert metrics.mean_precision(missed) == 5 / 16
+    assert metrics.minimum_iou(missed) == 0
 
 
 def test_severity_reads_rows_as_truth() -> None:
@@ -78,12 +81,12 @@ def test_laws(seed: int, classes: int) -> None:
     iou = metrics.iou_per_class(counts)
     np.testing.assert_array_equal(metrics.iou_per_class(permuted), iou[order])
     # IoU treats truth and predictions alike; recall and precision swap, but
-    # where there are no predictions to be precise about.
+    # for a class that is true and never predicted.
     np.testing.assert_array_equal(metrics.iou_per_class(counts.T), iou)
-    predicted = counts.sum(axis=0) > 0
+    swapped = metrics.recall_per_class(counts.T)
+    missed = np.isnan(swapped) & (counts.sum(axis=-1) > 0)
     np.testing.assert_array_equal(
-        metrics.recall_per_class(counts.T)[predicted],
-        metrics.precision_per_class(counts)[predicted],
+        metrics.precision_per_class(counts), np.where(missed, 0, swapped)
     )
     np.testing.assert_allclose(metrics.iou_per_class(7 * counts), iou)
 

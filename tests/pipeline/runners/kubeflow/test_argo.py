@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.commands.screen import USER_ERROR
 from pipeline.config.kubeflow_options import Secret, quantity
-from pipeline.config.pipeline_config import load
+from pipeline.config.loading import load_pipeline
 from pipeline.runners.kubeflow.run_parameters import refuse_fixed
 from tests.pipeline.runners.kubeflow import engine
 from wseg_tf.configuration import ConfigurationError
@@ -113,6 +113,7 @@ def test_runs_may_be_given_data_recipe_gate_and_root(
         "training",
         "gate",
         "config",
+        "written",
         "pipeline-root",
     }
     assert values["pipeline-root"] == f"{folder}/runs/demo/pipeline"
@@ -144,7 +145,13 @@ def test_a_pipeline_spec_asks_for_the_same(
     tasks = spec["root"]["dag"]["tasks"]
     assert tasks["Ingest"]["retryPolicy"] == {"maxRetryCount": 2}
     inputs = spec["root"]["inputDefinitions"]["parameters"]
-    assert {*inputs} >= {"manifest", "training", "gate", "config"}
+    assert {*inputs} >= {
+        "manifest",
+        "training",
+        "gate",
+        "config",
+        "written",
+    }
     pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     assert {*pods} == {*containers}
     assert pods["Trainer_executor"] == {
@@ -229,11 +236,11 @@ def test_a_run_differs_only_in_what_is_a_parameter(
     plain: list[str], change: str, named: str
 ) -> None:
     path, *overrides = plain
-    compiled = load(path, overrides)
+    compiled = load_pipeline(path, overrides)
     same = ["training.stages.0.epochs=3", "data.limit=1", "kubeflow.host=h"]
-    refuse_fixed(compiled, load(path, [*overrides, *same]))
+    refuse_fixed(compiled, load_pipeline(path, [*overrides, *same]))
     with pytest.raises(ConfigurationError, match=f"argument `{named}`"):
-        refuse_fixed(compiled, load(path, [*overrides, change]))
+        refuse_fixed(compiled, load_pipeline(path, [*overrides, change]))
 
 
 def test_quantities_are_those_of_kubernetes() -> None:
@@ -248,4 +255,5 @@ def test_quantities_are_those_of_kubernetes() -> None:
 def test_a_compiled_workflow_holds_its_configuration(workflow: Any) -> None:
     gate = json.loads(engine.defaults(workflow)["gate"])
     assert gate["metrics_specs"][0]["per_slice_thresholds"]
-    assert "name: demo" in engine.defaults(workflow)["config"]
+    kept = Path(engine.defaults(workflow)["config"])
+    assert "name: demo" in kept.read_text()

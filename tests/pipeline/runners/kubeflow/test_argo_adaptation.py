@@ -80,7 +80,7 @@ def test_the_rounds_are_steps_each_from_the_last_one_s_model(
         gpus = {"nvidia.com/gpu": "1"} if name == "roundtrainer1" else None
         assert limits == gpus
     values = engine.defaults(workflow)
-    assert {*values} == {"gate", "config", "pipeline-root"}
+    assert {*values} == {"gate", "config", "written", "pipeline-root"}
 
 
 def test_a_pipeline_spec_has_the_same_rounds(
@@ -150,7 +150,8 @@ def test_what_a_step_cannot_open_is_refused_by_its_own_name(
 def test_an_adaptation_is_submitted_as_it_was_compiled(
     folder: Path, workflow: Any, overrides: list[str]
 ) -> None:
-    assert "name: day-to-dusk" in engine.defaults(workflow)["config"]
+    kept = Path(engine.defaults(workflow)["config"])
+    assert "name: day-to-dusk" in kept.read_text()
     code, screen = wseg("submit", f"{folder}/v1.yaml", CONFIG, *overrides)
     assert code == USER_ERROR
     assert "compile it again" in " ".join(screen.split())

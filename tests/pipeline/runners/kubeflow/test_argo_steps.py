@@ -11,8 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.config.pipeline_config import load
-from pipeline.ingest.listing import prepare_manifest, prepare_schema
+from pipeline.config.loading import load
 from pipeline.release.lineage import Step, latest_run
 from pipeline.runners.kubeflow.run_parameters import run_values
 from tests.pipeline.runners.kubeflow import engine
@@ -34,9 +33,7 @@ def port(folder: Path) -> Iterator[int]:
 def run(folder: Path, port: int, overrides: list[str], name: str) -> list[str]:
     """Runs the compiled workflow with the parameters of a submission."""
     config = load(CONFIG, overrides)
-    values = run_values(
-        config, prepare_manifest(config), prepare_schema(config)
-    )
+    values = run_values(config)
     environment = {
         "METADATA_GRPC_SERVICE_HOST": "localhost",
         "METADATA_GRPC_SERVICE_PORT": str(port),

@@ -12,8 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.config.pipeline_config import load
-from pipeline.ingest.listing import prepare_manifest, prepare_schema
+from pipeline.config.loading import load
 from pipeline.runners.kubeflow.run_parameters import run_values
 from tests.pipeline.runners.kubeflow import engine_v2
 from tests.pipeline.runners.kubeflow.engine_v2 import Outputs, Store
@@ -33,9 +32,7 @@ def run(
 ) -> dict[str, Outputs]:
     """Runs the compiled spec with the parameters of a submission."""
     config = load(CONFIG, overrides)
-    values = run_values(
-        config, prepare_manifest(config), prepare_schema(config)
-    )
+    values = run_values(config)
     spec = next(yaml.safe_load_all((folder / "demo.yaml").read_text()))
     return engine_v2.run(spec, values, store, name, alone)
 

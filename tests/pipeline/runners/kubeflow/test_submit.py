@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,12 @@ def parameters(run: Any) -> dict[str, str]:
     return {each["name"]: each["value"] for each in given}
 
 
+def recipe(given: Mapping[str, str]) -> str:
+    """The recipe in the file that the Trainer is told of."""
+    path = json.loads(given["training"])["settings"]
+    return str(json.loads(Path(path).read_text())["recipe"])
+
+
 def test_a_run_is_started_with_the_compiled_workflow(
     kubeflow: Kubeflow, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,15 +163,20 @@ def test_a_run_is_given_other_data_epochs_and_floors(
     assert kubeflow.run["name"] == "r 1"
     given = parameters(kubeflow.run)
     compiled = read_package(package).parameters
-    assert {*given} == {"manifest", "training", "gate", "config"}
-    assert "epochs: 77" in json.loads(given["training"])["recipe"]
-    assert "epochs: 77" not in json.loads(compiled["training"])["recipe"]
+    assert {*given} == {"manifest", "training", "gate", "config", "written"}
+    assert "epochs: 77" in recipe(given)
+    assert "epochs: 77" not in recipe(compiled)
     (spec,) = json.loads(given["gate"])["metrics_specs"]
-    assert "0.375" in json.dumps(spec["per_slice_thresholds"])
+    (metric,) = spec["metrics"]
+    kept = Path(json.loads(metric["config"])["settings"])
+    assert "floor: 0.375" in json.loads(kept.read_text())["gate"]
+    # A server of KFP 1.x refuses runs of more than 10,000 bytes.
+    assert len(json.dumps(kubeflow.run["pipeline_spec"]["parameters"])) < 5000
     assert given["manifest"] != compiled["manifest"]
     listed = (Path(given["manifest"]) / "train.jsonl").read_text()
     assert len(listed.splitlines()) == 1
-    assert "floor: 0.375" in given["config"]
+    assert "floor: 0.375" in Path(given["config"]).read_text()
+    assert "preset: severity_aware" in Path(given["written"]).read_text()
 
 
 def test_what_was_compiled_in_is_not_changed_in_silence(

@@ -11,7 +11,7 @@ from kubernetes import client
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.config.pipeline_config import load
+from pipeline.config.loading import load
 
 CONFIG = str(Path(__file__).parents[4] / "configs" / "demo.yaml")
 
