@@ -18,7 +18,7 @@ from pipeline.experiments.run import Outcome
 from pipeline.gate.bootstrap import replicate
 from wseg_tf.classes import ClassSet
 from wseg_tf.metrics.confusion import Counts
-from wseg_tf.metrics.table import kind_of, score, score_names
+from wseg_tf.metrics.table import check_score, kind_of, score
 from wseg_tf.training.objectives import build_ground
 
 REPLICATES = 2000
@@ -273,10 +273,5 @@ def check_metrics(plan: Experiment, classes: ClassSet) -> None:
     Raises:
         ValueError: If a metric is unknown.
     """
-    known = score_names(classes)
     for name in metric_names(plan):
-        if name not in known:
-            raise ValueError(
-                "Invalid value for argument `metrics`. Expected some of "
-                f"{known}. Received: {name!r}."
-            )
+        check_score(name, classes, "metrics")
