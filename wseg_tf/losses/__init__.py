@@ -4,6 +4,7 @@ from wseg_tf.losses.cross_entropy import CrossEntropyLoss
 from wseg_tf.losses.dice import WassersteinDiceLoss
 from wseg_tf.losses.focal import FocalLoss
 from wseg_tf.losses.importance_aware import ImportanceAwareLoss
+from wseg_tf.losses.lovasz import LovaszSoftmaxLoss
 from wseg_tf.losses.mixture import MixtureLoss
 from wseg_tf.losses.targets import PixelLoss, Pixels, flatten, reduce
 from wseg_tf.losses.wasserstein import WassersteinLoss
@@ -12,6 +13,7 @@ __all__ = [
     "CrossEntropyLoss",
     "FocalLoss",
     "ImportanceAwareLoss",
+    "LovaszSoftmaxLoss",
     "MixtureLoss",
     "PixelLoss",
     "Pixels",

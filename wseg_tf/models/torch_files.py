@@ -104,10 +104,9 @@ def read_torch(content: bytes, path: str) -> dict[str, Array]:
         else:
             state, stored = _from_pickles(content)
         arrays = {
-            name: _array(tensor, stored)
-            for name, tensor in _tensors(state)
+            name: _array(tensor, stored) for name, tensor in _tensors(state)
         }
-    except _HasCode as error:
+    except _CodeError as error:
         raise ValueError(
             f"Invalid file of weights {path}. Expected the tensors of a "
             "`state_dict`, saved by `torch.save(model.state_dict(), path)`. "
@@ -137,7 +136,7 @@ def read_torch(content: bytes, path: str) -> dict[str, Array]:
     return arrays
 
 
-class _HasCode(Exception):
+class _CodeError(Exception):
     """A pickle names something that is no tensor."""
 
 
@@ -158,7 +157,7 @@ class _Unpickler(pickle.Unpickler):
             ("torch", "Size"): tuple,
         }
         if (module, name) not in known:
-            raise _HasCode(f"{module}.{name}")
+            raise _CodeError(f"{module}.{name}")
         return known[module, name]
 
     def persistent_load(self, pid: Any) -> _Storage:

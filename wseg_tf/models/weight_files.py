@@ -189,9 +189,11 @@ def _numbered(root: Any) -> Iterator[tuple[str, dict[str, Array]]]:
     """Yields the layers of a `.weights.h5`: numbered arrays below `vars`."""
     groups: list[Any] = []
     root.visititems(
-        lambda name, item: groups.append(item)
-        if name.rsplit("/", 1)[-1] == "vars" and len(item)
-        else None
+        lambda name, item: (
+            groups.append(item)
+            if name.rsplit("/", 1)[-1] == "vars" and len(item)
+            else None
+        )
     )
     for group in groups:
         # Keras 3 notes the layer's name; Keras 2 has its class and a number.

@@ -16,6 +16,8 @@ LOSSES = (
     "focal",
     "importance_aware",
     "wasserstein_dice",
+    "lovasz",
+    "weighted_lovasz",
     "wasserstein",
     "mixture",
 )
