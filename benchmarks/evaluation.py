@@ -88,7 +88,7 @@ def evaluator(
     beam: Sequence[str] = IN_MEMORY,
 ) -> Callable[[], ImageCounts]:
     """Returns TFX's Evaluator, from records to its blessing."""
-    config = eval_config(gate, CAMVID, GROUND)
+    config = eval_config(gate, CAMVID, GROUND, str(folder))
     runs = iter(range(1000))
 
     def run() -> ImageCounts:

@@ -13,6 +13,7 @@ from pipeline.commands import (
     evaluate,
     experiment,
     gate,
+    init,
     models,
     releases,
     report,
@@ -29,6 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(init.init)
 app.command()(run.run)
 app.command()(train.train)
 app.command()(evaluate.evaluate)

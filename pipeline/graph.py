@@ -9,7 +9,7 @@ from typing import Any
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
-from pipeline.config.contents import keep, keep_config
+from pipeline.config.contents import keep_config
 from pipeline.config.pipeline_config import PipelineConfig, RunConfig
 from pipeline.gate.baseline import find_baseline, find_blessed
 from pipeline.gate.evaluation import eval_config
@@ -23,6 +23,7 @@ from pipeline.report.reporter import Reporter
 from pipeline.training import PICTURES, SETTINGS, training_settings
 from wseg_tf.classes import ClassSet
 from wseg_tf.code import code_digest
+from wseg_tf.filesystems import keep
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.training.objectives import check
 from wseg_tf.training.recipe import BLESSED
@@ -192,7 +193,8 @@ def promote(
         model=model,
         baseline_model=baseline.outputs["model"],
         eval_config=engine.given(
-            "gate", eval_config(config.gate, classes, ground)
+            "gate",
+            eval_config(config.gate, classes, ground, config.folder("configs")),
         ),
     )
     check = ServingCheck(

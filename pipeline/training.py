@@ -14,7 +14,7 @@ import tensorflow as tf
 from pipeline.ingest import pixel_counts
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet, class_set
-from wseg_tf.code import code_digest
+from wseg_tf.code import code_digest, foreign_digest
 from wseg_tf.data.input import read_records
 from wseg_tf.serving import export
 from wseg_tf.training.checkpoints import Checkpoints
@@ -51,9 +51,16 @@ def training_settings(
             "recipe": configuration.dump(recipe),
             "classes": classes.as_dict(),
             "checkpoints": checkpoints,
-            "code": code_digest("pipeline.training", without=PICTURES),
+            "code": _code(recipe),
         }
     )
+
+
+def _code(recipe: Recipe) -> str:
+    """Returns the digest of the code that trains, a user's network too."""
+    own = code_digest("pipeline.training", without=PICTURES)
+    module, is_own, _ = recipe.model.partition(":")
+    return f"{own} {foreign_digest(module)}" if is_own else own
 
 
 def run_fn(arguments: Any) -> None:

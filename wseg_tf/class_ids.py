@@ -1,10 +1,17 @@
-"""Class ids of pixels in tensors, as TensorFlow computes them fast."""
+"""Class ids of pixels in tensors: read exactly, and computed fast."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import tensorflow as tf
+
+from wseg_tf.refusal import refuse
+
+WIDE = (tf.int64, tf.uint64, tf.uint32)
+LEAST_ID, LARGEST_ID = -(2**31), 2**31 - 1
 
 
 def unsigned(ids: Any) -> tf.Tensor:
@@ -14,7 +21,7 @@ def unsigned(ids: Any) -> tf.Tensor:
     does its arithmetic on the host, whatever that costs.
 
     Args:
-        ids: Of any integer type.
+        ids: Of any integer type, within int32.
 
     Example:
 
@@ -36,3 +43,116 @@ def signed(ids: tf.Tensor) -> tf.Tensor:
     [2, -1]
     """
     return tf.bitcast(ids, tf.int32)
+
+
+def is_integer(value: Any) -> bool:
+    """Whether a value is an integer, of Python or NumPy, and no boolean."""
+    return not isinstance(value, bool) and isinstance(value, Integral)
+
+
+def checked_void(ignore_class: Any) -> int | None:
+    """Returns the label of void pixels as an int.
+
+    Args:
+        ignore_class: What the user gave.
+
+    Raises:
+        ValueError: If it is neither None nor one integer of 32 bits.
+
+    Example:
+
+    >>> checked_void(255)
+    255
+    """
+    if ignore_class is None:
+        return None
+    if is_integer(ignore_class) and LEAST_ID <= ignore_class <= LARGEST_ID:
+        return int(ignore_class)
+    raise ValueError(
+        "Invalid value for argument `ignore_class`. Expected one integer, or "
+        f"None. Received: ignore_class={ignore_class!r}."
+    )
+
+
+def read_ids(
+    labels: tf.Tensor, classes: int, ignore_class: int | None = None
+) -> tf.Tensor:
+    """Returns class ids of labels of any dtype, none cut or rounded.
+
+    Args:
+        labels: Integers or floats of any width, or booleans.
+        classes: The number of classes N.
+        ignore_class: The label of void pixels. Defaults to None: no label is.
+
+    Returns:
+        uint32 of the same shape: a class, `N` for a label that is neither a
+        class nor void (a fraction and NaN among them), `N + 1` for void.
+
+    Raises:
+        ValueError: If labels are no numbers.
+
+    Example:
+
+    >>> read_ids(tf.constant([1.0, 0.5, float("nan"), 255.0]), 3, 255).numpy()
+    array([1, 3, 3, 4], dtype=uint32)
+    >>> read_ids(tf.constant([2**32 + 2, 2]), 3).numpy()
+    array([3, 2], dtype=uint32)
+    """
+    fits = None
+    if labels.dtype.is_floating:
+        fits = (tf.round(labels) == labels) & (tf.abs(labels) < 2.0**31)
+        labels = tf.where(fits, labels, tf.zeros_like(labels))
+    elif labels.dtype in WIDE:
+        wide = tf.cast(labels, tf.int64)
+        fits = (wide >= LEAST_ID) & (wide <= LARGEST_ID)
+        if labels.dtype == tf.uint64:
+            fits &= wide >= 0  # Larger ones turned negative.
+        labels = tf.where(fits, wide, tf.zeros_like(wide))
+    elif not (labels.dtype.is_integer or labels.dtype.is_bool):
+        raise ValueError(
+            "Invalid dtype for argument `y_true`. Expected integers or floats. "
+            f"Received: dtype={labels.dtype.name}."
+        )
+    ids = unsigned(labels)
+    found = tf.minimum(ids, classes)
+    if fits is not None:
+        found = tf.where(fits, found, tf.constant(classes, tf.uint32))
+    if ignore_class is None:
+        return found
+    void = tf.equal(ids, ignore_class % 2**32)
+    if fits is not None:
+        void &= fits
+    # A sum, since TensorFlow does not vectorise selects.
+    place = ignore_class if 0 <= ignore_class < classes else classes
+    return found + tf.cast(void, tf.uint32) * (classes + 1 - place)
+
+
+def refuse_unknown(
+    labels: tf.Tensor,
+    ids: tf.Tensor,
+    classes: int,
+    ignore_class: int | None = None,
+) -> tf.Tensor:
+    """Returns `ids`, or an error that shows a label nobody knows.
+
+    Args:
+        labels: What `read_ids` was given.
+        ids: What it returned.
+        classes: The number of classes N.
+        ignore_class: The label of void pixels. Defaults to None.
+
+    Raises:
+        ValueError: If a label is neither a class nor void, in eager mode.
+        tf.errors.InvalidArgumentError: The same in graph mode. XLA has no
+            errors: there the ids stay as they are.
+    """
+    show: Callable[[tf.Tensor], tf.Tensor] = tf.identity
+    if labels.dtype not in WIDE and not labels.dtype.is_floating:
+        labels, show = unsigned(labels), signed
+    labels, bad = tf.reshape(labels, [-1]), tf.reshape(ids == classes, [-1])
+    message = (
+        f"Invalid label in `y_true`. Expected 0..{classes - 1} or "
+        f"ignore_class={ignore_class}."
+    )
+    with tf.control_dependencies([refuse(bad, labels, message, show)]):
+        return tf.identity(ids)

@@ -8,18 +8,29 @@ one void value from the dataset's files to the gate. A set travels by value,
 from __future__ import annotations
 
 import difflib
+import functools
 import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import yaml
 
 from wseg_tf import configuration
 from wseg_tf.palettes import Colour as Colour
 from wseg_tf.palettes import palette
 
+# Built-in sets: files of `class_sets/`, and data sets with the same classes.
+_SAME = {"bdd100k": "cityscapes", "kitti": "cityscapes"}
+CLASS_SETS = (
+    "ade20k", "bdd100k", "camvid", "cityscapes", "kitti", "mapillary_vistas",
+    "pascal_voc",
+)  # fmt: skip
+
 # Above any id that a label of 8 or 16 bits gives a class here.
 VOID = 255
-_KEYS = ("name", "void", "critical", "classes")
+_KEYS = ("name", "void", "critical", "inferred", "classes")
 _CLASS_KEYS = ("name", "colour", "group")
 
 
@@ -37,8 +48,8 @@ class ClassSet:
         colours: RGB colour per class, 0..255, for pictures.
         groups: Importance group per class, from 1 (least important).
         void: Label of pixels that carry no class; outside `0..len(names)-1`.
-        inferred: Classes whose group Liu et al. (AAAI 2020) do not print:
-            defaults of this package, open to change.
+        inferred: Classes whose group somebody has guessed; in built-in sets,
+            groups that Liu et al. (AAAI 2020) do not print. Open to change.
         critical_classes: Those that must not be missed. Defaults to None: the
             most important group, if there are several groups.
 
@@ -164,6 +175,32 @@ class ClassSet:
         """Returns the set as text; `class_set(json.loads(text))` reads it."""
         return json.dumps(self.as_dict())
 
+    def to_yaml(self) -> str:
+        """Returns the set as text to be edited; `class_set` reads it back.
+
+        A comment marks each class whose group is inferred.
+
+        Example:
+
+        >>> print(class_set(["ground", "person"]).to_yaml())
+        name: own
+        void: 255
+        critical: []
+        classes:
+          - {name: ground, colour: [0, 102, 204], group: 1}
+          - {name: person, colour: [255, 76, 0], group: 1}
+        <BLANKLINE>
+        """
+        values = self.as_dict()
+        rows = values.pop("classes")
+        head = [_flow({key: value})[1:-1] for key, value in values.items()]
+        lines = [
+            f"  - {_flow(row)}"
+            + "  # group inferred" * (row["name"] in self.inferred)
+            for row in rows
+        ]
+        return "\n".join([*head, "classes:", *lines, ""])
+
     def as_dict(self) -> dict[str, Any]:
         """Returns the set as plain values, which `class_set` reads.
 
@@ -185,65 +222,6 @@ class ClassSet:
         }
 
 
-def _class_set(
-    name: str,
-    void: int,
-    rows: Sequence[tuple[str, Colour, int]],
-    inferred: Sequence[str] = (),
-) -> ClassSet:
-    names, colours, groups = zip(*rows, strict=True)
-    return ClassSet(name, names, colours, groups, void, frozenset(inferred))
-
-
-CAMVID = _class_set(
-    "camvid",
-    11,
-    [
-        ("sky", (128, 128, 128), 1),
-        ("building", (128, 0, 0), 2),
-        ("pole", (192, 192, 128), 2),
-        ("road", (128, 64, 128), 3),
-        ("sidewalk", (60, 40, 222), 3),
-        ("tree", (128, 128, 0), 2),
-        ("sign", (192, 128, 128), 3),
-        ("fence", (64, 64, 128), 2),
-        ("car", (64, 0, 128), 4),
-        ("pedestrian", (64, 64, 0), 4),
-        ("bicyclist", (0, 128, 192), 4),
-    ],
-    inferred=("sky", "building", "pole", "tree", "fence"),
-)
-
-CITYSCAPES = _class_set(
-    "cityscapes",
-    255,
-    [
-        ("road", (128, 64, 128), 3),
-        ("sidewalk", (244, 35, 232), 3),
-        ("building", (70, 70, 70), 2),
-        ("wall", (102, 102, 156), 2),
-        ("fence", (190, 153, 153), 2),
-        ("pole", (153, 153, 153), 3),
-        ("traffic light", (250, 170, 30), 3),
-        ("traffic sign", (220, 220, 0), 3),
-        ("vegetation", (107, 142, 35), 2),
-        ("terrain", (152, 251, 152), 2),
-        ("sky", (70, 130, 180), 1),
-        ("person", (220, 20, 60), 4),
-        ("rider", (255, 0, 0), 4),
-        ("car", (0, 0, 142), 4),
-        ("truck", (0, 0, 70), 4),
-        ("bus", (0, 60, 100), 4),
-        ("train", (0, 80, 100), 3),
-        ("motorcycle", (0, 0, 230), 4),
-        ("bicycle", (119, 11, 32), 4),
-    ],
-    inferred=("pole", "traffic light", "traffic sign"),
-)
-
-CLASS_SETS = {each.name: each for each in (CAMVID, CITYSCAPES)}
-
-
 def class_set(value: Any) -> ClassSet:
     """Returns a class set from whatever names, or is, one.
 
@@ -253,7 +231,7 @@ def class_set(value: Any) -> ClassSet:
             of which only `classes` must be there; or a `ClassSet`.
             A class is a name or `{name, colour, group}`. Colours default to
             `wseg_tf.palettes.palette`, groups to 1, `void` to 255 or, of more
-            classes, 65535; `critical` names groups, or classes.
+            classes, 65535; `critical` and `inferred` name groups, or classes.
 
     Returns:
         The `ClassSet`.
@@ -283,11 +261,30 @@ def class_set(value: Any) -> ClassSet:
                 raise ValueError(f"{value}: {error}") from error
         if value not in CLASS_SETS:
             raise ValueError(
-                f"Invalid class set. Expected one of {sorted(CLASS_SETS)}, a "
-                f".yaml file or the classes themselves. Received: {value!r}."
+                f"Invalid class set. Expected one of {[*CLASS_SETS]}, a .yaml "
+                f"file or the classes themselves. Received: {value!r}."
             )
-        return CLASS_SETS[value]
+        return _built_in(value)
     return _read(value)
+
+
+@functools.cache
+def _built_in(name: str) -> ClassSet:
+    folder = os.path.join(os.path.dirname(__file__), "class_sets")
+    file = os.path.join(folder, f"{_SAME.get(name, name)}.yaml")
+    return replace(class_set(file), name=name)
+
+
+def _flow(value: Any) -> str:
+    """Returns a value as YAML on one line."""
+    text: str = yaml.safe_dump(
+        value,
+        default_flow_style=True,
+        sort_keys=False,
+        allow_unicode=True,
+        width=float("inf"),
+    )
+    return text.strip()
 
 
 def _read(value: Any) -> ClassSet:
@@ -313,7 +310,12 @@ def _read(value: Any) -> ClassSet:
         ),
         groups=groups,
         void=void,
-        critical_classes=_critical(value.get("critical"), names, groups),
+        inferred=frozenset(
+            _chosen("inferred", value.get("inferred"), names, groups) or ()
+        ),
+        critical_classes=_chosen(
+            "critical", value.get("critical"), names, groups
+        ),
     )
 
 
@@ -343,25 +345,25 @@ def _read_class(row: Any, place: int) -> dict[str, Any]:
     return found
 
 
-def _critical(
-    value: Any, names: Sequence[str], groups: Sequence[int]
+def _chosen(
+    argument: str, value: Any, names: Sequence[str], groups: Sequence[int]
 ) -> tuple[str, ...] | None:
-    """Returns the critical classes, named by themselves or by groups."""
+    """Returns classes that are named by themselves or by their groups."""
     if value is None:
         return None
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise _invalid("critical", "a list of groups or of classes", value)
+        raise _invalid(argument, "a list of groups or of classes", value)
     chosen: list[str] = []
     for each in value:
         if isinstance(each, str):
-            chosen.append(each)
-            continue
-        group = _integer(each, "critical")
-        if group not in groups:
-            raise _invalid("critical", f"some of {sorted({*groups})}", group)
-        chosen += [
-            n for n, own in zip(names, groups, strict=True) if own == group
-        ]
+            own = [name for name in names if name == each]
+        else:
+            group = _integer(each, argument)
+            own = [n for n, g in zip(names, groups, strict=True) if g == group]
+        if not own:
+            known = [*names, *sorted({*groups})]
+            raise _invalid(argument, f"some of {known}", each)
+        chosen += own
     return tuple(chosen)
 
 
@@ -389,3 +391,7 @@ def _invalid(argument: str, expected: str, received: Any) -> ValueError:
         f"Invalid value for argument `{argument}`. Expected {expected}. "
         f"Received: {argument}={received!r}."
     )
+
+
+CAMVID = class_set("camvid")
+CITYSCAPES = class_set("cityscapes")

@@ -199,6 +199,26 @@ def write_whole(path: str, content: bytes | str) -> None:
         file.write(content)
 
 
+def keep(folder: str, name: str, text: str) -> str:
+    """Writes a text to a file whose path changes with its content.
+
+    Args:
+        folder: Where it is kept.
+        name: What it is, e.g. `"recipe.json"`.
+        text: The text.
+
+    Returns:
+        `FOLDER/DIGEST/NAME`.
+    """
+    import tensorflow as tf
+
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = os.path.join(folder, digest, name)
+    if not tf.io.gfile.exists(path):
+        write_whole(path, text)
+    return path
+
+
 @contextlib.contextmanager
 def whole_folder(path: str) -> Iterator[str]:
     """Says where to write a folder that is to be whole or not there.

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf.classes import ClassSet, class_set
+from wseg_tf.data.orientation import decode_upright
 from wseg_tf.data.records import decode, parse
 from wseg_tf.decisions import LIKELIEST, decide, ground_of
 from wseg_tf.ground import GroundMatrix
@@ -73,14 +74,16 @@ class SegmentationService(tf.Module):
         """Segments encoded images.
 
         Args:
-            images: PNG or JPEG files `[B]` of one size.
+            images: PNG or JPEG files `[B]` of one size, each turned as its
+                EXIF says.
 
         Returns:
-            `"classes"`: class ids `[B, H, W]`, uint8, at the images' size.
+            `"classes"`: class ids `[B, H, W]`, uint8, at the size that the
+            images are displayed at.
         """
         return {
             "classes": tf.map_fn(
-                lambda encoded: self.predict(_decode(encoded)),
+                lambda encoded: self.predict(decode_upright(encoded)),
                 images,
                 fn_output_signature=tf.TensorSpec([None, None], tf.uint8),
             )
@@ -116,11 +119,6 @@ class SegmentationService(tf.Module):
             len(self._classes),
             self._classes.void,
         )
-
-
-def _decode(encoded: tf.Tensor) -> tf.Tensor:
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, 3])
 
 
 def export(

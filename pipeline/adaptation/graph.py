@@ -35,7 +35,7 @@ def create_adaptation_pipeline(
 
     Args:
         config: The configuration, by value: what `resolved` returned.
-        manifests: What `prepare_domain` returned for `source` and `target`.
+        manifests: What `prepare_domains` returned.
         written: Path of the configuration as it was written, for the report.
         engine: What will run it; this machine by default.
 

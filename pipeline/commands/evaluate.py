@@ -58,7 +58,7 @@ def predict(
         import tensorflow as tf
         from PIL import Image
 
-        from wseg_tf.data.checks import DataError
+        from wseg_tf.data.inspection import read_image
         from wseg_tf.plots import overlay
         from wseg_tf.serving import ServedModel
 
@@ -66,14 +66,9 @@ def predict(
         folder = out or "predictions"
         tf.io.gfile.makedirs(folder)
         for path in images:
-            try:
-                encoded = tf.io.read_file(path)
-                ids = served.segment(encoded.numpy())
-                image = tf.io.decode_image(encoded, 3, expand_animations=False)
-            except tf.errors.OpError as error:
-                raise DataError(
-                    f"{path}: expected a PNG or JPEG file. Found none."
-                ) from error
+            encoded = read_image(path).encoded
+            ids = served.segment(encoded)
+            image = tf.io.decode_image(encoded, 3, expand_animations=False)
             stem = os.path.join(
                 folder, os.path.basename(path).rsplit(".", 1)[0]
             )

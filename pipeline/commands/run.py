@@ -90,7 +90,7 @@ def _show_rounds(steps: dict[str, Step]) -> None:
 
     folder = steps[f"RoundJudge{max(rounds)}"].outputs["scores"][0].uri
     table = Table(title="Rounds, judged on the target")
-    captions = ("round", "labels kept", "labels right", "group 4", "mean IoU")
+    captions = ("round", "labels kept", "labels right", "critical", "mean IoU")
     for caption in captions:
         table.add_column(caption, justify="right")
     keys = ("kept_share", "label_accuracy", "critical_iou", "mean_iou")
@@ -122,6 +122,8 @@ def _report_run(steps: dict[str, Step]) -> None:
     SCREEN.print(iou_table(title, rows))
     verdict = "pushed" if report["pushed"] else "refused"
     _show_rounds(steps)
+    if report["shared"]:
+        say(f"Careful: {report['shared']}.")
     say(f"Verdict: {verdict}: {report['reason']}")
     say(f"Model:   {report['pushed'] or report['model']}")
     say(f"Report:  {folder}/report.html")

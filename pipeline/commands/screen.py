@@ -87,7 +87,7 @@ def iou_table(title: str, rows: Iterable[tuple[str, str, float]]) -> Table:
 
     Args:
         title: Written above.
-        rows: What `pipeline.gate.scores.iou_rows` returned.
+        rows: What `wseg_tf.metrics.table.iou_rows` returned.
     """
     table = Table(title=title)
     table.add_column("")

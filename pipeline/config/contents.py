@@ -8,7 +8,6 @@ changes with the content, or becomes numbers in the configuration itself.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 from typing import TypeVar
 
@@ -19,7 +18,7 @@ from pipeline.config.loading import parts
 from pipeline.config.pipeline_config import PipelineConfig, RunConfig
 from wseg_tf import configuration
 from wseg_tf.configuration import ConfigurationError
-from wseg_tf.filesystems import whole_file, write_whole
+from wseg_tf.filesystems import keep, whole_file
 from wseg_tf.training.objectives import resolve
 from wseg_tf.training.recipe import BLESSED, Recipe
 from wseg_tf.training.warm_start import (
@@ -65,24 +64,6 @@ def resolved(config: AnyConfig) -> AnyConfig:
         return dataclasses.replace(found, **own)
     data = dataclasses.replace(found.data, classes=classes.as_dict())
     return dataclasses.replace(found, data=data)
-
-
-def keep(folder: str, name: str, text: str) -> str:
-    """Writes a text to a file whose path changes with its content.
-
-    Args:
-        folder: Where it is kept.
-        name: What it is, e.g. `"recipe.json"`.
-        text: The text.
-
-    Returns:
-        `FOLDER/DIGEST/NAME`.
-    """
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    path = os.path.join(folder, digest, name)
-    if not tf.io.gfile.exists(path):
-        write_whole(path, text)
-    return path
 
 
 def keep_config(config: RunConfig) -> str:

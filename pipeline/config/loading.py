@@ -15,7 +15,7 @@ from pipeline.config.adaptation_config import (
 from pipeline.config.beam_options import check_options
 from pipeline.config.data_options import STREETS
 from pipeline.config.pipeline_config import PipelineConfig
-from pipeline.gate.rules import check_rules
+from pipeline.gate.checks import check_rules
 from wseg_tf import configuration
 from wseg_tf.adaptation.target import check_domains
 from wseg_tf.classes import ClassSet

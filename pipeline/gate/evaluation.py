@@ -14,67 +14,70 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from google.protobuf import wrappers_pb2
 
 from pipeline.gate.image_counts import Image, ImageCounts
 from pipeline.gate.judge import judge, judged_rules
-from pipeline.gate.rules import Gate, Rule
+from pipeline.gate.rules import Gate
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.code import code_digest
+from wseg_tf.filesystems import keep
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import score_names, scores
 from wseg_tf.serving import CONFUSION
 
 IMAGE_COUNTS = "image_counts"
+FAILED = "failed_rules"
 BASELINE = "baseline"
 CANDIDATE = "candidate"
 
 
 def eval_config(
-    gate: Gate, classes: ClassSet, ground: GroundMatrix
+    gate: Gate, classes: ClassSet, ground: GroundMatrix, folder: str
 ) -> tfma.EvalConfig:
     """Returns the configuration with which TFX's Evaluator applies the gate.
 
-    Each rule is a metric of its own, `rule/POSITION/METRIC`, whose value is
-    the figure that the judge finds and whose threshold is the rule's own
-    bound. TFMA's change thresholds and slices are not used: they fail against
-    a baseline of 0 and pass without one.
+    What decides is in a file whose name changes with its content, since a
+    cluster refuses long parameters. Each rule's figure is a metric of its own,
+    `rule/POSITION/METRIC`; the model is blessed if `failed_rules`, the judge's
+    own count, is 0. TFMA's change thresholds and slices are not used: they fail
+    against a baseline of 0 and pass without one.
 
     Args:
         gate: The rules.
         classes: The class set.
         ground: The ground matrix of the expected severity.
+        folder: Where the file is kept.
 
     Returns:
         An `EvalConfig` for a model and, where there is one, its baseline.
     """
+    settings = {
+        "classes": classes.as_dict(),
+        "ground": ground.values.tolist(),
+        "gate": configuration.dump(gate),
+        "code": code_digest(__name__),
+    }
+    path = keep(folder, "gate.json", json.dumps(settings))
     metric = tfma.MetricConfig(
         class_name="SegmentationScores",
         module=__name__,
-        config=json.dumps(
-            {
-                "classes": classes.as_dict(),
-                "code": code_digest(__name__),
-                "ground": ground.values.tolist(),
-                "gate": configuration.dump(gate),
-            }
-        ),
+        config=json.dumps({"settings": path}),
     )
     specs = tfma.MetricsSpec(metrics=[metric])
-    for position, rule in enumerate(judged_rules(gate, classes)):
-        key = _rule_key(position, rule.metric)
-        # An empty SlicingSpec is the whole set; plain `thresholds` would
-        # demand the rule on every slice.
-        specs.per_slice_thresholds[key].thresholds.append(
-            tfma.PerSliceMetricThreshold(
-                slicing_specs=[tfma.SlicingSpec()],
-                threshold=tfma.MetricThreshold(
-                    value_threshold=_value_threshold(rule)
-                ),
-            )
+    none = tfma.GenericValueThreshold()
+    none.upper_bound.value = 0.0
+    # An empty SlicingSpec is the whole set; plain `thresholds` would demand it
+    # on every slice.
+    specs.per_slice_thresholds[FAILED].thresholds.append(
+        tfma.PerSliceMetricThreshold(
+            slicing_specs=[tfma.SlicingSpec()],
+            threshold=tfma.MetricThreshold(value_threshold=none),
         )
+    )
     return tfma.EvalConfig(
         model_specs=[
             tfma.ModelSpec(
@@ -93,55 +96,28 @@ def eval_config(
     )
 
 
-def _value_threshold(rule: Rule) -> tfma.GenericValueThreshold:
-    kind, bound = rule.bound
-    threshold = tfma.GenericValueThreshold()
-    if kind == "floor":
-        threshold.lower_bound.value = bound
-    else:
-        threshold.upper_bound.value = bound
-    return threshold
-
-
 class SegmentationScores(tfma.metrics.Metric):
     """Every score, each rule's figure, and the counts.
 
     Args:
-        classes: The class set, as `ClassSet.as_dict` gives it.
-        ground: The ground matrix, rows truth, for the expected severity.
-        gate: The gate, as YAML.
-        code: Digest of the code that judges, part of the step's key.
+        settings: The file that `eval_config` kept.
         name: Not used; TFMA wants one.
     """
 
     def __init__(
-        self,
-        classes: Mapping[str, Any],
-        ground: Sequence[Sequence[float]],
-        gate: str,
-        code: str = "",
-        name: str = "segmentation_scores",
+        self, settings: str, name: str = "segmentation_scores"
     ) -> None:
-        super().__init__(
-            _computations,
-            name=name,
-            classes=classes,
-            ground=ground,
-            gate=gate,
-            code=code,
-        )
+        super().__init__(_computations, name=name, settings=settings)
 
 
 def _computations(
-    classes: Mapping[str, Any],
-    ground: Sequence[Sequence[float]],
-    gate: str,
+    settings: str,
     model_names: Sequence[str] | None = None,
     **_: Any,
 ) -> list[tfma.metrics.MetricComputation]:
     """One computation for all models: rules compare them image by image."""
     models = tuple(model_names or [""])
-    combiner = JudgeImages(classes, ground, gate, models)
+    combiner = JudgeImages(settings, models)
     return [
         tfma.metrics.MetricComputation(
             keys=combiner.keys(),
@@ -197,22 +173,16 @@ class JudgeImages(beam.CombineFn):
     """Collects the counts of images and judges them; the same in any order.
 
     Args:
-        classes: The class set, as `ClassSet.as_dict` gives it.
-        ground: The ground matrix, rows truth.
-        gate: The gate, as YAML.
+        settings: The file that `eval_config` kept.
         models: The models' names in TFMA.
     """
 
-    def __init__(
-        self,
-        classes: Mapping[str, Any],
-        ground: Sequence[Sequence[float]],
-        gate: str,
-        models: tuple[str, ...],
-    ) -> None:
-        self._classes = class_set(classes)
-        self._ground = np.asarray(ground, np.float64)
-        self._gate = configuration.load(Gate, gate, "the gate")
+    def __init__(self, settings: str, models: tuple[str, ...]) -> None:
+        with tf.io.gfile.GFile(settings) as file:
+            found = json.load(file)
+        self._classes = class_set(found["classes"])
+        self._ground = np.asarray(found["ground"], np.float64)
+        self._gate = configuration.load(Gate, found["gate"], settings)
         self._models = models
         (self._candidate,) = [name for name in models if name != BASELINE]
 
@@ -227,6 +197,7 @@ class JudgeImages(beam.CombineFn):
             _key(name, self._candidate)
             for name in [
                 *(_rule_key(i, rule.metric) for i, rule in enumerate(rules)),
+                FAILED,
                 IMAGE_COUNTS,
             ]
         ]
@@ -270,6 +241,8 @@ class JudgeImages(beam.CombineFn):
         for position, each in enumerate(findings):
             name = _rule_key(position, each.rule.metric)
             found[_key(name, self._candidate)] = each.figure
+        failed = sum(not each.holds for each in findings)
+        found[_key(FAILED, self._candidate)] = float(failed)
         found[_key(IMAGE_COUNTS, self._candidate)] = images.to_bytes()
         return found
 

@@ -70,18 +70,18 @@ class ImageCounts:
             candidate: Name of the model that is judged.
             baseline: Name of the baseline, or None without one.
         """
-        ordered = sorted(images, key=lambda image: image[:2])
+        listed = list(images)
 
         def stacked(model: str) -> Counts:
-            own = [counts[model] for _, _, counts in ordered]
+            own = [counts[model] for _, _, counts in listed]
             return np.array(own, np.int64).reshape(-1, classes, classes)
 
         return cls(
-            tuple(name for name, _, _ in ordered),
-            tuple(drive for _, drive, _ in ordered),
+            tuple(name for name, _, _ in listed),
+            tuple(drive for _, drive, _ in listed),
             stacked(candidate),
             None if baseline is None else stacked(baseline),
-        )
+        ).in_order()
 
     def __len__(self) -> int:
         """The number of images."""
@@ -96,6 +96,11 @@ class ImageCounts:
             self.candidate[index],
             None if self.baseline is None else self.baseline[index],
         )
+
+    def in_order(self) -> ImageCounts:
+        """Returns the images in the order of their names, then drives."""
+        keys = [*zip(self.names, self.drives, strict=True)]
+        return self.chosen(sorted(range(len(self)), key=keys.__getitem__))
 
     def by_slice(self, kind: str, slices: Slices) -> dict[str, ImageCounts]:
         """Splits the images into the slices of a kind; see `members`."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.gate.bootstrap import Values, interval, replicate
+from pipeline.gate.bootstrap import Values, interval, replicate, tail
 from pipeline.gate.image_counts import ImageCounts
 from pipeline.gate.rules import BOUNDS, IMAGE, IMAGES, Gate, Rule
 from wseg_tf.classes import ClassSet
@@ -160,7 +160,8 @@ def judge(
     Returns:
         A finding for each of `judged_rules`, in order.
     """
-    judged = _Judge(gate, images, classes, np.asarray(ground, np.float64))
+    ordered = images.in_order()
+    judged = _Judge(gate, ordered, classes, np.asarray(ground, np.float64))
     return [judged.finding(rule) for rule in judged_rules(gate, classes)]
 
 
@@ -275,6 +276,11 @@ class _Judge:
             reason = f"{len(units)} {rule.resample}s to draw from, "
             reason += f"{MINIMUM_UNITS} needed"
             return dataclasses.replace(found, figure=math.nan, reason=reason)
+        beyond = self.gate.replicates * tail(rule.shown_confidence, len(units))
+        if rule.confidence is not None and beyond < 1:
+            reason = f"{self.gate.replicates} drawn sets do not carry a bound "
+            reason += f"over {len(units)} {rule.resample}s"
+            return dataclasses.replace(found, figure=math.nan, reason=reason)
         drawn = self._drawn_scores(rule, own, own.candidate, place)
         if rule.compares and own.baseline is not None:
             theirs = self._drawn_scores(rule, own, own.baseline, place + "*")
@@ -324,6 +330,11 @@ def _loss(rule: Rule, ours: Values, theirs: Values) -> Values:
         return np.where(loss == 0, 0.0, loss / np.abs(theirs))
 
 
+def _is_lacking(measure: Measure) -> bool:
+    """Whether a slice has too little to judge; not whether it was missed."""
+    return math.isnan(measure.value) and bool(measure.reason)
+
+
 def _decide(rule: Rule, measured: dict[str, Measure]) -> Finding:
     """Picks the slice on which the rule is closest to failing."""
     skipped = []
@@ -331,12 +342,12 @@ def _decide(rule: Rule, measured: dict[str, Measure]) -> Finding:
         skipped = [
             f"{place} ({each.reason})"
             for place, each in measured.items()
-            if math.isnan(each.value)
+            if _is_lacking(each)
         ]
     kept = {
         place: each
         for place, each in measured.items()
-        if rule.absent == "refuse" or not math.isnan(each.value)
+        if rule.absent == "refuse" or not _is_lacking(each)
     }
     if not kept:
         reason = "no slice has enough to judge it by"

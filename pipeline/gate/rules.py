@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 from dataclasses import dataclass, field
 from typing import Optional
 
-from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
-from wseg_tf.configuration import ConfigurationError
-from wseg_tf.metrics.table import expand
+from wseg_tf.metrics.table import CRITICAL, GROUP, TABLE, expand
 
 # What a rule may bound its metric by, with the words that say so.
 BOUNDS = {
@@ -27,6 +24,8 @@ IMAGE = "image"
 IMAGES = "images"
 # Of the intervals that are shown for rules that ask for none.
 SHOWN_CONFIDENCE = 0.95
+# Drawn sets that must lie beyond a bound: fewer say little about where it is.
+MINIMUM_TAIL = 10
 
 
 @dataclass
@@ -43,11 +42,12 @@ class Rule:
             `"iou_group/4"`, `"critical_minimum_iou"`, `"mean_iou"`; a name that
             `wseg_tf.metrics.table.expand` knows for several stands for one
             rule each: `"iou/critical"`, `"recall"`.
-        floor: The metric must be at least this.
-        ceiling: The metric must be at most this, e.g. for
-            `"expected_severity"`.
+        floor: The metric must be at least this, 0..1; for all metrics but
+            `"expected_severity"`, which is better when lower.
+        ceiling: `"expected_severity"` must be at most this, in the units of D.
         allowed_loss: The baseline's metric may be better by this at most; 0
-            demands no loss, a negative figure an improvement.
+            demands no loss, a negative figure an improvement. Of a share, at
+            least -1 and below 1, since nobody can lose more.
         allowed_relative_loss: The same as a share of the baseline's metric.
         slice: The rule is about one slice, e.g. `{drive: 0016E5}` or
             `{condition: dusk}`; the whole evaluation set by default.
@@ -57,11 +57,12 @@ class Rule:
         resample: What the bootstrap draws: `"image"`, or whole slices of a
             kind, e.g. `"drive"`, since a drive's images resemble each other.
         minimum_images: Images that must show the class for the rule to be
-            judged; the gate's by default.
-        minimum_pixels: Pixels of the class there must be; the gate's by
-            default.
+            judged, at least 1; the gate's by default.
+        minimum_pixels: Pixels of the class there must be, at least 1; the
+            gate's by default.
         absent: What becomes of a slice, with `every`, that has less than the
-            minima: `"refuse"` the model, or `"skip"` the slice.
+            minima: `"refuse"` the model, or `"skip"` the slice; of a metric of
+            several classes, such as a group, none is skipped.
     """
 
     metric: str
@@ -86,6 +87,11 @@ class Rule:
             self._refuse(
                 f"exactly one finite bound of {list(BOUNDS)}", received
             )
+        self._check_range(*self.bound)
+        for name in ("minimum_images", "minimum_pixels"):
+            least = getattr(self, name)
+            if least is not None and least < 1:
+                self._refuse(f"`{name}` of at least 1", f"{name}={least}")
         if self.confidence is not None and not 0.5 < self.confidence < 1:
             self._refuse(
                 "`confidence` above 0.5 and below 1",
@@ -98,6 +104,34 @@ class Rule:
             )
         if self.absent not in ("refuse", "skip"):
             self._refuse("`absent` refuse or skip", f"absent={self.absent}")
+        row = TABLE.get(self.metric.partition("/")[0])
+        if self.absent == "skip" and row and row.about in (CRITICAL, GROUP):
+            # A drive without bicyclists would pass with every car missed.
+            self._refuse(
+                "`absent: refuse`, or a rule for each class with `skip`, since "
+                "one absent class would hide the others",
+                "absent=skip",
+            )
+
+    def _check_range(self, kind: str, bound: float) -> None:
+        """Refuses a bound that holds whatever the model does, or never."""
+        row = TABLE.get(self.metric.partition("/")[0])
+        if row is None:  # The judge's own, or a metric that is refused later.
+            return
+        received = f"{kind}={bound:g}"
+        if kind == ("floor" if row.lower_is_better else "ceiling"):
+            other = "ceiling" if row.lower_is_better else "floor"
+            better = "lower" if row.lower_is_better else "higher"
+            self._refuse(f"a `{other}`, since {better} is better", received)
+        if kind in ("floor", "ceiling"):
+            if bound < 0 or (bound > 1 and not row.lower_is_better):
+                least = "0 or more" if row.lower_is_better else "0 to 1"
+                self._refuse(f"a {kind} of {least}", received)
+        elif not row.lower_is_better:
+            lowest = -1 if kind == "allowed_loss" else -math.inf
+            if not lowest <= bound < 1:
+                least = " and at least -1" if kind == "allowed_loss" else ""
+                self._refuse(f"a loss below 1{least}", received)
 
     def _refuse(self, expected: str, received: str) -> None:
         raise ValueError(
@@ -166,6 +200,8 @@ class Gate:
             `{condition: {day: [0016E5, 0006R0], dusk: [0001TP]}}`.
         minimum_images: Images that must show a class for it to be judged.
         minimum_pixels: Pixels of a class there must be for it to be judged.
+        allow_shared: What training and evaluation may have in common: some of
+            `"image"` and `"drive"`. Nothing by default.
         replicates: Evaluation sets the bootstrap draws.
         seed: Seeds the bootstrap.
     """
@@ -175,6 +211,7 @@ class Gate:
     slices: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     minimum_images: int = 1
     minimum_pixels: int = 1
+    allow_shared: list[str] = field(default_factory=list)
     replicates: int = 1000
     seed: int = 0
 
@@ -185,15 +222,35 @@ class Gate:
                 "Invalid value for argument `baseline`. Expected optional or "
                 f"required. Received: baseline={self.baseline}."
             )
+        for kind in self.allow_shared:
+            if kind not in (IMAGE, "drive"):
+                raise ValueError(
+                    "Invalid value for argument `allow_shared`. Expected some "
+                    f"of ['image', 'drive']. Received: {kind!r}."
+                )
         for name, least in (
             ("minimum_images", 1),
             ("minimum_pixels", 1),
             ("replicates", 100),
+            ("seed", 0),
         ):
             if getattr(self, name) < least:
                 raise ValueError(
                     f"Invalid value for argument `{name}`. Expected at least "
                     f"{least}. Received: {name}={getattr(self, name)}."
+                )
+        for rule in self.rules:
+            if rule.confidence is None:
+                continue
+            # Rounded, since 1 - 0.9 is a little less than a tenth.
+            tail = round(self.replicates * (1 - rule.confidence), 6)
+            if tail < MINIMUM_TAIL:
+                needed = math.ceil(MINIMUM_TAIL / (1 - rule.confidence) - 1e-6)
+                raise ValueError(
+                    "Invalid value for argument `replicates`. Expected at "
+                    f"least {needed}, since a rule on `{rule.metric}` wants "
+                    f"confidence={rule.confidence:g}. Received: "
+                    f"replicates={self.replicates}."
                 )
         for kind, members in self.slices.items():
             drives = [drive for each in members.values() for drive in each]
@@ -219,70 +276,3 @@ class Gate:
             for rule in self.rules
             for metric in expand(rule.metric, classes)
         ]
-
-
-def read_gate(path: str, classes: ClassSet) -> Gate:
-    """Reads a gate from a file of its own, or from a run's configuration.
-
-    Args:
-        path: YAML with the fields of `Gate`, or with them under `gate`.
-        classes: The class set that will be evaluated.
-
-    Returns:
-        The gate, checked.
-
-    Raises:
-        ConfigurationError: If there is none, or it does not fit the classes.
-    """
-    values = configuration.parse(configuration.text_of(path), path)
-    gate = configuration.fill(Gate, values.get("gate", values), path)
-    if not gate.rules:
-        raise ConfigurationError(
-            f"Invalid gate in {path}. Expected at least one rule, since a "
-            "gate without rules passes nothing. Received: none."
-        )
-    check_rules(gate, classes, path)
-    return gate
-
-
-def check_rules(gate: Gate, classes: ClassSet, source: str) -> None:
-    """Refuses a rule on a metric or a slice the evaluation does not have.
-
-    Args:
-        gate: The rules.
-        classes: The class set that will be evaluated.
-        source: The file the rules came from.
-
-    Raises:
-        ConfigurationError: If a metric or a kind of slice is unknown; lists
-            those there are.
-    """
-    kinds = [*RECORDED, *gate.slices]
-    for position, rule in enumerate(gate.rules):
-        place = f"gate.rules.{position}"
-        try:
-            where = f"metric `{rule.metric}` in `{place}` of {source}"
-            expand(rule.metric, classes, where)
-        except ValueError as error:
-            raise ConfigurationError(str(error)) from error
-        for key, value in (
-            ("every", rule.every),
-            ("slice", next(iter(rule.slice)) if rule.slice else None),
-            ("resample", None if rule.resample == IMAGE else rule.resample),
-        ):
-            if value is not None:
-                where = f"{key} `{value}` in `{place}`"
-                _check(value, kinds, where, source)
-        for kind, name in (rule.slice or {}).items():
-            if kind in gate.slices:
-                where = f"slice `{name}` in `{place}`"
-                _check(name, [*gate.slices[kind]], where, source)
-
-
-def _check(value: str, known: list[str], where: str, source: str) -> None:
-    if value not in known:
-        close = difflib.get_close_matches(value, known, n=1)
-        hint = f" (did you mean `{close[0]}`?)" if close else ""
-        raise ConfigurationError(
-            f"Invalid {where} of {source}. Expected one of {known}{hint}."
-        )

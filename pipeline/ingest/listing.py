@@ -6,9 +6,14 @@ import math
 from collections.abc import Sequence
 from itertools import groupby
 
-from pipeline.config.adaptation_config import AdaptationConfig, DomainOptions
+from pipeline.config.adaptation_config import (
+    DOMAINS,
+    AdaptationConfig,
+    DomainOptions,
+)
 from pipeline.config.data_options import STREETS, DataOptions, StreetsOptions
 from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.ingest.leaks import find_shared, refuse_shared, write_shared
 from pipeline.ingest.manifest import write_manifest
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.checks import DataError
@@ -27,10 +32,16 @@ def prepare_manifest(config: PipelineConfig) -> str:
         The manifest's folder.
 
     Raises:
-        ConfigurationError: If there is no data path.
+        ConfigurationError: If there is no data path, or a model would be
+            judged on what it is trained on.
         DataError: If a file has no partner; names it.
     """
-    return _listed(config.folder("manifest"), find_splits(config), config.data)
+    splits = find_splits(config)
+    shared = find_shared(splits["train"], splits["eval"])
+    refuse_shared(shared, config.gate.allow_shared)
+    manifest = _listed(config.folder("manifest"), splits, config.data)
+    write_shared(manifest, shared)
+    return manifest
 
 
 def find_splits(config: PipelineConfig) -> dict[str, list[Pair]]:
@@ -62,27 +73,39 @@ def find_splits(config: PipelineConfig) -> dict[str, list[Pair]]:
     }
 
 
-def prepare_domain(config: AdaptationConfig, domain: str) -> str:
-    """Finds the images and labels of a domain and lists them for ingest.
+def prepare_domains(config: AdaptationConfig) -> dict[str, str]:
+    """Finds the images and labels of both domains and lists them for ingest.
 
     Args:
         config: The configuration.
-        domain: `"source"` or `"target"`.
 
     Returns:
-        The manifest's folder.
+        The manifests' folders, by domain.
 
     Raises:
+        ConfigurationError: If the target is judged on what is trained on.
         DataError: If a file has no partner, or a split would be empty.
     """
-    chosen: DomainOptions = getattr(config, domain)
-    data = chosen.data
-    path = chosen.path or _draw(
-        config.folder(f"{domain}-streets"), data, data.streets
-    )
-    return _listed(
-        config.folder(f"{domain}-manifest"), domain_splits(chosen, path), data
-    )
+    domains: dict[str, DomainOptions] = {
+        domain: getattr(config, domain) for domain in DOMAINS
+    }
+    splits = {
+        domain: domain_splits(
+            chosen, chosen.path or _draw_domain(config, domain)
+        )
+        for domain, chosen in domains.items()
+    }
+    learned = [pair for own in splits.values() for pair in own["train"]]
+    shared = find_shared(learned, splits["target"]["eval"])
+    refuse_shared(shared, config.gate.allow_shared)
+    manifests = {
+        domain: _listed(
+            config.folder(f"{domain}-manifest"), splits[domain], chosen.data
+        )
+        for domain, chosen in domains.items()
+    }
+    write_shared(manifests["target"], shared)
+    return manifests
 
 
 def domain_splits(domain: DomainOptions, path: str) -> dict[str, list[Pair]]:
@@ -151,6 +174,11 @@ def hold_out(
 
 def _of_drives(pairs: Sequence[Pair], drives: Sequence[str]) -> list[Pair]:
     return [pair for pair in pairs if not drives or pair.drive in drives]
+
+
+def _draw_domain(config: AdaptationConfig, domain: str) -> str:
+    data = getattr(config, domain).data
+    return _draw(config.folder(f"{domain}-streets"), data, data.streets)
 
 
 def _draw(folder: str, data: DataOptions, streets: StreetsOptions) -> str:

@@ -84,7 +84,7 @@ def listing_digest(pairs: Mapping[str, Sequence[Pair]], layout: Layout) -> str:
     rows = [
         (split, pair.name, pair.drive, files)
         for split, own in pairs.items()
-        for pair, files in zip(own, _stats(own), strict=True)
+        for pair, files in zip(own, stats(own), strict=True)
     ]
     content = repr((rows, layout.meaning()))
     return hashlib.sha256(content.encode()).hexdigest()[:16]
@@ -101,16 +101,16 @@ def layout_of(manifest: str) -> Layout:
 
 
 def _rows(pairs: Sequence[Pair], shard_bytes: int) -> Iterator[dict[str, Any]]:
-    stats = _stats(pairs)
+    found = stats(pairs)
     ends = []
     total = 0
-    for files in stats:
+    for files in found:
         total += sum(size for size, _ in files)
         ends.append(total)
     # A pair goes where its last byte falls.
     shards = [(end - 1) // shard_bytes for end in ends]
     numbers = {shard: number for number, shard in enumerate(sorted({*shards}))}
-    for index, (pair, files) in enumerate(zip(pairs, stats, strict=True)):
+    for index, (pair, files) in enumerate(zip(pairs, found, strict=True)):
         yield {
             "pair": dataclasses.asdict(pair),
             "index": index,
@@ -121,8 +121,16 @@ def _rows(pairs: Sequence[Pair], shard_bytes: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def _stats(pairs: Sequence[Pair]) -> list[list[tuple[int, int]]]:
-    """Returns size and date of the files of each pair."""
+def stats(pairs: Sequence[Pair]) -> list[list[tuple[int, int]]]:
+    """Returns size and date of the files of each pair.
+
+    Args:
+        pairs: The pairs.
+
+    Returns:
+        For each pair bytes, and nanoseconds since 1970, of its image and, if
+        it has one, its label; zeros for what is not there.
+    """
     with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
         return list(pool.map(_sizes_and_dates, pairs))
 

@@ -46,10 +46,9 @@ def main(model: str, requests: str, answers: str) -> None:
     except Exception as error:
         # A disk that is full, or a file that cannot be read for now, is no
         # fault of the model's; one that is not there is.
-        if isinstance(error, OSError) and os.path.exists(model):
-            path = os.path.join(model, "saved_model.pb")
-            if os.path.exists(path):
-                raise
+        graph = os.path.join(model, "saved_model.pb")
+        if isinstance(error, OSError) and tf.io.gfile.exists(graph):
+            raise
         lines = f"{type(error).__name__}: {error}".splitlines()
         print(" ".join(lines)[:500], file=sys.stderr)
         sys.exit(FAULT)

@@ -32,6 +32,7 @@ class Run:
         findings: What every rule found.
         blessed: The Evaluator's verdict.
         serving_fault: What the serving check said; empty if all is well.
+        shared: What training and evaluation have in common, in words.
         refusal: Why a model that passed was not pushed; empty otherwise.
         pushed: Folder the model is served from, or None.
         model: Folder of the trained model.
@@ -61,6 +62,7 @@ class Run:
     config: str = ""
     decisions: Sequence[Mapping[str, Any]] = ()
     refusal: str = ""
+    shared: str = ""
 
 
 def facts(run: Run) -> dict[str, Any]:
@@ -83,6 +85,7 @@ def facts(run: Run) -> dict[str, Any]:
         "verdict": "pushed" if run.pushed else "refused",
         "reason": _reason(run),
         "blessed": run.blessed,
+        "shared": run.shared or None,
         "serving_check": {
             "passes": not run.serving_fault,
             "fault": run.serving_fault or None,

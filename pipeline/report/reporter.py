@@ -15,6 +15,7 @@ from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.gate.evaluation import read_evaluation
 from pipeline.gate.judge import judge
 from pipeline.ingest.component import PixelCounts, Quarantine
+from pipeline.ingest.leaks import read_shared
 from pipeline.ingest.pixel_counts import STATISTICS
 from pipeline.ingest.pixel_counts import read as read_counts
 from pipeline.ingest.pixel_counts import total as total_of
@@ -111,6 +112,7 @@ def Reporter(  # noqa: N802
             serving_fault=fault,
             pushed=pushed_model.get_string_custom_property("pushed_destination")
             or None,
+            shared=read_shared(manifest).sentence,
             refusal=pushed_model.get_string_custom_property(REFUSAL),
             model=trained,
             baseline=baseline,

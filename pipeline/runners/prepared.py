@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from tfx import v1 as tfx
 
 from pipeline.adaptation.graph import create_adaptation_pipeline
-from pipeline.config.adaptation_config import DOMAINS, AdaptationConfig
+from pipeline.config.adaptation_config import AdaptationConfig
 from pipeline.config.contents import keep_config, resolved
 from pipeline.config.loading import Config
 from pipeline.graph import Engine, create_pipeline
-from pipeline.ingest.listing import prepare_domain, prepare_manifest
+from pipeline.ingest.listing import prepare_domains, prepare_manifest
 
 Build = Callable[[Engine], tfx.dsl.Pipeline]
 
@@ -43,7 +43,7 @@ def prepare(config: Config) -> Prepared:
     written = keep_config(config)
     if isinstance(config, AdaptationConfig):
         adapted = resolved(config)
-        listed = {domain: prepare_domain(config, domain) for domain in DOMAINS}
+        listed = prepare_domains(config)
         return Prepared(
             [*listed.values()],
             lambda engine: create_adaptation_pipeline(

@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 
 from pipeline import training as trainer
-from pipeline.config.contents import keep
 from pipeline.ingest import pixel_counts
 from tests.wseg_tf.training.small import SIZE, record_texts, small_net
 from tests.wseg_tf.training.test_resume import KillAt, KilledError
@@ -20,6 +19,7 @@ from wseg_tf import models
 from wseg_tf.classes import CAMVID
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.statistics import PixelStatistics
+from wseg_tf.filesystems import keep
 from wseg_tf.training import loop
 from wseg_tf.training.history import read_history
 from wseg_tf.training.loop import train

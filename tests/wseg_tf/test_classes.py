@@ -2,8 +2,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from wseg_tf.classes import CAMVID, CITYSCAPES, ClassSet, class_set
+from wseg_tf.classes import (
+    CAMVID,
+    CITYSCAPES,
+    CLASS_SETS,
+    ClassSet,
+    class_set,
+)
 from wseg_tf.palettes import palette
 
 YARD = {
@@ -79,7 +86,7 @@ def test_equal_sets_mean_the_same_whatever_they_are_called() -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("kitti", "Invalid class set.*'kitti'"),
+        ("lorries", "Invalid class set.*'ade20k'.*'lorries'"),
         ([], "`classes`. Expected a list of classes"),
         ({"clases": ["a"]}, "Invalid key `clases`.*did you mean `classes`"),
         ({"classes": "abc"}, "`classes`. Expected a list"),
@@ -95,12 +102,70 @@ def test_equal_sets_mean_the_same_whatever_they_are_called() -> None:
         ),
         ([{"name": "a", "colour": "red"}], r"classes\.0\.colour"),
         ({"classes": ["a"], "void": 0}, "`void`. Expected a label"),
-        ({"classes": ["a"], "critical": ["b"]}, r"`critical`.*\['b'\]"),
-        ({"classes": ["a"], "critical": [4]}, r"`critical`.*some of \[1\]"),
+        (
+            {"classes": ["a"], "critical": ["b"]},
+            r"`critical`.*some of \['a', 1\].*'b'",
+        ),
+        (
+            {"classes": ["a"], "critical": [4]},
+            r"`critical`.*some of \['a', 1\].*=4",
+        ),
         ({"classes": ["a"], "critical": "a"}, "a list of groups or of"),
+        ({"classes": ["a"], "inferred": ["b"]}, "`inferred`.*'b'"),
+        ({"classes": ["a"], "inferred": True}, "`inferred`.*a list of"),
     ],
 )
 def test_what_is_no_set_is_refused(value: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said) as caught:
         class_set(value)
     assert "\n" not in str(caught.value)
+
+
+def voc_colour(index: int) -> tuple[int, ...]:
+    """Pascal VOC's own rule: bits of the id, highest first, by channel."""
+    bits = f"{index:024b}"[::-1]
+    return tuple(int(bits[channel::3][:8], 2) for channel in range(3))
+
+
+def test_built_in_sets_are_what_is_published() -> None:
+    found = {name: class_set(name) for name in CLASS_SETS}
+    assert {name: (len(each), each.void) for name, each in found.items()} == {
+        "ade20k": (150, 255),
+        "bdd100k": (19, 255),
+        "camvid": (11, 11),
+        "cityscapes": (19, 255),
+        "kitti": (19, 255),
+        "mapillary_vistas": (65, 65),
+        "pascal_voc": (21, 255),
+    }
+    for name, each in found.items():
+        assert each.name == name
+        assert each.levels == (1, 2, 3, 4)
+        # ADE20K paints roads and skyscrapers alike.
+        alike = 1 if name == "ade20k" else 0
+        assert len({*each.colours}) == len(each) - alike
+    assert found["camvid"] == CAMVID
+    assert found["bdd100k"] == found["kitti"] == CITYSCAPES
+    voc = found["pascal_voc"]
+    assert voc.colours == tuple(voc_colour(k) for k in range(21))
+    assert (voc.index("person"), voc.index("tvmonitor")) == (15, 20)
+    # Ids of the scene parsing challenge, less one.
+    ade = found["ade20k"]
+    assert [ade.names[k - 1] for k in (1, 13, 21, 150)] == [
+        "wall", "person", "car", "flag",
+    ]  # fmt: skip
+    vistas = found["mapillary_vistas"]
+    assert (vistas.index("Person"), vistas.index("Car")) == (19, 55)
+
+
+def test_a_guessed_group_is_marked_and_the_text_is_read_back() -> None:
+    assert "person" not in CITYSCAPES.inferred
+    assert {*class_set("ade20k").inferred} == {*class_set("ade20k").names}
+    for name in CLASS_SETS:
+        each = class_set(name)
+        text = each.to_yaml()
+        again = class_set(yaml.safe_load(text))
+        assert (again, again.colours) == (each, each.colours)
+        assert text.count("# group inferred") == len(each.inferred)
+    odd = class_set(["a: b", "null", "ölrinne, 2", "#", "1"])
+    assert class_set(yaml.safe_load(odd.to_yaml())).names == odd.names

@@ -48,7 +48,7 @@ class UniformityLoss(PixelLoss):
 
     def pixel_losses(self, pixels: Pixels) -> tf.Tensor:
         """Returns the divergence of each pixel."""
-        logarithms = log_probabilities(pixels, self.from_logits)
+        logarithms = log_probabilities(pixels)
         return -tf.reduce_mean(logarithms, axis=-1) - math.log(
             logarithms.shape[-1]
         )

@@ -17,8 +17,6 @@ from wseg_tf.ground.validation import by_class, positions, validated
 
 Array = npt.NDArray[np.float64]
 
-GROUP_COST = {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0}
-
 
 class GroundMatrix:
     """An immutable ground matrix `D[true, predicted]` with class names.
@@ -210,7 +208,7 @@ class GroundMatrix:
         Args:
             class_set: Names and importance groups, e.g. `CITYSCAPES`.
             across: Cost of taking a class of each group for one of another
-                group. Defaults to the number of the group, 1 to 4.
+                group. Defaults to the number of the group.
             within: Share of it that a confusion inside the group costs.
                 Defaults to 0.5. (The paper prints no numbers.)
 
@@ -224,7 +222,8 @@ class GroundMatrix:
         >>> D.cost("car", "sky"), D.cost("car", "bicyclist")
         (4.0, 2.0)
         """
-        across = dict(GROUP_COST if across is None else across)
+        if across is None:
+            across = {level: float(level) for level in class_set.levels}
         inside = {group: within * cost for group, cost in across.items()}
         return cls.from_groups(class_set.groups, inside, across, class_set)
 
@@ -237,7 +236,7 @@ class GroundMatrix:
         Args:
             class_set: Names and importance groups, e.g. `CAMVID`.
             weights: Cost of missing a class of each group. Defaults to the
-                number of the group, 1 to 4. (The paper prints no numbers.)
+                number of the group. (The paper prints no numbers.)
 
         Returns:
             The matrix, a star.
@@ -248,8 +247,43 @@ class GroundMatrix:
         >>> GroundMatrix.importance_aware(CAMVID).cost("car", "bicyclist")
         4.0
         """
-        across = dict(GROUP_COST if weights is None else weights)
-        return cls.from_groups(class_set.groups, across, across, class_set)
+        return cls.severity_aware(class_set, weights, within=1.0)
+
+    @classmethod
+    def of(
+        cls, values: Any, classes: Sequence[str] | ClassSet | None = None
+    ) -> GroundMatrix:
+        """Returns a matrix in the order of the classes, whatever is given.
+
+        Args:
+            values: A `GroundMatrix`, or what makes one.
+            classes: Names in the order of the labels. Defaults to None: as
+                given.
+
+        Returns:
+            The matrix, reordered by name if it has names.
+
+        Raises:
+            ValueError: If it is no matrix, or one of other classes.
+
+        Example:
+
+        >>> D = GroundMatrix.from_importance({"sky": 1, "car": 4})
+        >>> GroundMatrix.of(D, ["car", "sky"]).values.tolist()
+        [[0.0, 4.0], [1.0, 0.0]]
+        """
+        matrix = values if isinstance(values, cls) else cls(values)
+        names = classes.names if isinstance(classes, ClassSet) else classes
+        if names is None or matrix.classes == tuple(names):
+            return matrix
+        if matrix.classes is None:
+            return cls(matrix.values, names)
+        if unknown := sorted(set(matrix.classes) ^ set(names)):
+            raise ValueError(
+                "Invalid ground matrix. Expected one of the classes "
+                f"{list(names)}. Received others or lacks some: {unknown}."
+            )
+        return matrix.subset(names)
 
     def linear(self) -> GroundMatrix:
         """Returns the matrix itself: f(d) = d."""
@@ -374,6 +408,10 @@ class GroundMatrix:
             An equal matrix.
         """
         return cls(config["values"], config.get("classes"))
+
+    def __reduce__(self) -> Any:
+        # Copies and pickles are made anew, so that they are immutable too.
+        return type(self), (self._values.tolist(), self._classes)
 
     def __len__(self) -> int:
         return len(self._values)

@@ -12,6 +12,8 @@ from wseg_tf.classes import ClassSet
 
 Array = npt.NDArray[np.float64]
 
+LARGEST_COST = float(np.finfo(np.float32).max)
+
 
 def by_class(
     argument: str,
@@ -110,7 +112,7 @@ def validated(values: Any, classes: tuple[str, ...] | None) -> Array:
         )
     diagonal = np.eye(len(array), dtype=bool) & (array != 0)
     for wrong, expected in (
-        (~np.isfinite(array), "finite costs"),
+        (~(np.abs(array) <= LARGEST_COST), "finite costs, of float32"),
         (array < 0, "costs >= 0"),
         (diagonal, "a zero diagonal"),
     ):
@@ -124,5 +126,5 @@ def validated(values: Any, classes: tuple[str, ...] | None) -> Array:
                 f"Received: {place} = {array[row, column]}."
             )
     array += 0.0  # No negative zeros, which would spoil hash and equality.
-    array.flags.writeable = False
-    return array
+    # A view of bytes, which nobody can make writeable.
+    return np.frombuffer(array.tobytes()).reshape(array.shape)

@@ -6,7 +6,8 @@ from wseg_tf.losses.focal import FocalLoss
 from wseg_tf.losses.importance_aware import ImportanceAwareLoss
 from wseg_tf.losses.lovasz import LovaszSoftmaxLoss
 from wseg_tf.losses.mixture import MixtureLoss
-from wseg_tf.losses.targets import PixelLoss, Pixels, flatten, reduce
+from wseg_tf.losses.reduction import reduce
+from wseg_tf.losses.targets import PixelLoss, Pixels, flatten
 from wseg_tf.losses.wasserstein import WassersteinLoss
 
 __all__ = [

@@ -2,33 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from wseg_tf.class_ids import signed
+from wseg_tf.losses.class_values import (
+    ByClass,
+    ClassNames,
+    Values,
+    checked_weights,
+    in_order,
+    names_of,
+)
 from wseg_tf.losses.targets import PixelLoss, Pixels
 from wseg_tf.transport.products import row_sum
 
 SMALLEST_PROBABILITY = 1e-7
 
 
-def log_probabilities(pixels: Pixels, from_logits: bool) -> tf.Tensor:
-    """Returns the logarithms of the predicted probabilities, finite.
+def log_probabilities(pixels: Pixels) -> tf.Tensor:
+    """Returns the logarithms of the predicted probabilities.
 
     Args:
-        pixels: What `flatten` returned.
-        from_logits: Whether the predictions are logits. Probabilities are
-            taken as at least 1e-7, as Keras does.
+        pixels: What `flatten` returned. Probabilities are taken as at least
+            1e-7, as Keras does.
+
+    Returns:
+        float32 `[P, N]`. Where no gradient arrives, none leaves, whatever the
+        predictions are.
+    """
+    if not pixels.from_logits:
+        predictions = tf.maximum(pixels.predictions, SMALLEST_PROBABILITY)
+        return tf.math.log(predictions)
+
+    def value_and_gradient(logits: tf.Tensor) -> Any:
+        logarithms = tf.nn.log_softmax(logits)
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            total = row_sum(upstream)
+            return upstream - tf.math.multiply_no_nan(tf.exp(logarithms), total)
+
+        return logarithms, gradient
+
+    return tf.custom_gradient(value_and_gradient)(pixels.predictions)
+
+
+def surprises(pixels: Pixels) -> tf.Tensor:
+    """Returns -log of each probability that the target asks for, else 0.
+
+    So a class that is switched off, or a void pixel, is never asked.
+
+    Args:
+        pixels: What `flatten` returned, with distributions.
 
     Returns:
         float32 `[P, N]`.
     """
-    if from_logits:
-        return tf.nn.log_softmax(pixels.predictions)
-    return tf.math.log(tf.maximum(pixels.predictions, SMALLEST_PROBABILITY))
+    asked = tf.greater(pixels.distributions, 0.0) & pixels.valid[:, None]
+    return tf.where(asked, -log_probabilities(pixels), 0.0)
 
 
 def by_truth(pixels: Pixels, values: Any) -> tf.Tensor:
@@ -49,19 +82,20 @@ def by_truth(pixels: Pixels, values: Any) -> tf.Tensor:
     return pixels.look_up(table)
 
 
-def negative_log_likelihood(pixels: Pixels, from_logits: bool) -> tf.Tensor:
+def negative_log_likelihood(pixels: Pixels) -> tf.Tensor:
     """Returns -log of the probability of each pixel's label.
 
     Args:
         pixels: What `flatten` returned, with labels.
-        from_logits: Whether the predictions are logits.
 
     Returns:
-        float32 `[P]`; of no meaning where the label is no class.
+        float32 `[P]`; 0 where void, of no meaning where the label is unknown.
     """
-    if from_logits:
-        return _from_logits(pixels.predictions, pixels.labels)
+    if pixels.from_logits:
+        losses = _from_logits(pixels.predictions, pixels.labels)
+        return tf.where(pixels.valid, losses, 0.0)
     chosen = _chosen(pixels.predictions, pixels.labels)
+    chosen = tf.where(pixels.valid, chosen, 1.0)
     return -tf.math.log(tf.maximum(chosen, SMALLEST_PROBABILITY))
 
 
@@ -94,18 +128,16 @@ def _from_logits(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         logarithms = tf.nn.log_softmax(logits)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            each = upstream[:, None]
             one_hot = tf.one_hot(signed(labels), logits.shape[-1])
-            return (tf.exp(logarithms) - one_hot) * each
+            slope = tf.exp(logarithms) - one_hot
+            return tf.math.multiply_no_nan(slope, upstream[:, None])
 
         return -_chosen(logarithms, labels), gradient
 
     return tf.custom_gradient(value_and_gradient)(logits)
 
 
-def cross_entropy(
-    pixels: Pixels, class_weights: Any = None, from_logits: bool = False
-) -> tf.Tensor:
+def cross_entropy(pixels: Pixels, class_weights: Any = None) -> tf.Tensor:
     """Computes the class-weighted cross-entropy of each pixel.
 
     Formula:
@@ -118,7 +150,6 @@ def cross_entropy(
         pixels: What `flatten` returned.
         class_weights: w, one weight a class `[N]`, or a tensor of them.
             Defaults to `None`: all 1.
-        from_logits: Whether the predictions are logits.
 
     Returns:
         float32 `[P]`.
@@ -133,57 +164,22 @@ def cross_entropy(
     if class_weights is None:
         class_weights = tf.ones([pixels.predictions.shape[-1]])
     if pixels.labels is not None:
-        losses = negative_log_likelihood(pixels, from_logits)
-        return by_truth(pixels, class_weights) * losses
-    weighted = pixels.distributions * tf.cast(class_weights, tf.float32)
-    return -tf.reduce_sum(
-        weighted * log_probabilities(pixels, from_logits), axis=-1
-    )
+        losses = negative_log_likelihood(pixels)
+        weights = by_truth(pixels, class_weights)
+        return tf.math.multiply_no_nan(losses, weights)
+    weights = pixels.distributions * tf.cast(class_weights, tf.float32)
+    losses = tf.math.multiply_no_nan(-log_probabilities(pixels), weights)
+    return tf.reduce_sum(losses, axis=-1)
 
 
-def checked_weights(
-    class_weights: Sequence[float] | None,
+def weights_of(
+    class_weights: Values | None, pixels: Pixels
 ) -> tuple[float, ...] | None:
-    """Returns the weights as floats.
-
-    Args:
-        class_weights: What the user gave.
-
-    Returns:
-        A tuple, or None for None.
-
-    Raises:
-        ValueError: If one is negative or not finite; it is named.
-    """
+    """Returns one weight for each class of the predictions, or None."""
     if class_weights is None:
         return None
-    weights = tuple(float(weight) for weight in class_weights)
-    for position, weight in enumerate(weights):
-        if not 0 <= weight < float("inf"):
-            raise ValueError(
-                "Invalid value for argument `class_weights`. Expected finite "
-                f"weights >= 0. Received: class_weights[{position}]={weight}."
-            )
-    return weights
-
-
-def check_length(values: Sized, classes: int, argument: str) -> None:
-    """Refuses an argument that has not one entry a class.
-
-    Args:
-        values: The argument's value.
-        classes: The number of classes.
-        argument: The argument's name.
-
-    Raises:
-        ValueError: If the lengths differ.
-    """
-    if len(values) != classes:
-        raise ValueError(
-            f"Invalid value for argument `{argument}`. Expected one entry for "
-            f"each of the {classes} classes of `y_pred`. Received: "
-            f"{len(values)} entries."
-        )
+    classes = pixels.predictions.shape[-1]
+    return in_order("class_weights", class_weights, classes, default=1.0)
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
@@ -200,14 +196,18 @@ class CrossEntropyLoss(PixelLoss):
     every weight doubles the loss.
 
     Args:
-        class_weights: w, one weight a class, >= 0. Defaults to `None`: all 1.
+        class_weights: w >= 0, one weight a class, or a dictionary by class id
+            or name, in which classes left out weigh 1. Defaults to `None`:
+            all 1.
         from_logits: Whether `y_pred` holds logits. Defaults to `False`.
         ignore_class: The label of void pixels. Defaults to `None`.
         reduction: See `PixelLoss`. Defaults to `"sum_over_batch_size"`.
         name: Name of the loss.
+        classes: A `ClassSet` or the classes' names in order, for weights by
+            name. Defaults to `None`: nameless.
 
     Raises:
-        ValueError: If a weight is negative or not finite.
+        ValueError: If a weight is negative or not finite, or of no class.
 
     Example:
 
@@ -218,22 +218,25 @@ class CrossEntropyLoss(PixelLoss):
 
     def __init__(
         self,
-        class_weights: Sequence[float] | None = None,
+        class_weights: ByClass | None = None,
         from_logits: bool = False,
         ignore_class: int | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "cross_entropy",
+        classes: ClassNames = None,
     ) -> None:
-        super().__init__(from_logits, ignore_class, reduction, name)
-        self.class_weights = checked_weights(class_weights)
+        names = names_of(classes)
+        super().__init__(from_logits, ignore_class, reduction, name, names)
+        self.class_weights = checked_weights(class_weights, names)
 
     def pixel_losses(self, pixels: Pixels) -> tf.Tensor:
         """Returns the cross-entropy of each pixel."""
-        if self.class_weights is not None:
-            classes = pixels.predictions.shape[-1]
-            check_length(self.class_weights, classes, "class_weights")
-        return cross_entropy(pixels, self.class_weights, self.from_logits)
+        return cross_entropy(pixels, weights_of(self.class_weights, pixels))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, for saving."""
-        return {**super().get_config(), "class_weights": self.class_weights}
+        return {
+            **super().get_config(),
+            "class_weights": self.class_weights,
+            "classes": self.class_names,
+        }

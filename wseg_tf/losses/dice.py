@@ -10,9 +10,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf.ground import GroundMatrix
-from wseg_tf.losses.cross_entropy import by_truth, check_length
-from wseg_tf.losses.targets import PixelLoss, Pixels, pixel_weights, reduce
-from wseg_tf.transport.one_hot import label_table
+from wseg_tf.losses.class_values import ClassNames, check_length
+from wseg_tf.losses.cross_entropy import by_truth
+from wseg_tf.losses.reduction import image_weights, pixel_weights, reduce
+from wseg_tf.losses.targets import PixelLoss, Pixels
+from wseg_tf.transport import one_hot
 from wseg_tf.transport.products import multiply
 
 
@@ -20,8 +22,7 @@ def wasserstein_dice(
     pixels: Pixels,
     ground: npt.ArrayLike,
     background: int | None = None,
-    from_logits: bool = False,
-    sample_weight: tf.Tensor | None = None,
+    weights: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Computes the generalised Wasserstein Dice loss of each image.
 
@@ -39,45 +40,45 @@ def wasserstein_dice(
         pixels: What `flatten` returned; its first axis counts images.
         ground: D `[N, N]`, `D[true, predicted]`.
         background: Class id of the background. Defaults to `None`.
-        from_logits: Whether the predictions are logits.
-        sample_weight: A weight a pixel `[P]`. Defaults to `None`: all 1.
+        weights: A weight a pixel `[P]`. Defaults to `None`: all 1.
 
     Returns:
         float32 `[B]`, 0..1; 0 for an image that is all void.
     """
     costs = np.asarray(ground, np.float64)
-    predicted = pixels.predictions
-    if from_logits:
-        predicted = tf.nn.softmax(predicted)
-    severity = _severity(pixels, costs, predicted)
-    largest = float(costs.max())
+    costs = costs / (costs.max() or 1.0)
+    severity = _severity(pixels, costs)
     if background is None:
-        positive = largest - severity
+        positive = 1.0 - severity
     else:
         depth = by_truth(pixels, costs[:, background])
-        positive = depth / largest * (depth - severity)
+        positive = depth * (depth - severity)
     weight = tf.cast(pixels.valid, tf.float32)
-    if sample_weight is not None:
-        weight *= sample_weight
-    images = tf.stack([pixels.shape[0], -1])
+    if weights is not None:
+        weight *= weights
 
     def total(values: tf.Tensor) -> tf.Tensor:
-        values = tf.where(pixels.valid, values * weight, 0.0)
-        return tf.reduce_sum(tf.reshape(values, images), axis=-1)
+        values = tf.math.multiply_no_nan(values, weight)
+        return tf.reduce_sum(tf.reshape(values, by_image(pixels)), axis=-1)
 
     hits, errors = 2.0 * total(positive), total(severity)
     return tf.math.divide_no_nan(errors, hits + errors)
 
 
-def _severity(
-    pixels: Pixels, costs: npt.NDArray[np.float64], predicted: tf.Tensor
-) -> tf.Tensor:
+def by_image(pixels: Pixels) -> tf.Tensor:
+    """Returns the shape of a value a pixel, a row an image: int32 `[2]`."""
+    return tf.stack([pixels.shape[0], tf.reduce_prod(pixels.shape[1:])])
+
+
+def _severity(pixels: Pixels, costs: npt.NDArray[np.float64]) -> tf.Tensor:
     """Returns <t, D s> of each pixel."""
     if pixels.distributions is not None:
         rows = multiply(pixels.distributions, costs)
     else:
-        rows = pixels.look_up(label_table(costs))
-    return tf.reduce_sum(rows * predicted, axis=-1)
+        rows = pixels.look_up(one_hot.label_table(costs))
+    if pixels.from_logits:
+        return one_hot.expected_cost_from_logits(pixels.predictions, rows)
+    return one_hot.expected_cost(pixels.predictions, rows)
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
@@ -108,12 +109,15 @@ class WassersteinDiceLoss(PixelLoss):
         reduction: `"sum_over_batch_size"` is the mean over the images that
             have a valid pixel; `"none"` gives one loss an image.
         name: Name of the loss.
+        classes: A `ClassSet` or the classes' names in order; D is reordered to
+            them. Defaults to `None`: those of D.
 
     A `sample_weight` of one number an image, `[B]` or `[B, 1]`, weighs the
     image's loss; one a pixel weighs the pixel in the image's sums.
 
     Raises:
-        ValueError: If `ground` is no ground matrix or `background` no class.
+        ValueError: If `ground` is no ground matrix, or one of other classes,
+            or `background` is no class.
 
     Example:
 
@@ -132,10 +136,11 @@ class WassersteinDiceLoss(PixelLoss):
         ignore_class: int | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "wasserstein_dice",
+        classes: ClassNames = None,
     ) -> None:
-        super().__init__(from_logits, ignore_class, reduction, name)
-        if not isinstance(ground, GroundMatrix):
-            ground = GroundMatrix(ground)
+        ground = GroundMatrix.of(ground, classes)
+        names = ground.classes
+        super().__init__(from_logits, ignore_class, reduction, name, names)
         self.ground = ground
         if background is not None and not 0 <= background < len(ground):
             raise ValueError(
@@ -146,28 +151,20 @@ class WassersteinDiceLoss(PixelLoss):
         self.background = background
 
     def reduced(
-        self, pixels: Pixels, sample_weight: Any, reduction: str | None
+        self, pixels: Pixels, sample_weight: Any, reduction: str
     ) -> tf.Tensor:
         """Returns the loss, weighted and reduced over images."""
         check_length(self.ground.values, pixels.predictions.shape[-1], "ground")
-        by_pixel, by_image = None, None
-        if sample_weight is not None:
-            weight = tf.convert_to_tensor(sample_weight)
-            if all(size == 1 for size in weight.shape[1:]):
-                by_image = tf.reshape(weight, [-1])
-            else:
-                by_pixel = pixel_weights(weight, pixels.shape)
-        losses = wasserstein_dice(
-            pixels,
-            self.ground.values,
-            self.background,
-            self.from_logits,
-            by_pixel,
-        )
-        images = tf.stack([pixels.shape[0], -1])
+        images, each = by_image(pixels), None
         valid = tf.reduce_any(tf.reshape(pixels.valid, images), axis=-1)
+        weights = tf.ones([1])
+        if sample_weight is not None:
+            each = pixel_weights(sample_weight, pixels.shape)
+            weights, each = image_weights(each, sample_weight, images)
+        ground, background = self.ground.values, self.background
+        losses = wasserstein_dice(pixels, ground, background, each)
         rows = pixels._replace(valid=valid, shape=pixels.shape[:1])
-        return reduce(losses, rows, by_image, reduction)
+        return reduce(losses, rows, weights, reduction)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, for saving."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from wseg_tf.losses.class_values import (
+    ByClass,
+    ClassNames,
+    checked_weights,
+    names_of,
+)
 from wseg_tf.losses.cross_entropy import (
     by_truth,
-    check_length,
-    checked_weights,
-    log_probabilities,
     negative_log_likelihood,
+    surprises,
+    weights_of,
 )
 from wseg_tf.losses.targets import PixelLoss, Pixels
 
@@ -22,7 +26,6 @@ def focal(
     pixels: Pixels,
     gamma: float = 2.0,
     class_weights: Any = None,
-    from_logits: bool = False,
 ) -> tf.Tensor:
     """Computes the focal cross-entropy of each pixel.
 
@@ -36,7 +39,6 @@ def focal(
         pixels: What `flatten` returned.
         gamma: The focusing exponent, >= 0; 0 is cross-entropy.
         class_weights: w, one weight a class `[N]`. Defaults to `None`: all 1.
-        from_logits: Whether the predictions are logits.
 
     Returns:
         float32 `[P]`.
@@ -50,12 +52,14 @@ def focal(
     if class_weights is None:
         class_weights = tf.ones([pixels.predictions.shape[-1]])
     if pixels.labels is not None:
-        surprise = negative_log_likelihood(pixels, from_logits)
+        surprise = negative_log_likelihood(pixels)
         weights = by_truth(pixels, class_weights)
-        return weights * _focus(surprise, gamma) * surprise
-    surprise = -log_probabilities(pixels, from_logits)
-    weighted = pixels.distributions * tf.cast(class_weights, tf.float32)
-    return tf.reduce_sum(weighted * _focus(surprise, gamma) * surprise, axis=-1)
+        losses = _focus(surprise, gamma) * surprise
+        return tf.math.multiply_no_nan(losses, weights)
+    surprise = surprises(pixels)
+    losses = _focus(surprise, gamma) * surprise
+    weights = pixels.distributions * tf.cast(class_weights, tf.float32)
+    return tf.reduce_sum(tf.math.multiply_no_nan(losses, weights), axis=-1)
 
 
 def _focus(surprise: tf.Tensor, gamma: float) -> tf.Tensor:
@@ -84,14 +88,17 @@ class FocalLoss(PixelLoss):
 
     Args:
         gamma: The focusing exponent, >= 0; 0 is cross-entropy. Defaults to 2.
-        class_weights: w, one weight a class, >= 0. Defaults to `None`: all 1.
+        class_weights: w >= 0, see `CrossEntropyLoss`. Defaults to `None`: all
+            1.
         from_logits: Whether `y_pred` holds logits. Defaults to `False`.
         ignore_class: The label of void pixels. Defaults to `None`.
         reduction: See `PixelLoss`. Defaults to `"sum_over_batch_size"`.
         name: Name of the loss.
+        classes: A `ClassSet` or the classes' names, see `CrossEntropyLoss`.
 
     Raises:
-        ValueError: If `gamma` or a weight is negative or not finite.
+        ValueError: If `gamma` or a weight is negative or not finite, or a
+            weight is of no class.
 
     Example:
 
@@ -103,27 +110,27 @@ class FocalLoss(PixelLoss):
     def __init__(
         self,
         gamma: float = 2.0,
-        class_weights: Sequence[float] | None = None,
+        class_weights: ByClass | None = None,
         from_logits: bool = False,
         ignore_class: int | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "focal",
+        classes: ClassNames = None,
     ) -> None:
-        super().__init__(from_logits, ignore_class, reduction, name)
+        names = names_of(classes)
+        super().__init__(from_logits, ignore_class, reduction, name, names)
         if not 0 <= gamma < float("inf"):
             raise ValueError(
                 "Invalid value for argument `gamma`. Expected a finite "
                 f"exponent >= 0. Received: gamma={gamma}."
             )
         self.gamma = float(gamma)
-        self.class_weights = checked_weights(class_weights)
+        self.class_weights = checked_weights(class_weights, names)
 
     def pixel_losses(self, pixels: Pixels) -> tf.Tensor:
         """Returns the focal cross-entropy of each pixel."""
-        if self.class_weights is not None:
-            classes = pixels.predictions.shape[-1]
-            check_length(self.class_weights, classes, "class_weights")
-        return focal(pixels, self.gamma, self.class_weights, self.from_logits)
+        weights = weights_of(self.class_weights, pixels)
+        return focal(pixels, self.gamma, weights)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, for saving."""
@@ -131,4 +138,5 @@ class FocalLoss(PixelLoss):
             **super().get_config(),
             "gamma": self.gamma,
             "class_weights": self.class_weights,
+            "classes": self.class_names,
         }

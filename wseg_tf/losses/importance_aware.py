@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from wseg_tf.classes import ClassSet
+from wseg_tf.losses.class_values import (
+    ByClass,
+    ClassNames,
+    by_class,
+    checked_weights,
+    in_order,
+    names_of,
+)
 from wseg_tf.losses.cross_entropy import (
     by_truth,
-    check_length,
-    checked_weights,
-    log_probabilities,
     negative_log_likelihood,
+    surprises,
+    weights_of,
 )
 from wseg_tf.losses.targets import PixelLoss, Pixels
 
@@ -86,8 +93,10 @@ class ImportanceAwareLoss(PixelLoss):
 
     Args:
         groups: Importance group of each class, 1 (least) upwards, or a
-            `ClassSet`, which has them.
-        class_weights: One weight a class, >= 0. Defaults to `None`: all 1.
+            dictionary of them by class id or name, or a `ClassSet`, which has
+            them.
+        class_weights: w >= 0, see `CrossEntropyLoss`. Defaults to `None`: all
+            1.
         offset: a, what a level weighs at least, >= 0. Defaults to 2.
         margin: l, the weight in f_k of pixels below level k, >= 0. Defaults
             to 0.5.
@@ -95,9 +104,12 @@ class ImportanceAwareLoss(PixelLoss):
         ignore_class: The label of void pixels. Defaults to `None`.
         reduction: See `PixelLoss`. Defaults to `"sum_over_batch_size"`.
         name: Name of the loss.
+        classes: A `ClassSet` or the classes' names, see `CrossEntropyLoss`.
+            Defaults to those of `groups`, if it is a `ClassSet`.
 
     Raises:
-        ValueError: If a group is below 1, or a number negative or not finite.
+        ValueError: If a group is below 1, a number negative or not finite, or
+            a group or weight of no class.
 
     Example:
 
@@ -108,22 +120,28 @@ class ImportanceAwareLoss(PixelLoss):
 
     def __init__(
         self,
-        groups: Sequence[int] | ClassSet,
-        class_weights: Sequence[float] | None = None,
+        groups: Sequence[int] | Mapping[Any, int] | ClassSet,
+        class_weights: ByClass | None = None,
         offset: float = 2.0,
         margin: float = 0.5,
         from_logits: bool = False,
         ignore_class: int | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "importance_aware",
+        classes: ClassNames = None,
     ) -> None:
-        super().__init__(from_logits, ignore_class, reduction, name)
-        own = groups.groups if isinstance(groups, ClassSet) else groups
-        self.groups = tuple(int(group) for group in own)
-        if min(self.groups) < 1:
+        if isinstance(groups, ClassSet):
+            classes = groups if classes is None else classes
+            groups = dict(zip(groups.names, groups.groups, strict=True))
+        names = names_of(classes)
+        super().__init__(from_logits, ignore_class, reduction, name, names)
+        own = by_class("groups", groups, names)
+        given = in_order("groups", own, len(names or own))
+        self.groups = tuple(map(int, given))
+        if self.groups != given or min(self.groups, default=1) < 1:
             raise ValueError(
                 "Invalid value for argument `groups`. Expected importance "
-                f"groups from 1 upwards. Received: groups={self.groups}."
+                f"groups from 1 upwards. Received: groups={given}."
             )
         for argument, value in (("offset", offset), ("margin", margin)):
             if not 0 <= value < float("inf"):
@@ -131,32 +149,29 @@ class ImportanceAwareLoss(PixelLoss):
                     f"Invalid value for argument `{argument}`. Expected a "
                     f"finite number >= 0. Received: {argument}={value}."
                 )
-        self.class_weights = checked_weights(class_weights)
+        self.class_weights = checked_weights(class_weights, names)
         self.offset, self.margin = float(offset), float(margin)
 
     def pixel_losses(self, pixels: Pixels) -> tf.Tensor:
         """Returns the importance-aware loss of each pixel."""
-        classes = pixels.predictions.shape[-1]
-        check_length(self.groups, classes, "groups")
+        in_order("groups", self.groups, pixels.predictions.shape[-1])
         if pixels.labels is not None:
-            surprise = negative_log_likelihood(pixels, self.from_logits)
+            surprise = negative_log_likelihood(pixels)
             weights = self._weights(pixels, tf.exp(-surprise))
-            return by_truth(pixels, weights) * surprise
-        logarithms = log_probabilities(pixels, self.from_logits)
-        true = pixels.distributions * tf.exp(logarithms)
+            weights = by_truth(pixels, weights)
+            return tf.math.multiply_no_nan(surprise, weights)
+        surprise = surprises(pixels)
+        true = pixels.distributions * tf.exp(-surprise)
         weights = self._weights(pixels, tf.reduce_sum(true, axis=-1))
-        weighted = pixels.distributions * weights
-        return -tf.reduce_sum(weighted * logarithms, axis=-1)
+        weights *= pixels.distributions
+        return tf.reduce_sum(tf.math.multiply_no_nan(surprise, weights), -1)
 
     def _weights(self, pixels: Pixels, true: tf.Tensor) -> tf.Tensor:
         weights = importance_weights(
             pixels, true, self.groups, self.offset, self.margin
         )
-        if self.class_weights is not None:
-            classes = pixels.predictions.shape[-1]
-            check_length(self.class_weights, classes, "class_weights")
-            weights *= tf.constant(self.class_weights)
-        return weights
+        own = weights_of(self.class_weights, pixels)
+        return weights if own is None else weights * tf.constant(own)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, for saving."""
@@ -164,6 +179,7 @@ class ImportanceAwareLoss(PixelLoss):
             **super().get_config(),
             "groups": self.groups,
             "class_weights": self.class_weights,
+            "classes": self.class_names,
             "offset": self.offset,
             "margin": self.margin,
         }

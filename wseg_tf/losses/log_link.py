@@ -27,7 +27,8 @@ Array = npt.NDArray[np.float64]
 # What stands for log(0): beyond any logit, and its exponential is 0.
 LOG_ZERO = -1e30
 LEAST_PROBABILITY = 1e-7
-LEAST_FLOAT32 = float(np.finfo(np.float32).tiny)
+# Sums of powers below it may have lost what counts to underflow.
+LEAST_SUM = 1e-30
 
 
 def saved_share(values: Array) -> tuple[Array, Array]:
@@ -74,9 +75,9 @@ def from_logits(
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             slope = tf.nn.softmax(logits) - tf.nn.softmax(saving)
-            return slope * (each * upstream[:, None])
+            return tf.math.multiply_no_nan(slope, each * upstream[:, None])
 
-        return weights * loss[:, 0], gradient
+        return tf.math.multiply_no_nan(loss[:, 0], weights), gradient
 
     result: tf.Tensor = tf.custom_gradient(value_and_gradient)(logits)
     return result
@@ -109,7 +110,9 @@ def soft_from_logits(
 ) -> tf.Tensor:
     """Returns `sum_j t_j * -w_j log(sum_i softmax(z)_i M[j, i])`.
 
-    All logarithms are of one product [P, N] x [N, N] of exponentials.
+    All logarithms are of one product [P, N] x [N, N] of exponentials; if what
+    a class of the target keeps may have underflowed, of logarithms, class by
+    class.
 
     Args:
         logits: z, float32 `[P, N]`.
@@ -118,33 +121,75 @@ def soft_from_logits(
 
     Returns:
         float32 `[P]`.
+
+    Example:
+
+    >>> z, t = tf.constant([[0.0, -500.0]]), tf.constant([[0.5, 0.5]])
+    >>> float(soft_from_logits(z, t, np.array([[0.0, 1.0], [1.0, 0.0]]))[0])
+    250.0
     """
     shares, largest = saved_share(values)
-    weighted = target * tf.constant(largest, tf.float32)
+    scale = float(largest.max()) or 1.0
+    weighted = target * tf.constant(largest / scale, tf.float32)
 
     def value_and_gradient(
         logits: tf.Tensor, weighted: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None]]]:
         shifted = logits - tf.reduce_max(logits, axis=-1, keepdims=True)
         powers = tf.exp(shifted)
-        total = tf.reduce_sum(powers, axis=-1, keepdims=True)
         kept = multiply(powers, shares.T)
-        # Where all that a class keeps underflows, its own logit stands for it.
-        seen = kept > LEAST_FLOAT32
-        log_kept = tf.where(seen, tf.math.log(kept), shifted)
-        loss = tf.reduce_sum(weighted * (tf.math.log(total) - log_kept), -1)
+        loss, slope = tf.cond(
+            tf.reduce_any((kept < LEAST_SUM) & (weighted > 0.0)),
+            lambda: _by_class(shifted, weighted, shares),
+            lambda: _at_once(powers, kept, weighted, shares),
+        )
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, None]:
-            mass = tf.reduce_sum(weighted, axis=-1, keepdims=True)
-            pull = tf.where(seen, weighted / kept, 0.0)
-            slope = powers * (mass / total - multiply(pull, shares))
-            slope -= tf.where(seen, 0.0, weighted)
-            return slope * upstream[:, None], None
+            each = scale * upstream[:, None]
+            return tf.math.multiply_no_nan(slope, each), None
 
-        return loss, gradient
+        return scale * loss, gradient
 
     result: tf.Tensor = tf.custom_gradient(value_and_gradient)(logits, weighted)
     return result
+
+
+def _at_once(
+    powers: tf.Tensor, kept: tf.Tensor, weighted: tf.Tensor, shares: Array
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns values and slopes `[P]`, `[P, N]`, by products."""
+    total, mass = row_sum(powers), row_sum(weighted)
+    lost = tf.math.log(total) - tf.math.log(kept)
+    loss = row_sum(tf.math.multiply_no_nan(lost, weighted))[:, 0]
+    pull = tf.math.divide_no_nan(weighted, kept)
+    return loss, powers * (mass / total - multiply(pull, shares))
+
+
+def _by_class(
+    shifted: tf.Tensor, weighted: tf.Tensor, shares: Array
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the same, a class of the target at a time."""
+    with np.errstate(divide="ignore"):
+        logarithms = np.maximum(np.log(shares), LOG_ZERO)
+    table = tf.constant(logarithms, tf.float32)
+    total, softmax = _log_sum_exp(shifted), tf.nn.softmax(shifted)
+
+    def add(
+        row: tf.Tensor, loss: tf.Tensor, slope: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        saving = shifted + table[row]
+        kept = _log_sum_exp(saving)
+        each = tf.gather(weighted, row, axis=-1)[:, None]
+        more = tf.math.multiply_no_nan(total - kept, each)
+        pull = softmax - tf.exp(saving - kept)
+        slope += tf.math.multiply_no_nan(pull, each)
+        return row + 1, loss + more[:, 0], slope
+
+    start = tf.constant(0), tf.zeros_like(shifted[:, 0]), tf.zeros_like(shifted)
+    _, loss, slope = tf.while_loop(
+        lambda row, *_: row < len(shares), add, start
+    )
+    return loss, slope
 
 
 def soft_from_probabilities(

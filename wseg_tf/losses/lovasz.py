@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from wseg_tf.losses.cross_entropy import check_length, checked_weights
-from wseg_tf.losses.targets import PixelLoss, Pixels, pixel_weights, reduce
+from wseg_tf.losses.class_values import (
+    ByClass,
+    ClassNames,
+    checked_weights,
+    names_of,
+)
+from wseg_tf.losses.cross_entropy import weights_of
+from wseg_tf.losses.reduction import image_weights, pixel_weights, reduce
+from wseg_tf.losses.targets import PixelLoss, Pixels
 
 
 def lovasz_softmax(
     pixels: Pixels,
     class_weights: Any = None,
-    from_logits: bool = False,
-    sample_weight: tf.Tensor | None = None,
+    weights: tf.Tensor | None = None,
     sets: Any = 1,
 ) -> tf.Tensor:
     """Computes the Lovasz-softmax loss of each set of pixels.
@@ -36,8 +41,7 @@ def lovasz_softmax(
     Args:
         pixels: What `flatten` returned.
         class_weights: w, one weight a class `[N]`. Defaults to `None`: all 1.
-        from_logits: Whether the predictions are logits.
-        sample_weight: What each pixel counts `[P]`. Defaults to `None`: 1.
+        weights: What each pixel counts `[P]`. Defaults to `None`: 1.
         sets: How many equal sets the pixels are, in order. Defaults to 1.
 
     Returns:
@@ -50,16 +54,19 @@ def lovasz_softmax(
     >>> [round(float(loss), 3) for loss in lovasz_softmax(pixels)]
     [0.475]
     """
-    predicted = pixels.predictions
-    classes = predicted.shape[-1]
-    if from_logits:
+    classes = pixels.predictions.shape[-1]
+    # What void pixels hold, infinities perhaps, reaches no gradient.
+    predicted = tf.where(pixels.valid[:, None], pixels.predictions, 0.0)
+    if pixels.from_logits:
         predicted = tf.nn.softmax(predicted)
     truth = pixels.distributions
     if truth is None:
-        truth = tf.one_hot(tf.cast(pixels.labels, tf.int32), classes)
+        # The rows after the classes': labels that nobody knows, and void.
+        others = [[float("nan")] * classes, [0.0] * classes]
+        truth = pixels.look_up(tf.concat([tf.eye(classes), others], axis=0))
     mass = tf.cast(pixels.valid, tf.float32)
-    if sample_weight is not None:
-        mass *= sample_weight
+    if weights is not None:
+        mass *= weights
     errors = tf.where(pixels.valid[:, None], tf.abs(truth - predicted), 0.0)
 
     def by_class(values: tf.Tensor) -> tf.Tensor:
@@ -117,7 +124,7 @@ class LovaszSoftmaxLoss(PixelLoss):
     what should be decided by D afterwards is better mixed with cross-entropy.
 
     Args:
-        class_weights: w, one weight a class, >= 0; by importance, for one.
+        class_weights: w >= 0, by importance for one, see `CrossEntropyLoss`.
             Defaults to `None`: all 1.
         by_image: Whether each image is a set of its own, as IoU averaged over
             images wants it; otherwise a batch is one. Defaults to `False`.
@@ -126,12 +133,13 @@ class LovaszSoftmaxLoss(PixelLoss):
         reduction: `"sum_over_batch_size"` is the mean over the sets that have
             a valid pixel; `"none"` gives one loss a set: `[B]`, or `[1]`.
         name: Name of the loss.
+        classes: A `ClassSet` or the classes' names, see `CrossEntropyLoss`.
 
     A `sample_weight` weighs pixels, and images by theirs, in the sums of the
     IoU; one of a number an image, where images are sets, weighs their losses.
 
     Raises:
-        ValueError: If a weight is negative or not finite.
+        ValueError: If a weight is negative or not finite, or of no class.
 
     Example:
 
@@ -144,39 +152,35 @@ class LovaszSoftmaxLoss(PixelLoss):
 
     def __init__(
         self,
-        class_weights: Sequence[float] | None = None,
+        class_weights: ByClass | None = None,
         by_image: bool = False,
         from_logits: bool = False,
         ignore_class: int | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = "lovasz_softmax",
+        classes: ClassNames = None,
     ) -> None:
-        super().__init__(from_logits, ignore_class, reduction, name)
-        self.class_weights = checked_weights(class_weights)
+        names = names_of(classes)
+        super().__init__(from_logits, ignore_class, reduction, name, names)
+        self.class_weights = checked_weights(class_weights, names)
         self.by_image = by_image
 
     def reduced(
-        self, pixels: Pixels, sample_weight: Any, reduction: str | None
+        self, pixels: Pixels, sample_weight: Any, reduction: str
     ) -> tf.Tensor:
         """Returns the loss, weighted and reduced over sets of pixels."""
-        if self.class_weights is not None:
-            classes = pixels.predictions.shape[-1]
-            check_length(self.class_weights, classes, "class_weights")
         sets = pixels.shape[0] if self.by_image else tf.constant(1)
-        by_pixel, by_set = None, None
+        shape = tf.stack([sets, tf.reduce_prod(pixels.shape) // sets])
+        valid = tf.reduce_any(tf.reshape(pixels.valid, shape), axis=-1)
+        of_sets, each = tf.ones([1]), None
         if sample_weight is not None:
-            weight = tf.convert_to_tensor(sample_weight)
-            if self.by_image and all(size == 1 for size in weight.shape[1:]):
-                by_set = tf.reshape(weight, [-1])
-            else:
-                by_pixel = pixel_weights(weight, pixels.shape)
-        losses = lovasz_softmax(
-            pixels, self.class_weights, self.from_logits, by_pixel, sets
-        )
-        grouped = tf.reshape(pixels.valid, tf.stack([sets, -1]))
-        valid = tf.reduce_any(grouped, axis=-1)
+            each = pixel_weights(sample_weight, pixels.shape)
+            if self.by_image:
+                of_sets, each = image_weights(each, sample_weight, shape)
+        weights = weights_of(self.class_weights, pixels)
+        losses = lovasz_softmax(pixels, weights, each, sets)
         rows = pixels._replace(valid=valid, shape=tf.reshape(sets, [1]))
-        return reduce(losses, rows, by_set, reduction)
+        return reduce(losses, rows, of_sets, reduction)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, for saving."""
@@ -184,4 +188,5 @@ class LovaszSoftmaxLoss(PixelLoss):
             **super().get_config(),
             "class_weights": self.class_weights,
             "by_image": self.by_image,
+            "classes": self.class_names,
         }

@@ -8,9 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from wseg_tf.losses.targets import PixelLoss, keras_share
-
-NONE = ("none", None)
+from wseg_tf.losses.reduction import MEAN, keras_share
+from wseg_tf.losses.targets import PixelLoss
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
@@ -32,8 +31,9 @@ class MixtureLoss(PixelLoss):
         name: Name of the loss.
 
     Raises:
-        ValueError: If there is no term, a weight is negative, or one member
-            gives a map of losses (`reduction="none"`) and another does not.
+        ValueError: If there is no term, a weight is negative, two members
+            have other classes or another order of them, or one gives a map of
+            losses (`reduction="none"`) and another does not.
 
     Example:
 
@@ -68,16 +68,29 @@ class MixtureLoss(PixelLoss):
         super().__init__(
             self._shared("from_logits", None),
             self._shared("ignore_class", None),
-            self._shared("reduction", "sum_over_batch_size"),
+            self._shared("own_reduction", MEAN),
             name,
         )
+        named = {
+            loss.class_names: loss.name
+            for _, loss in self.terms
+            if loss.class_names is not None
+        }
+        if len(named) > 1:
+            raise ValueError(
+                "Invalid value for argument `terms`. Expected losses with the "
+                f"same classes in the same order. Received: {named}."
+            )
+        self.class_names = next(iter(named), None)
         self.is_by_image = any(loss.is_by_image for _, loss in self.terms)
         maps = {
-            loss.reduction in NONE and (loss.is_by_image, "map")
+            loss.own_reduction == "none" and (loss.is_by_image, "map")
             for _, loss in self.terms
         }
         if len(maps) > 1:
-            received = [(loss.name, loss.reduction) for _, loss in self.terms]
+            received = [
+                (loss.name, loss.own_reduction) for _, loss in self.terms
+            ]
             raise ValueError(
                 "Invalid value for argument `terms`. Expected losses that all "
                 "give a number, or all a value a pixel, or all one an image. "
@@ -103,12 +116,12 @@ class MixtureLoss(PixelLoss):
         Returns:
             A float32 scalar, or for `"none"` a map `[...]`.
         """
-        own = keras_share(self.reduction)
+        own = keras_share(self.own_reduction)
         with tf.name_scope(self.name or type(self).__name__):
             return tf.add_n(
                 [
                     weight
-                    * (keras_share(loss.reduction) / own)
+                    * (keras_share(loss.own_reduction) / own)
                     * loss(y_true, y_pred, sample_weight)
                     for weight, loss in self.terms
                 ]

@@ -1,19 +1,27 @@
-"""What every loss shares: labels, void pixels, weights and reductions.
+"""What every loss shares: labels, void pixels, and what is refused.
 
 A loss of this package is a function from `Pixels` to one value a pixel. How
-labels come in, what void means and how the mean is taken is settled here, once.
+labels come in and what void means is settled here, once; `reduction` says how
+the mean is taken.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from wseg_tf.class_ids import signed, unsigned
-
-REDUCTIONS = ("sum_over_batch_size", "sum", "none", None)
+from wseg_tf.class_ids import checked_void, read_ids, refuse_unknown, signed
+from wseg_tf.losses.checks import checked, predicted_logits
+from wseg_tf.losses.reduction import (
+    MEAN,
+    WEIGHTED_MEAN,
+    checked_reduction,
+    reduce,
+)
+from wseg_tf.transport.products import row_sum
 
 
 class Pixels(NamedTuple):
@@ -29,6 +37,7 @@ class Pixels(NamedTuple):
         distributions: float32 `[P, N]` target probabilities, or None.
         valid: bool `[P]`, False for void.
         shape: int32 vector, the shape of a map of losses, e.g. `[B, H, W]`.
+        from_logits: Whether the predictions are logits.
     """
 
     predictions: tf.Tensor
@@ -36,6 +45,7 @@ class Pixels(NamedTuple):
     distributions: tf.Tensor | None
     valid: tf.Tensor
     shape: tf.Tensor
+    from_logits: bool = False
 
     def look_up(self, table: Any) -> tf.Tensor:
         """Returns each pixel's row of a table.
@@ -59,20 +69,26 @@ class Pixels(NamedTuple):
 
 
 def flatten(
-    y_true: Any, y_pred: Any, ignore_class: int | None = None
+    y_true: Any,
+    y_pred: Any,
+    ignore_class: int | None = None,
+    from_logits: bool = False,
 ) -> Pixels:
     """Lays targets and predictions out as one row a pixel, in float32.
 
     What `y_true` holds is read from its static shape, whatever its dtype: with
     one axis less than `y_pred`, or a last axis of 1, it holds class ids; with
-    the last axis of `y_pred` it holds distributions, one-hot or soft. A pixel
-    is void if its label is `ignore_class`, or if its distribution has no mass
-    outside `ignore_class` (an all-zero row, in particular).
+    the last axis of `y_pred` it holds distributions, one-hot or soft. Where
+    that shape is unknown, integers are class ids, and of floats their number
+    tells. A pixel is void if its label is `ignore_class`, or if its
+    distribution has no mass outside `ignore_class` (an all-zero row, in
+    particular).
 
     Args:
         y_true: Class ids `[...]` or `[..., 1]`, or distributions `[..., N]`.
         y_pred: Logits or probabilities `[..., N]`, `N >= 2`.
         ignore_class: The label of void pixels. Defaults to None: no label is.
+        from_logits: Whether `y_pred` holds logits. Defaults to False.
 
     Returns:
         The `Pixels`.
@@ -98,31 +114,29 @@ def flatten(
         )
     predictions = tf.reshape(tf.cast(y_pred, tf.float32), [-1, classes])
     shape = tf.shape(y_pred)[:-1]
-    kind = _kind(y_true.shape, y_pred.shape)
-    if kind == "distributions":
-        target = tf.reshape(tf.cast(y_true, tf.float32), [-1, classes])
-        mass = tf.reduce_sum(target, axis=-1)
-        if ignore_class is not None and 0 <= ignore_class < classes:
-            mass = mass - target[:, ignore_class]
-        return Pixels(predictions, None, target, ~(mass <= 0.0), shape)
-    if y_true.dtype.is_floating:
-        y_true = tf.round(y_true)
-    ids = tf.reshape(unsigned(y_true), [-1])
-    labels = tf.minimum(ids, classes)
-    if ignore_class is None:
-        valid = tf.fill(tf.shape(ids), True)
+    kind = _kind(y_true, y_pred.shape)
+    if kind == "labels":
+        labels = _labels(y_true, y_pred, ignore_class)
+        valid = labels <= classes
+        return Pixels(predictions, labels, None, valid, shape, from_logits)
+    if kind == "either":
+        target = tf.cond(
+            tf.equal(tf.size(y_true), tf.size(y_pred)),
+            lambda: _shares(y_true, y_pred),
+            lambda: _one_hot(_labels(y_true, y_pred, ignore_class), classes),
+        )
     else:
-        void = tf.equal(ids, ignore_class % 2**32)
-        valid = ~void
-        # A sum, since TensorFlow does not vectorise selects.
-        place = ignore_class if 0 <= ignore_class < classes else classes
-        labels += tf.cast(void, tf.uint32) * (classes + 1 - place)
-    bad = tf.equal(labels, classes)
-    labels = _refuse_unknown(ids, labels, bad, classes, ignore_class)
-    return Pixels(predictions, labels, None, valid, shape)
+        target = _shares(y_true, y_pred)
+    mass = row_sum(target)[:, 0]
+    if ignore_class is not None and 0 <= ignore_class < classes:
+        mass = mass - target[:, ignore_class]
+    return Pixels(predictions, None, target, ~(mass <= 0.0), shape, from_logits)
 
 
-def _kind(true: tf.TensorShape, pred: tf.TensorShape) -> str:
+def _kind(y_true: tf.Tensor, pred: tf.TensorShape) -> str:
+    true = y_true.shape
+    if true.rank is None or (true.rank == pred.rank and true[-1] is None):
+        return "either" if y_true.dtype.is_floating else "labels"
     if true.rank == pred.rank - 1 and true.is_compatible_with(pred[:-1]):
         return "labels"
     if true.rank == pred.rank and true[:-1].is_compatible_with(pred[:-1]):
@@ -137,160 +151,47 @@ def _kind(true: tf.TensorShape, pred: tf.TensorShape) -> str:
     )
 
 
-def _refuse_unknown(
-    ids: tf.Tensor,
-    labels: tf.Tensor,
-    bad: tf.Tensor,
-    classes: int,
-    ignore_class: int | None,
+def _labels(
+    y_true: tf.Tensor, y_pred: tf.Tensor, ignore_class: int | None
 ) -> tf.Tensor:
-    """Returns `labels`, or an error that shows a label nobody knows."""
-    message = (
-        f"Invalid label in `y_true`. Expected 0..{classes - 1} or "
-        f"ignore_class={ignore_class}. Received:"
-    )
-    is_bad = tf.reduce_any(bad)
-    if tf.executing_eagerly():
-        if bool(is_bad):
-            given = signed(tf.boolean_mask(ids, bad))
-            unknown = sorted(set(given.numpy().tolist()))
-            raise ValueError(f"{message} {unknown[:5]}.")
-        return labels
+    """Returns class ids `[P]`."""
+    classes = y_pred.shape[-1]
+    ids = _in_a_row(read_ids(y_true, classes, ignore_class), y_pred, 1)
+    return refuse_unknown(y_true, ids, classes, ignore_class)
 
-    def largest() -> tf.Tensor:
-        wide = tf.cast(ids, tf.int64)
-        return tf.cast(tf.reduce_max(tf.where(bad, wide, 0)), ids.dtype)
 
-    # Looked for where it is needed alone; XLA drops assertions and all that
-    # leads to them, and the NaN row that losses keep for such labels speaks.
-    found = tf.cond(is_bad, largest, lambda: tf.constant(0, ids.dtype))
-    check = tf.debugging.Assert(~is_bad, [message, signed(found)])
+def _shares(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+    """Returns distributions `[P, N]`."""
+    classes = y_pred.shape[-1]
+    row = _in_a_row(y_true, y_pred, classes)
+    return tf.reshape(tf.cast(row, tf.float32), [-1, classes])
+
+
+def _one_hot(labels: tf.Tensor, classes: int) -> tf.Tensor:
+    unknown, void = [[float("nan")] * classes], [[0.0] * classes]
+    table = tf.concat([tf.eye(classes), unknown, void], axis=0)
+    return tf.gather(table, signed(labels))
+
+
+def _in_a_row(y_true: tf.Tensor, y_pred: tf.Tensor, last: int) -> tf.Tensor:
+    """Returns `y_true` as `[-1]`, with `y_pred`'s axes and a last one.
+
+    A last axis of 1 may be missing.
+    """
+    row = tf.reshape(y_true, [-1])
+    known = y_true.shape.is_fully_defined(), y_pred.shape.is_fully_defined()
+    if all(known):
+        return row
+    own, rank = tf.shape(y_true), y_pred.shape.rank
+    wanted = tf.concat([tf.shape(y_pred)[:-1], [last]], axis=0)
+    padded = tf.concat([own, tf.ones([rank], tf.int32)], axis=0)[:rank]
+    fits = tf.reduce_all(padded == wanted)
+    fits &= tf.size(row) == tf.reduce_prod(wanted)
+    message = "Invalid shape for argument `y_true`. Expected, to fit y_pred,"
+    said = [message, wanted, "Received: shape", own]
+    check = tf.debugging.Assert(fits, said)
     with tf.control_dependencies([] if check is None else [check]):
-        return tf.identity(labels)
-
-
-def reduce(
-    losses: tf.Tensor,
-    pixels: Pixels,
-    sample_weight: Any = None,
-    reduction: str | None = "sum_over_batch_size",
-) -> tf.Tensor:
-    """Weights and reduces one loss a pixel; void pixels count nowhere.
-
-    `"sum_over_batch_size"` is `sum(weight * loss) / count(valid)`. Under a
-    `tf.distribute` strategy the count is its mean over replicas, so the mean of
-    the replicas' losses is the mean over all valid pixels, wherever they lie.
-
-    Args:
-        losses: float32 `[P]`.
-        pixels: What `flatten` returned.
-        sample_weight: A weight a pixel `[...]` or `[..., 1]`, an image `[B]`,
-            or a scalar. Defaults to None: all 1.
-        reduction: `"sum_over_batch_size"`, `"sum"`, `"none"` or None.
-
-    Returns:
-        A scalar, or for `"none"` a map of `pixels.shape`, 0 where void. A batch
-        without a valid pixel gives 0 and a zero gradient.
-
-    Raises:
-        ValueError: If `reduction` is none of these.
-
-    Example:
-
-    >>> pixels = flatten([0, 1, 9], [[1.0, 0.0]] * 3, ignore_class=9)
-    >>> float(reduce(tf.constant([1.0, 3.0, 5.0]), pixels))
-    2.0
-    """
-    check_reduction(reduction)
-    valid = tf.cast(pixels.valid, tf.float32)
-    losses = tf.math.multiply_no_nan(losses, valid)
-    if sample_weight is not None:
-        losses = losses * pixel_weights(sample_weight, pixels.shape)
-    if reduction in ("none", None):
-        return tf.reshape(losses, pixels.shape)
-    return tf.reduce_sum(losses) * reduction_scale(pixels, reduction)
-
-
-def reduction_scale(pixels: Pixels, reduction: str | None) -> tf.Tensor:
-    """Returns what the sum over pixels is multiplied by.
-
-    Args:
-        pixels: What `flatten` returned.
-        reduction: `"sum_over_batch_size"` or `"sum"`.
-
-    Returns:
-        A float32 scalar: for the mean, one over the number of valid pixels
-        (on average over replicas), or over 1 if there are none.
-    """
-    if reduction == "sum":
-        return tf.constant(1.0)
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    share = 1.0 / replicas / keras_share(reduction)
-    count = tf.reduce_sum(tf.cast(pixels.valid, tf.float32))
-    context = tf.distribute.get_replica_context()
-    if context is not None and replicas > 1:
-        count = context.all_reduce(tf.distribute.ReduceOp.MEAN, count)
-    return share / tf.where(count > 0.0, count, 1.0)
-
-
-def keras_share(reduction: str | None) -> float:
-    """Returns what Keras' `fit` multiplies a reduced loss by.
-
-    Keras 2 divides means, and no sums, by the number of replicas, as Keras 3
-    leaves to the loss.
-
-    Args:
-        reduction: `"sum_over_batch_size"`, `"sum"`, `"none"` or None.
-    """
-    if reduction != "sum_over_batch_size" or keras.__version__[:2] != "2.":
-        return 1.0
-    return 1.0 / float(tf.distribute.get_strategy().num_replicas_in_sync)
-
-
-def pixel_weights(sample_weight: Any, shape: tf.Tensor) -> tf.Tensor:
-    """Returns one weight a pixel.
-
-    Args:
-        sample_weight: As for `reduce`, not None.
-        shape: `pixels.shape`.
-
-    Returns:
-        float32 `[P]`.
-
-    Raises:
-        ValueError: If it has more axes than the map of losses.
-    """
-    weight = tf.cast(tf.convert_to_tensor(sample_weight), tf.float32)
-    rank = shape.shape[0]
-    if weight.shape.rank == rank + 1 and weight.shape[-1] == 1:
-        weight = tf.squeeze(weight, -1)
-    missing = rank - weight.shape.rank
-    if missing < 0:
-        raise ValueError(
-            "Invalid shape for argument `sample_weight`. Expected a scalar, "
-            f"[B] or one weight a pixel (rank {rank}). Received: "
-            f"shape={weight.shape}."
-        )
-    if weight.shape.rank > 0:  # [B] weighs images: it aligns on the left.
-        trailing = tf.ones([missing], tf.int32)
-        weight = tf.reshape(weight, tf.concat([tf.shape(weight), trailing], 0))
-    return tf.reshape(tf.broadcast_to(weight, shape), [-1])
-
-
-def check_reduction(reduction: str | None) -> None:
-    """Refuses an unknown reduction.
-
-    Args:
-        reduction: What the user gave.
-
-    Raises:
-        ValueError: If it is not one of `REDUCTIONS`.
-    """
-    if reduction not in REDUCTIONS:
-        raise ValueError(
-            f"Invalid value for argument `reduction`. Expected one of "
-            f"{REDUCTIONS}. Received: reduction={reduction!r}."
-        )
+        return tf.identity(row)
 
 
 class PixelLoss(keras.losses.Loss):
@@ -303,15 +204,20 @@ class PixelLoss(keras.losses.Loss):
         from_logits: Whether `y_pred` holds logits. Defaults to False:
             probabilities.
         ignore_class: The label of void pixels. Defaults to None: no label is.
-        reduction: `"sum_over_batch_size"` (the default: the mean over valid
-            pixels), `"sum"`, `"none"` or None.
+        reduction: One of Keras' names. `"sum_over_batch_size"` (the default;
+            also `"mean"` and `"auto"`) is the mean over valid pixels,
+            `"mean_with_sample_weight"` divides by their weights, and `"sum"`
+            and `"none"` (or None) are what they say.
         name: Name of the loss.
+        class_names: Names of the classes in order. Defaults to None: nameless.
 
     Attributes:
         is_by_image: Whether it has one value an image, and none a pixel.
+        partial: Whether masses may sum to anything.
     """
 
     is_by_image: bool = False
+    partial: bool = False
 
     def __init__(
         self,
@@ -319,11 +225,21 @@ class PixelLoss(keras.losses.Loss):
         ignore_class: int | None = None,
         reduction: str | None = "sum_over_batch_size",
         name: str | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
-        check_reduction(reduction)
-        super().__init__(reduction=reduction or "none", name=name)
+        known = checked_reduction(reduction)
+        # Keras 2 knows one mean.
+        self._is_weighted_mean = known == WEIGHTED_MEAN
+        known = MEAN if self._is_weighted_mean else known
+        super().__init__(reduction=known, name=name)
         self.from_logits = from_logits
-        self.ignore_class = ignore_class
+        self.ignore_class = checked_void(ignore_class)
+        self.class_names = None if class_names is None else tuple(class_names)
+
+    @property
+    def own_reduction(self) -> str:
+        """What `checked_reduction` returned."""
+        return WEIGHTED_MEAN if self._is_weighted_mean else self.reduction
 
     def pixel_losses(self, pixels: Pixels) -> tf.Tensor:
         """Returns the losses of a batch.
@@ -346,8 +262,7 @@ class PixelLoss(keras.losses.Loss):
         Returns:
             float32 `[...]`.
         """
-        pixels = flatten(y_true, y_pred, self.ignore_class)
-        return self.reduced(pixels, None, "none")
+        return self._checked(y_true, y_pred, None, "none")
 
     def __call__(
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
@@ -363,11 +278,20 @@ class PixelLoss(keras.losses.Loss):
             A float32 scalar, or for `"none"` a map `[...]`.
         """
         with tf.name_scope(self.name or type(self).__name__):
-            pixels = flatten(y_true, y_pred, self.ignore_class)
-            return self.reduced(pixels, sample_weight, self.reduction)
+            return self._checked(
+                y_true, y_pred, sample_weight, self.own_reduction
+            )
+
+    def _checked(
+        self, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str
+    ) -> tf.Tensor:
+        y_pred, from_logits = predicted_logits(y_pred, self.from_logits)
+        pixels = flatten(y_true, y_pred, self.ignore_class, from_logits)
+        loss = self.reduced(pixels, sample_weight, reduction)
+        return checked(loss, pixels, self.partial)
 
     def reduced(
-        self, pixels: Pixels, sample_weight: Any, reduction: str | None
+        self, pixels: Pixels, sample_weight: Any, reduction: str
     ) -> tf.Tensor:
         """Returns the reduced loss; to override where a shortcut exists.
 
@@ -391,6 +315,6 @@ class PixelLoss(keras.losses.Loss):
         return {
             "from_logits": self.from_logits,
             "ignore_class": self.ignore_class,
-            "reduction": self.reduction,
+            "reduction": self.own_reduction,
             "name": self.name,
         }

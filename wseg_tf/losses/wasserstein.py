@@ -12,14 +12,12 @@ import tensorflow as tf
 
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.losses import log_link
-from wseg_tf.losses.targets import (
-    PixelLoss,
-    Pixels,
-    pixel_weights,
-    reduction_scale,
-)
+from wseg_tf.losses.class_values import ClassNames
+from wseg_tf.losses.reduction import reduction_weights
+from wseg_tf.losses.targets import PixelLoss, Pixels
 from wseg_tf.transport import Sinkhorn, choose_solver, one_hot, wasserstein
 from wseg_tf.transport.soft import total_cost_from_logits
+from wseg_tf.transport.solve import check_solver
 
 LINKS = ("linear", "log")
 
@@ -65,6 +63,8 @@ class WassersteinLoss(PixelLoss):
         sinkhorn: How hard the general solver tries, a `Sinkhorn` of
             `wseg_tf.transport` or a dictionary of its arguments. Defaults to
             None: enough for an exact result.
+        classes: A `ClassSet` or the classes' names in order; D is reordered to
+            them. Defaults to None: those of D.
 
     Raises:
         ValueError: If an argument is out of range, D is no ground matrix, or it
@@ -94,22 +94,23 @@ class WassersteinLoss(PixelLoss):
         solver: str = "auto",
         partial: bool = False,
         sinkhorn: Sinkhorn | Mapping[str, Any] | None = None,
+        classes: ClassNames = None,
     ) -> None:
-        super().__init__(from_logits, ignore_class, reduction, name)
+        ground = GroundMatrix.of(ground, classes)
+        names = ground.classes
+        super().__init__(from_logits, ignore_class, reduction, name, names)
         if link not in LINKS:
             raise ValueError(
                 f"Invalid value for argument `link`. Expected one of {LINKS}. "
                 f"Received: link={link!r}."
             )
-        if not isinstance(ground, GroundMatrix):
-            ground = GroundMatrix(ground)
         self.ground = ground
         self.link = link
         self.partial = partial
         if not isinstance(sinkhorn, Sinkhorn):
             sinkhorn = Sinkhorn(**(sinkhorn or {}))
         self.sinkhorn = sinkhorn
-        self.solver = choose_solver(ground, solver)
+        check_solver(ground, solver)
         self._asked_solver = solver
         self._costs = one_hot.label_table(ground.values)
         shares, largest = log_link.saved_share(ground.values)
@@ -119,30 +120,25 @@ class WassersteinLoss(PixelLoss):
             logarithms = np.maximum(np.log(shares), log_link.LOG_ZERO)
         self._log_shares = one_hot.label_table(logarithms)
 
+    @property
+    def solver(self) -> str:
+        """The solver for distributions: `"tree"`, `"line"` or `"sinkhorn"`."""
+        return choose_solver(self.ground, self._asked_solver)
+
     def pixel_losses(self, pixels: Pixels) -> tf.Tensor:
-        """Returns the losses of a batch.
-
-        Args:
-            pixels: What `flatten` returned.
-
-        Returns:
-            float32 `[P]`.
-
-        Raises:
-            ValueError: If predictions have another number of classes than D.
-        """
-        self._check_classes(pixels)
+        """Returns the losses of a batch."""
         if self.link == "log":
             return self._log_losses(pixels)
         if pixels.labels is not None:
             costs = pixels.look_up(self._costs)
-            if self.from_logits:
+            if pixels.from_logits:
                 return one_hot.expected_cost_from_logits(
                     pixels.predictions, costs
                 )
             return one_hot.expected_cost(pixels.predictions, costs)
-        source = pixels.predictions
-        if self.from_logits:
+        # Whatever void pixels hold, it is kept from the others.
+        source = tf.where(pixels.valid[:, None], pixels.predictions, 0.0)
+        if pixels.from_logits:
             source = tf.nn.softmax(source)
         return wasserstein(
             source,
@@ -157,36 +153,34 @@ class WassersteinLoss(PixelLoss):
         if pixels.labels is None:
             soft = (
                 log_link.soft_from_logits
-                if self.from_logits
+                if pixels.from_logits
                 else log_link.soft_from_probabilities
             )
             return soft(
                 pixels.predictions, pixels.distributions, self.ground.values
             )
         weights = pixels.look_up(self._weights)
-        if self.from_logits:
+        if pixels.from_logits:
             shares = pixels.look_up(self._log_shares)
             return log_link.from_logits(pixels.predictions, shares, weights)
         shares = pixels.look_up(self._shares)
         return log_link.from_probabilities(pixels.predictions, shares, weights)
 
     def reduced(
-        self, pixels: Pixels, sample_weight: Any, reduction: str | None
+        self, pixels: Pixels, sample_weight: Any, reduction: str
     ) -> tf.Tensor:
         """Returns the reduced loss, by a shortcut from logits where one is."""
-        summed = reduction not in ("none", None)
-        in_closed_form = self.solver != "sinkhorn" and not self.partial
-        linear = self.from_logits and self.link == "linear"
+        self._check_classes(pixels)
         if (
-            not (summed and in_closed_form and linear)
-            or pixels.labels is not None
+            pixels.labels is not None
+            or not pixels.from_logits
+            or reduction == "none"
+            or self.link != "linear"
+            or self.partial
+            or self.solver == "sinkhorn"
         ):
             return super().reduced(pixels, sample_weight, reduction)
-        self._check_classes(pixels)
-        weights = tf.cast(pixels.valid, tf.float32)
-        weights *= reduction_scale(pixels, reduction)
-        if sample_weight is not None:
-            weights *= pixel_weights(sample_weight, pixels.shape)
+        weights = reduction_weights(pixels, sample_weight, reduction)
         return total_cost_from_logits(
             pixels.predictions, pixels.distributions, weights, self.ground
         )

@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import h5py  # type: ignore[import-untyped]
+import h5py
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray

@@ -36,6 +36,9 @@ def identity(recipe: Recipe, classes: ClassSet, data: str) -> dict[str, Any]:
     """
     chosen = yaml.safe_load(configuration.dump(resolve(recipe, classes)))
     del chosen["execution"]
+    if ":" in recipe.model:
+        module = recipe.model.partition(":")[0]
+        chosen["model"] += f" {code.foreign_digest(module)}"
     if recipe.initial is not None:
         # Weights are what they hold, wherever they lie.
         chosen["initial"] = weights_digest(recipe.initial)

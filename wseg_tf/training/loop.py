@@ -185,7 +185,10 @@ def _on_one_device(
 
 
 def _network(recipe: Recipe, classes: ClassSet) -> keras.Model:
-    return models.build(recipe.model, len(classes), width=recipe.channel_factor)
+    options: dict[str, Any] = {}
+    if recipe.channel_factor != 1.0:
+        options["width"] = recipe.channel_factor
+    return models.build(recipe.model, len(classes), **options)
 
 
 def check_size(recipe: Recipe, surveyed: Survey) -> None:

@@ -15,7 +15,7 @@ from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.statistics import PixelStatistics, Weights, class_weights
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics.table import check_score
-from wseg_tf.models.registry import architecture
+from wseg_tf.models.registry import check_network
 from wseg_tf.training.optimizers import check_optimizer
 from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
 
@@ -32,7 +32,8 @@ def build_ground(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
 
     Raises:
         ValueError: If a file holds no ground matrix, or one of other classes,
-            or a factor names none of the classes.
+            a factor names none of the classes, or there is not one severity
+            for each importance group.
     """
     return _mapped(_scaled(_predefined(options, classes), options), options)
 
@@ -56,7 +57,7 @@ def check(
             lacks an optimiser.
     """
     try:
-        architecture(recipe.model)
+        check_network(recipe.model, len(classes))
         for stage in recipe.stages:
             check_optimizer(stage)
         if recipe.select is not None:
@@ -103,10 +104,25 @@ def _predefined(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
         return GroundMatrix(options.matrix, classes)
     if options.file is not None:
         return _from_file(options.file, classes)
-    severities = dict(enumerate(options.severities, start=1))
+    severities = _severities(options, classes)
     if options.preset == "importance_aware":
         return GroundMatrix.importance_aware(classes, severities)
     return GroundMatrix.severity_aware(classes, severities, options.within)
+
+
+def _severities(
+    options: GroundOptions, classes: ClassSet
+) -> dict[int, float] | None:
+    if not options.severities:
+        return None  # The group's number.
+    levels = classes.levels
+    if len(options.severities) != len(levels):
+        raise ValueError(
+            "Invalid value for argument `ground.severities`. Expected a cost "
+            f"for each importance group of `{classes.name}`, {[*levels]}, or "
+            f"none at all. Received: {[*options.severities]}."
+        )
+    return dict(zip(levels, options.severities, strict=True))
 
 
 def _from_file(path: str, classes: ClassSet) -> GroundMatrix:
@@ -127,15 +143,10 @@ def _from_file(path: str, classes: ClassSet) -> GroundMatrix:
             f"Invalid ground matrix {path}. Expected {len(classes)} classes, "
             f"those of `{classes.name}`. Received: {len(ground)}."
         )
-    if ground.classes is None:
-        return GroundMatrix(ground.values, classes)
-    unknown = sorted(set(ground.classes) ^ set(classes.names))
-    if unknown:
-        raise ValueError(
-            f"Invalid ground matrix {path}. Expected the classes of "
-            f"`{classes.name}`. Received others or lacks some: {unknown}."
-        )
-    return ground.subset(classes)
+    try:
+        return GroundMatrix.of(ground, classes)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _scaled(ground: GroundMatrix, options: GroundOptions) -> GroundMatrix:
@@ -204,6 +215,7 @@ def build_loss(
     """
     if weights is None:
         weights = np.ones(len(classes))
+    ground = GroundMatrix.of(ground, classes)
     # D[true, predicted]: a row is what its class costs, so it takes the weight.
     ground = GroundMatrix(ground.values * weights[:, None], ground.classes)
     # What losing a pixel of a class costs at most.

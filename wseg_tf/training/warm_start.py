@@ -60,8 +60,10 @@ def weights_digest(path: str) -> str:
         ValueError: If there is nothing there.
     """
     digest = hashlib.sha256()
-    for file in weight_files(path):
-        digest.update(f"{os.path.basename(file)}\n".encode())
+    files = weight_files(path)
+    for file in files:
+        if len(files) > 1:
+            digest.update(f"{os.path.basename(file)}\n".encode())
         with tf.io.gfile.GFile(file, "rb") as content:
             while block := content.read(2**24):
                 digest.update(block)

@@ -66,8 +66,9 @@ def expected_cost_from_logits(logits: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
         loss = tf.reduce_sum(weighted, axis=-1, keepdims=True) * scale
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            each = scale * upstream[:, None]
-            return weighted * each - powers * (loss * each)
+            # Nothing leaves where nothing arrives, from NaN logits too.
+            each = tf.math.multiply_no_nan(scale, upstream[:, None])
+            return tf.math.multiply_no_nan(weighted - powers * loss, each)
 
         return loss[:, 0], gradient
 

@@ -12,6 +12,7 @@ from wseg_tf.transport.partial import partial_tree_cost
 from wseg_tf.transport.tree import tree_cost
 
 SOLVERS = ("auto", "tree", "line", "sinkhorn")
+STRUCTURES = {"star": "tree", "none": "sinkhorn"}
 
 
 def choose_solver(ground: GroundMatrix, solver: str = "auto") -> str:
@@ -33,20 +34,36 @@ def choose_solver(ground: GroundMatrix, solver: str = "auto") -> str:
     >>> choose_solver(GroundMatrix([[0, 1, 4], [1, 0, 1], [4, 1, 0]]))
     'line'
     """
+    check_solver(ground, solver)
+    if solver != "auto":
+        return solver
+    return STRUCTURES.get(ground.kind, ground.kind)
+
+
+def check_solver(ground: GroundMatrix, solver: str) -> None:
+    """Refuses a solver that there is not, or that D is not made for.
+
+    D's structure is looked for only if the solver needs one.
+
+    Args:
+        ground: The ground matrix.
+        solver: See `choose_solver`.
+
+    Raises:
+        ValueError: If there is no such solver, or D lacks the structure.
+    """
     if solver not in SOLVERS:
         raise ValueError(
             f"Invalid value for argument `solver`. Expected one of {SOLVERS}. "
             f"Received: solver={solver!r}."
         )
-    found = {"star": "tree", "none": "sinkhorn"}.get(ground.kind, ground.kind)
-    if solver == "auto":
-        return found
-    if solver not in (found, "sinkhorn"):
+    if solver in ("auto", "sinkhorn"):
+        return
+    if solver != STRUCTURES.get(ground.kind, ground.kind):
         raise ValueError(
             f"Invalid value for argument `solver`. This ground matrix has the "
             f"structure {ground.kind!r}. Received: solver={solver!r}."
         )
-    return solver
 
 
 def wasserstein(

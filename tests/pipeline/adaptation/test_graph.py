@@ -21,7 +21,7 @@ from pipeline.cli import app
 from pipeline.commands.screen import USER_ERROR
 from pipeline.config.adaptation_config import AdaptationConfig
 from pipeline.config.loading import load
-from pipeline.ingest.listing import domain_splits, hold_out, prepare_domain
+from pipeline.ingest.listing import domain_splits, hold_out, prepare_domains
 from pipeline.ingest.records import refuse_unfit, write_records
 from pipeline.release.lineage import latest_run
 from tests.wseg_tf.adaptation.small import pixel_model
@@ -279,15 +279,23 @@ def test_the_last_frames_of_each_drive_are_held_out() -> None:
 def test_a_target_needs_no_label_to_learn_from(
     street_folder: Path, tmp_path: Path
 ) -> None:
-    changes = [f"root={tmp_path}", "target.held_out=0", "target.drives=[]"]
+    source = shutil.copytree(street_folder, tmp_path / "source")
+    changes = [
+        f"root={tmp_path}",
+        "target.held_out=0",
+        "target.drives=[]",
+        "source.drives=[]",
+        f"source.path={json.dumps(str(source))}",
+        f"target.path={json.dumps(str(street_folder))}",
+    ]
     images = "target.images='train/{drive}_{name}.png'"
     labelled, found = (
-        ingested(load(CONFIG, [*changes, *more], str(street_folder)), name)
+        ingested(load(CONFIG, [*changes, *more]), name)
         for name, more in (("with", []), ("without", [images]))
     )
     assert {*tf.io.gfile.listdir(labelled)} == {*tf.io.gfile.listdir(found)}
     shutil.rmtree(street_folder / "trainannot")
-    config = load(CONFIG, [*changes, images], str(street_folder))
+    config = load(CONFIG, [*changes, images])
     alone = ingested(config, "alone")
     # No label is there to leak: all is void, whatever was beside the images.
     for folder in (found, alone):
@@ -311,7 +319,7 @@ def test_a_target_needs_no_label_to_learn_from(
 
 
 def ingested(config: AdaptationConfig, name: str) -> str:
-    manifest = prepare_domain(config, "target")
+    manifest = prepare_domains(config)["target"]
     folders = [config.folder(name, part) for part in ("records", "q", "c")]
     root = beam.Pipeline(options=PipelineOptions(config.beam))
     write_records(root, manifest, ("train", "eval"), *folders)

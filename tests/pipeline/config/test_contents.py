@@ -7,11 +7,12 @@ import pytest
 import yaml
 
 from pipeline.config.adaptation_config import AdaptationConfig
-from pipeline.config.contents import keep, keep_config, resolved
+from pipeline.config.contents import keep_config, resolved
 from pipeline.config.loading import load, load_pipeline
 from wseg_tf import configuration
 from wseg_tf.classes import CAMVID
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.filesystems import keep
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.training.objectives import build_ground
 

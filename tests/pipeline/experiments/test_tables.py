@@ -13,8 +13,8 @@ from pipeline.experiments.tables import (
     check_metrics,
     figures,
 )
-from pipeline.gate.scores import scores
 from wseg_tf import CAMVID
+from wseg_tf.metrics.table import scores
 from wseg_tf.training.objectives import build_ground
 
 PLAN = load(

@@ -50,19 +50,21 @@ def find(
 
 
 @pytest.mark.parametrize(
-    ("bound", "holds"),
+    ("rule", "figure", "holds"),
     [
-        ({"floor": 0.5}, True),
-        ({"floor": 0.5001}, False),
-        ({"ceiling": 0.5}, True),
-        ({"ceiling": 0.4999}, False),
+        ({"floor": 0.5}, 0.5, True),
+        ({"floor": 0.5001}, 0.5, False),
+        # 110 wrong pixels of 2,200.
+        ({"metric": "expected_severity", "ceiling": 0.05}, 0.05, True),
+        ({"metric": "expected_severity", "ceiling": 0.0499}, 0.05, False),
     ],
 )
 def test_a_rule_holds_from_its_own_bound_on(
-    bound: dict[str, float], holds: bool
+    rule: dict[str, Any], figure: float, holds: bool
 ) -> None:
-    found = find(images([40, 60]), **bound)
-    assert found.figure == 0.5
+    wrong = [40, 60] if figure == 0.5 else [40, 50]
+    found = find(images(wrong), **rule)
+    assert found.figure == figure
     assert found.holds is holds
 
 
@@ -121,8 +123,9 @@ def test_a_rule_on_every_slice_is_as_good_as_its_worst_slice() -> None:
     figures = {place: each.figure for place, each in found.slices}
     assert figures == {"drive A": 0.85, "drive B": 0.2, "drive C": 1.0}
     assert find(evaluated, floor=0.7).holds
-    best = find(evaluated, ceiling=0.99, every="city")
-    assert (best.where, best.holds) == ("city C", False)
+    severity = {"metric": "expected_severity", "ceiling": 0.07}
+    worst = find(evaluated, **severity, every="city")
+    assert (worst.where, worst.holds) == ("city B", False)
 
 
 def test_a_slice_can_be_a_named_set_of_drives() -> None:
@@ -194,7 +197,7 @@ def test_a_severity_that_rises_is_a_loss() -> None:
 @pytest.mark.parametrize("bound", ["allowed_loss", "allowed_relative_loss"])
 def test_a_missing_baseline_fails_where_one_is_required(bound: str) -> None:
     evaluated = images([50, 50])
-    required = find(evaluated, {"baseline": "required"}, **{bound: 1.0})
+    required = find(evaluated, {"baseline": "required"}, **{bound: 0.99})
     assert not required.holds
     assert "there is no baseline yet" in required.sentence
     optional = find(evaluated, {"baseline": "optional"}, **{bound: 0.0})
@@ -265,6 +268,65 @@ def test_equal_within_noise_passes_only_with_a_margin() -> None:
     assert find(evaluated, allowed_loss=0.0).holds
     assert not find(evaluated, allowed_loss=0.0, confidence=0.95).holds
     assert find(evaluated, allowed_loss=0.02, confidence=0.95).holds
+
+
+def test_more_confidence_than_the_drawn_sets_carry_gives_no_bound() -> None:
+    # Of 5 units, 0.99 lies beyond the worst of a thousand drawn sets.
+    found = find(images([90] * 5), floor=0.5, confidence=0.99)
+    assert not found.holds
+    assert "1000 drawn sets do not carry a bound over 5 images" in (
+        found.sentence
+    )
+    assert find(images([90] * 40), floor=0.5, confidence=0.99).holds
+
+
+@pytest.mark.parametrize("baseline", [None, [100] * 6])
+def test_a_class_that_is_there_but_never_predicted_is_no_absent_class(
+    baseline: list[int] | None,
+) -> None:
+    """Drive B shows pedestrians and the model calls nothing one."""
+    evaluated = images([90, 80, 0, 0, 70, 90], baseline, drives="AABBCC")
+    rule = {"metric": "precision/pedestrian", "floor": 0.3}
+    found = find(evaluated, **rule, every="drive", absent="skip")
+    assert (found.where, found.figure, found.holds) == ("drive B", 0.0, False)
+    assert found.skipped == ()
+    # On the whole set all that is predicted is right.
+    assert find(evaluated, **rule).figure == 1.0
+    never = images([0] * 6, baseline)
+    assert find(never, **rule).figure == 0.0
+    assert find(never, **rule, confidence=0.95).figure == 0.0
+    if baseline:
+        lost = {"metric": "precision/pedestrian", "allowed_loss": 0.9}
+        assert not find(never, **lost).holds
+        assert not find(evaluated, **lost, every="drive").holds
+
+
+@pytest.mark.parametrize("resample", ["image", "drive"])
+@pytest.mark.parametrize(
+    "metric", ["iou_group/4", "critical_iou", "merged_recall/4"]
+)
+def test_a_drawn_set_without_a_class_of_the_group_counts_against_it(
+    metric: str, resample: str
+) -> None:
+    evaluated = images([100] * 20, drives="ABCDEFGHIJ" * 2)
+    rule = {"metric": metric, "floor": 0.5, "confidence": 0.95}
+    assert find(evaluated, **rule, resample=resample).figure == 1.0
+    # Pedestrians on two images, one drive, alone: one draw in three or
+    # seven lacks them, though whatever else is drawn is perfect.
+    for image in range(20):
+        if image % 10 != 3:
+            evaluated.candidate[image, PEDESTRIAN, PEDESTRIAN] = 0
+    found = find(evaluated, **rule, resample=resample)
+    assert found.decisive.value == 1.0
+    assert found.figure == -math.inf
+    assert not found.holds
+
+
+def test_a_verdict_does_not_depend_on_the_order_of_images() -> None:
+    evaluated = images([int(h) for h in RANDOM.integers(0, 101, 30)])
+    rule = {"floor": 0.4, "confidence": 0.9}
+    turned = evaluated.chosen(range(29, -1, -1))
+    assert find(turned, **rule).figure == find(evaluated, **rule).figure
 
 
 def test_a_verdict_does_not_depend_on_the_run() -> None:

@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.gate.rules import Gate, Rule, check_rules, read_gate
+from pipeline.gate.checks import check_rules, read_gate
+from pipeline.gate.rules import Gate, Rule
 from wseg_tf import configuration
 from wseg_tf.classes import CAMVID, CITYSCAPES
 from wseg_tf.configuration import ConfigurationError
@@ -63,6 +65,74 @@ def test_rules_about_critical_classes_follow_the_class_set() -> None:
 def test_a_rule_demands_one_thing(rule: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Rule("mean_iou", **rule)
+
+
+@pytest.mark.parametrize(
+    ("metric", "rule", "said"),
+    [
+        ("iou/car", {"ceiling": 0.5}, "`floor`, since higher is better"),
+        ("merged_recall/4", {"ceiling": 1.0}, "`floor`, since higher"),
+        ("expected_severity", {"floor": 0.1}, "`ceiling`, since lower"),
+        ("mean_iou", {"floor": 1.5}, "floor of 0 to 1.*floor=1.5"),
+        ("iou/car", {"floor": -0.1}, "floor of 0 to 1"),
+        ("expected_severity", {"ceiling": -1.0}, "ceiling of 0 or more"),
+        ("iou/car", {"allowed_loss": 1.0}, "below 1 and at least -1"),
+        ("iou/car", {"allowed_loss": -1.5}, "below 1 and at least -1"),
+        ("iou/car", {"allowed_relative_loss": 1.0}, "loss below 1. "),
+        ("iou/car", {"floor": 0.1, "minimum_images": -1}, "`minimum_images`"),
+        ("iou/car", {"floor": 0.1, "minimum_images": 0}, "of at least 1"),
+        ("iou/car", {"floor": 0.1, "minimum_pixels": -9}, "`minimum_pixels`"),
+        ("iou_group/4", {"floor": 0.1, "absent": "skip"}, "for each class"),
+        ("critical_iou", {"floor": 0.1, "absent": "skip"}, "for each class"),
+    ],
+)
+def test_a_rule_that_cannot_fail_or_never_holds_is_refused(
+    metric: str, rule: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueError, match=f"Invalid rule on `{metric}`.*{said}"):
+        Rule(metric, **rule)
+    text = configuration.dump(Gate([Rule("iou/car", floor=0.1)]))
+    with pytest.raises(ConfigurationError, match="Invalid rule on"):
+        configuration.load(
+            Gate,
+            text,
+            "gate.yaml",
+            [f"rules=[{json.dumps({'metric': metric, **rule})}]"],
+        )
+
+
+@pytest.mark.parametrize(
+    ("metric", "rule"),
+    [
+        ("expected_severity", {"ceiling": 13.0}),
+        ("expected_severity", {"allowed_loss": 2.0}),
+        ("expected_severity", {"allowed_relative_loss": 1.0}),
+        ("iou/car", {"allowed_relative_loss": -2.0}),
+        ("iou/car", {"floor": 1.0, "absent": "skip", "every": "drive"}),
+        ("iou/car", {"floor": 0.0, "minimum_images": 1}),
+    ],
+)
+def test_a_rule_at_the_edge_is_a_rule(
+    metric: str, rule: dict[str, Any]
+) -> None:
+    Rule(metric, **rule)
+
+
+@pytest.mark.parametrize(
+    ("replicates", "confidence", "needed"),
+    [(100, 0.9, 0), (100, 0.95, 200), (1000, 0.99, 0), (1000, 0.999, 10000)],
+)
+def test_a_confidence_that_the_drawn_sets_do_not_carry_is_refused(
+    replicates: int, confidence: float, needed: int
+) -> None:
+    rules = [Rule("iou/car", floor=0.1, confidence=confidence)]
+    if not needed:
+        Gate(rules, replicates=replicates)
+        return
+    said = f"`replicates`. Expected at least {needed}, since.*`iou/car`"
+    with pytest.raises(ValueError, match=said):
+        Gate(rules, replicates=replicates)
+    Gate(rules, replicates=needed)
 
 
 @pytest.mark.parametrize(
@@ -129,3 +199,8 @@ def test_a_gate_that_cannot_be_used_is_refused(
         read_gate(str(path), CAMVID)
     with pytest.raises(ConfigurationError, match="nowhere"):
         read_gate(str(tmp_path / "nowhere"), CAMVID)
+
+
+def test_what_may_be_shared_is_named() -> None:
+    with pytest.raises(ValueError, match=r"`allow_shared`.*'city'"):
+        Gate([Rule("mean_iou", floor=0.1)], allow_shared=["city"])

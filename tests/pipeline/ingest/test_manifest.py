@@ -95,10 +95,13 @@ def test_the_name_changes_with_what_ids_mean(
     pairs: dict[str, list[Pair]], tmp_path: Path
 ) -> None:
     description = tmp_path / "own.yaml"
-    text = 'images: "{name}.png"\nlabels: "{name}_l.png"\nids: {0: car, 1: %s}'
+    text = (
+        'images: "{name}.png"\nlabels: "{name}_l.png"\n'
+        "classes: [car, road, sky]\nids: {0: car, 1: %s}\nabsent: [%s]"
+    )
     names = set()
-    for meaning in ("road", "sky", "road"):
-        description.write_text(text % meaning)
+    for meaning, absent in (("road", "sky"), ("sky", "road")) * 2:
+        description.write_text(text % (meaning, absent))
         manifest = write_manifest(
             str(tmp_path / "m"), pairs, layout(str(description))
         )

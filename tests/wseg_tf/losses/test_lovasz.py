@@ -203,6 +203,7 @@ def test_it_is_saved_and_mixed():
     config = keras.saving.serialize_keras_object(loss)
     again = keras.saving.deserialize_keras_object(config)
     labels, logits, probabilities = drawn(1, 6, 3)
+    assert again.get_config() == loss.get_config()
     one = labels[None], probabilities[None]
     assert float(again(*one)) == float(loss(*one))
     plain = CrossEntropyLoss(from_logits=True, ignore_class=VOID)

@@ -353,7 +353,7 @@ def test_the_solver_shows_and_can_be_chosen():
         ({"link": "square"}, "`link`"),
         ({"solver": "exact"}, "`solver`"),
         ({"solver": "line"}, "the structure 'star'"),
-        ({"reduction": "mean"}, "`reduction`"),
+        ({"reduction": "median"}, "`reduction`"),
         ({"sinkhorn": {"epsilon": 0}}, "`epsilon`"),
     ],
 )

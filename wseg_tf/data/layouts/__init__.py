@@ -16,7 +16,8 @@ from wseg_tf.data.layouts import (
     gta5,
 )
 from wseg_tf.data.layouts.cityscapes_labels import TRAIN_IDS
-from wseg_tf.data.pairs import Pair
+from wseg_tf.data.layouts.entries import PANOPTIC_BITS
+from wseg_tf.data.pairs import Pair, refuse_links_out
 
 __all__ = ["LAYOUTS", "Layout", "Pair", "find_pairs", "layout"]
 
@@ -34,20 +35,24 @@ class Layout:
             files hold class ids.
         colour_map: Class id or void for each colour in the files; None where
             they hold ids.
+        panoptic: Whether ids are stored as R + 256 G + 65536 B.
+        divisor: What stored numbers are divided by to give ids.
     """
 
     find: Find
     classes: ClassSet
     id_map: Mapping[int, int] | None = None
     colour_map: Mapping[Colour, int] | None = None
+    panoptic: bool = False
+    divisor: int = 1
 
     def meaning(self) -> dict[str, Any]:
         """Returns what the pixels of labels mean as plain values.
 
         Example:
 
-        >>> LAYOUTS["camvid_colours"].meaning()["colour_map"][0]
-        [[128, 128, 128], 0]
+        >>> LAYOUTS["gta5"].meaning()["id_map"][:2]
+        [[0, 255], [1, 255]]
         """
         return {
             "classes": self.classes.as_dict(),
@@ -57,6 +62,8 @@ class Layout:
             "colour_map": None
             if self.colour_map is None
             else [[[*key], value] for key, value in self.colour_map.items()],
+            "panoptic": self.panoptic,
+            "divisor": self.divisor,
         }
 
     @classmethod
@@ -74,6 +81,8 @@ class Layout:
             None
             if colours is None
             else {(red, green, blue): v for (red, green, blue), v in colours},
+            values.get("panoptic", False),
+            values.get("divisor", 1),
         )
 
 
@@ -126,6 +135,8 @@ def layout(name: str) -> Layout:
             description.class_set,
             description.id_map,
             description.colour_map,
+            panoptic=description.bits == PANOPTIC_BITS,
+            divisor=description.divisor,
         )
     if name not in LAYOUTS:
         raise ValueError(
@@ -154,4 +165,7 @@ def find_pairs(
         ValueError: If there is no such layout.
     """
     wanted = [splits] if isinstance(splits, str) else splits
-    return layout(name).find(folder, wanted)
+    pairs = layout(name).find(folder, wanted)
+    paths = (path for pair in pairs for path in (pair.image, pair.label))
+    refuse_links_out(folder, paths)
+    return pairs

@@ -167,7 +167,11 @@ def test_a_run_is_given_other_data_epochs_and_floors(
     assert "epochs: 77" in recipe(given)
     assert "epochs: 77" not in recipe(compiled)
     (spec,) = json.loads(given["gate"])["metrics_specs"]
-    assert "0.375" in json.dumps(spec["per_slice_thresholds"])
+    (metric,) = spec["metrics"]
+    kept = Path(json.loads(metric["config"])["settings"])
+    assert "floor: 0.375" in json.loads(kept.read_text())["gate"]
+    # A server of KFP 1.x refuses runs of more than 10,000 bytes.
+    assert len(json.dumps(kubeflow.run["pipeline_spec"]["parameters"])) < 5000
     assert given["manifest"] != compiled["manifest"]
     listed = (Path(given["manifest"]) / "train.jsonl").read_text()
     assert len(listed.splitlines()) == 1

@@ -1,0 +1,109 @@
+"""Probabilities or logits: what predictions are, and what they must be."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from wseg_tf.refusal import refuse
+from wseg_tf.transport.products import row_sum
+
+if TYPE_CHECKING:
+    from wseg_tf.losses.targets import Pixels
+
+# By so much a mass may miss 1: bfloat16 has 8 bits.
+TOLERANCE = 0.01
+
+
+def predicted_logits(y_pred: Any, from_logits: bool) -> tuple[Any, bool]:
+    """Returns the logits of a softmax in place of its output, as Keras does.
+
+    So confident errors of a network that ends in a softmax have a gradient,
+    where probabilities of 0 have none.
+
+    Args:
+        y_pred: What the network gave.
+        from_logits: Whether the user says that it is logits.
+
+    Returns:
+        Predictions, and whether they are logits.
+
+    Example:
+
+    >>> y_pred = tf.constant([[0.5, 0.5]])
+    >>> predicted_logits(y_pred, from_logits=False)[1]
+    False
+    """
+    logits = _before_softmax(y_pred)
+    if logits is None:
+        return y_pred, from_logits
+    if from_logits:
+        warnings.warn(
+            "`from_logits=True`, but `y_pred` is the output of a softmax. Its "
+            "logits are taken.",
+            stacklevel=4,
+        )
+    return logits, True
+
+
+def _before_softmax(y_pred: Any) -> tf.Tensor | None:
+    """Returns the logits that Keras, or the graph, keeps of a softmax."""
+    if not tf.is_tensor(y_pred):
+        return None
+    if not tf.executing_eagerly():
+        operation = y_pred.op
+        return operation.inputs[0] if operation.type == "Softmax" else None
+    logits = getattr(y_pred, "_keras_logits", None)
+    if logits is None or logits.shape != y_pred.shape:
+        return None
+    # Keras keeps those of a sigmoid, and of other axes, too.
+    error = tf.abs(tf.nn.softmax(logits) - y_pred)
+    return None if bool(tf.reduce_any(error > TOLERANCE)) else logits
+
+
+def checked(loss: tf.Tensor, pixels: Pixels, partial: bool) -> tf.Tensor:
+    """Returns a loss, or an error if it is of what are no distributions.
+
+    Args:
+        loss: float32, of any shape.
+        pixels: What `flatten` returned.
+        partial: Whether masses may sum to anything.
+
+    Returns:
+        The loss; NaN where XLA, which has no errors, compiles it.
+
+    Raises:
+        ValueError: If a valid pixel's probabilities or target are no
+            distribution, in eager mode.
+        tf.errors.InvalidArgumentError: The same when a graph runs.
+    """
+    sums = "" if partial else " that sum to 1 over classes"
+    found = []
+    if not pixels.from_logits:
+        rows = pixels.predictions
+        bad = tf.reduce_min(rows, axis=-1) < -TOLERANCE
+        if not partial:
+            bad |= tf.abs(row_sum(rows)[:, 0] - 1.0) > TOLERANCE
+        message = (
+            "Invalid value for argument `y_pred`. Expected probabilities >= 0"
+            f"{sums}, or `from_logits=True` for logits."
+        )
+        found.append(refuse(bad & pixels.valid, rows, message))
+    if pixels.distributions is not None:
+        rows = pixels.distributions
+        # In graphs, whether there is any; row by row takes four times as long.
+        axis = -1 if tf.executing_eagerly() else None
+        bad = ~(tf.reduce_min(rows, axis) >= -TOLERANCE)
+        mass = row_sum(rows)[:, 0]
+        bad |= pixels.valid & ~(partial | (tf.abs(mass - 1.0) <= TOLERANCE))
+        message = (
+            "Invalid value for argument `y_true`. Expected distributions, "
+            f"shares >= 0{sums} (to 0 where void)."
+        )
+        found.append(refuse(bad, rows, message))
+    if not found or tf.executing_eagerly():
+        return loss
+    is_bad = tf.reduce_any(tf.stack(found))
+    return loss * tf.where(is_bad, float("nan"), 1.0)
