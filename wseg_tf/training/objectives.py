@@ -247,6 +247,10 @@ def build_loss(
         "wasserstein_dice": lambda: losses.WassersteinDiceLoss(
             ground, **options
         ),
+        "lovasz": lambda: losses.LovaszSoftmaxLoss(by_class, **options),
+        "weighted_lovasz": lambda: losses.LovaszSoftmaxLoss(
+            importance, **options
+        ),
         "wasserstein": wasserstein,
         "mixture": mixture,
     }

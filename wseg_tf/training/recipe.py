@@ -17,6 +17,8 @@ LOSSES = (
     "focal",
     "importance_aware",
     "wasserstein_dice",
+    "lovasz",
+    "weighted_lovasz",
     "wasserstein",
     "mixture",
 )
