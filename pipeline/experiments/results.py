@@ -23,7 +23,7 @@ import numpy as np
 
 import wseg_tf
 from pipeline.experiments.frames import Frames
-from pipeline.experiments.plan import Experiment, metric_names, compared_metrics
+from pipeline.experiments.plan import Experiment, compared_metrics, metric_names
 from pipeline.experiments.run import Outcome
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.configuration import ConfigurationError
