@@ -49,7 +49,7 @@ class _Storage(NamedTuple):
 
     kind: str
     key: str
-    count: int
+    length: int
 
 
 class _Tensor(NamedTuple):
@@ -189,7 +189,7 @@ def _from_zip(content: bytes) -> tuple[Any, dict[_Storage, Array]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         folder = _record(archive)
         names = set(archive.namelist())
-        order = sys.byteorder
+        order: str = sys.byteorder
         if f"{folder}/byteorder" in names:
             order = archive.read(f"{folder}/byteorder").decode()
         reader = _Unpickler(io.BytesIO(archive.read(f"{folder}/data.pkl")))
@@ -217,9 +217,9 @@ def _from_pickles(content: bytes) -> tuple[Any, dict[_Storage, Array]]:
     stored = {}
     for key in _Unpickler(stream).load():
         storage = reader.storages[str(key)]
-        if int.from_bytes(stream.read(8), order) != storage.count:
+        if int.from_bytes(stream.read(8), order) != storage.length:
             raise pickle.UnpicklingError(f"storage {key} of another length")
-        data = stream.read(storage.count * _width(storage))
+        data = stream.read(storage.length * _width(storage))
         stored[storage] = _numbers(data, storage, order)
     return loaded, stored
 
@@ -230,10 +230,10 @@ def _width(storage: _Storage) -> int:
 
 
 def _numbers(data: bytes, storage: _Storage, order: str) -> Array:
-    if len(data) != storage.count * _width(storage):
+    if len(data) != storage.length * _width(storage):
         raise pickle.UnpicklingError(f"storage {storage.key} is cut short")
     kind = STORAGES[storage.kind]
-    sign = "<" if order == "little" else ">"
+    sign: Literal["<", ">"] = "<" if order == "little" else ">"
     if kind == BFLOAT16:
         halves = np.frombuffer(data, f"{sign}u2").astype(np.uint32)
         return (halves << 16).view(np.float32)
