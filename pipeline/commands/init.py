@@ -37,7 +37,7 @@ def init(
     with refusals():
         import tensorflow as tf
 
-        from pipeline.ingest.first_config import first_files, split_options
+        from pipeline.ingest.first_config import first_files
         from wseg_tf.data.discovery import discover
         from wseg_tf.data.discovery.text import summary
         from wseg_tf.filesystems import write_whole
@@ -55,6 +55,5 @@ def init(
         config, data, _ = files
         say(f"{summary(found)}.")
         say(f"Written: {', '.join(files)}. Edit names and groups, then:")
-        options = f"--dataset {data}{split_options(found)}"
-        say(f"  wseg data check '{folder}' {options}")
+        say(f"  wseg data check '{folder}' --dataset {data}")
         say(f"  wseg run {config}")

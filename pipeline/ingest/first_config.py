@@ -18,7 +18,7 @@ _TEXT = """\
 # {summary}.
 # Names, groups and critical classes are in {data}; edit them there, then:
 #
-#   wseg data check {path} --dataset {data}{splits}
+#   wseg data check {path} --dataset {data}
 #   wseg run {config}
 
 name: {name}
@@ -107,13 +107,6 @@ def first_files(found: Discovery, out: str) -> dict[str, str]:
     }
 
 
-def split_options(found: Discovery) -> str:
-    """Returns what `wseg data` is told where not every split has labels."""
-    if found.held_out:
-        return ""
-    return "".join(f" --split {split}" for split in found.contents)
-
-
 def _config(found: Discovery, out: str, data: str, schema: str) -> str:
     folder = found.folder
     path = folder if is_remote(folder) else os.path.abspath(folder)
@@ -129,7 +122,6 @@ def _config(found: Discovery, out: str, data: str, schema: str) -> str:
         summary=summary(found),
         data=data,
         dataset=_quoted(data),
-        splits=split_options(found),
         config=os.path.basename(out),
         name=_quoted(found.name),
         schema=_quoted(os.path.basename(schema)),

@@ -14,13 +14,11 @@ import numpy as np
 from PIL import Image
 
 from wseg_tf.classes import Colour
-from wseg_tf.data.checks import DataError
+from wseg_tf.data.decoding import DataError, decode_label
 from wseg_tf.filesystems import read_bytes
 
 # More are no classes: instances, or colours that were mixed.
 MOST_CLASSES = 1000
-_DEPTH, _TYPE = 24, 25  # bytes of a PNG's header
-_GREY = 0
 
 
 @dataclass
@@ -115,49 +113,27 @@ def unpacked(value: int) -> Colour:
 def _one(path: str, in_colours: bool) -> Contents:
     try:
         encoded = read_bytes(path)
-        picture = Image.open(io.BytesIO(encoded))
-        found = _colours(picture) if in_colours else _ids(picture, encoded)
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        Image.DecompressionBombError,
-    ):
-        return Contents(unreadable=1)
-    pixels = Counter({value: count for value, count in found.items() if count})
-    width, height = picture.size
+        stored, _ = decode_label(encoded, path, in_colours)
+    except (DataError, OSError):
+        return Contents(unreadable=1)  # `wseg data check` says why.
+    ids = np.asarray(stored)
+    height, width = ids.shape[:2]
+    if in_colours:
+        red, green, blue = np.moveaxis(ids.astype(np.int64), -1, 0)
+        ids = red << 16 | green << 8 | blue
+    values, counts = np.unique(ids, return_counts=True)
+    pixels = Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
     return Contents(
         pixels,
         Counter(dict.fromkeys(pixels, 1)),
         Counter({(height, width): 1}),
-        _palette(picture),
+        {} if in_colours else _palette(encoded),
     )
 
 
-def _colours(picture: Image.Image) -> dict[int, int]:
-    pairs = picture.convert("RGB").getcolors(picture.width * picture.height)
-    return {
-        packed(cast(Colour, colour)): count for count, colour in pairs or ()
-    }
-
-
-def _ids(picture: Image.Image, encoded: bytes) -> dict[int, int]:
-    """Returns how often each stored number occurs, whatever its depth."""
-    if picture.mode in ("L", "P"):
-        counts = picture.histogram()
-        # Pillow spreads 2 and 4 bits over 0..255.
-        depth = encoded[_DEPTH] if encoded[_TYPE] == _GREY else 8
-        step = 255 // (2 ** min(depth, 8) - 1)
-        return {k // step: count for k, count in enumerate(counts) if count}
-    values, counts_ = np.unique(
-        np.asarray(picture).astype(np.int64), return_counts=True
-    )
-    return dict(zip(values.tolist(), counts_.tolist(), strict=True))
-
-
-def _palette(picture: Image.Image) -> dict[int, Colour]:
+def _palette(encoded: bytes) -> dict[int, Colour]:
+    """Returns the colour of each id, of a label that has a palette."""
+    picture = Image.open(io.BytesIO(encoded))
     flat = picture.getpalette() if picture.mode == "P" else None
-    if not flat:
-        return {}
-    rows = np.array(flat).reshape(-1, 3).tolist()
+    rows = np.array(flat or []).reshape(-1, 3).tolist()
     return {index: cast(Colour, tuple(row)) for index, row in enumerate(rows)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,19 +19,21 @@ from wseg_tf.data.discovery.kinds import (
     image_files,
     is_called_label,
 )
-from wseg_tf.data.discovery.meaning import Meaning, meaning
-from wseg_tf.data.discovery.patterns import (
-    Key,
+from wseg_tf.data.discovery.lists import find_lists
+from wseg_tf.data.discovery.matching import (
     Match,
-    Place,
+    apart,
     in_blocks,
     matches,
-    split_word,
     with_drives,
+    with_splits,
 )
+from wseg_tf.data.discovery.meaning import Meaning, meaning
+from wseg_tf.data.discovery.patterns import Key, Place, split_word
+from wseg_tf.data.layouts.splits import Splits, assign
 
-TRAIN, EVAL = "train", "val"
-_HELD_OUT, _MOST_HELD_OUT = 0.2, 0.5
+# Where nothing tells the splits, about a fifth of the frames, by drive.
+_SHARES = Splits(shares={"val": 0.2})
 # Of several labels of one image, those that are published to train on.
 _PREFERRED = ("labelIds", "TrainIds")
 
@@ -45,37 +46,41 @@ class Discovery:
         folder: The folder.
         name: A name for the data set, of letters, digits and `_`.
         match: How images and labels find each other.
+        splits: What tells the splits, where folders do not.
         meaning: What the values in the labels mean.
         contents: What the labels of each split hold.
-        train: The split to train on.
-        eval: The split to judge on.
-        held_out: Drives that make up `eval`, where the folder has no splits.
+        drives: Drives of each split.
     """
 
     folder: str
     name: str
     match: Match
+    splits: Splits
     meaning: Meaning
     contents: Mapping[str, Contents]
-    train: str
-    eval: str
-    held_out: tuple[str, ...] = ()
+    drives: Mapping[str, set[str]]
+
+    @property
+    def train(self) -> str:
+        """The split to train on."""
+        return _first([*self.contents], "tr")
+
+    @property
+    def eval(self) -> str:
+        """The split to judge on."""
+        others = [split for split in self.contents if split != self.train]
+        return _first(others, "va", "de", "ev")
 
     @property
     def size(self) -> tuple[int, int]:
         """The commonest height and width."""
-        total = Counter[tuple[int, int]]()
-        for each in self.contents.values():
-            total += each.sizes
-        return total.most_common(1)[0][0]
+        total = sum(self.contents.values(), start=Contents())
+        return total.sizes.most_common(1)[0][0]
 
     @property
     def shared_drives(self) -> list[str]:
         """Drives that have frames in both splits, where drives are known."""
-        drives = drives_of(self.match.pairs)
-        return sorted(
-            drives.get(self.train, set()) & drives.get(self.eval, set()) - {""}
-        )
+        return sorted(self.drives[self.train] & self.drives[self.eval] - {""})
 
     def frames(self, name: str, split: str) -> int:
         """Returns how many labels of a split show a class, at least."""
@@ -84,6 +89,11 @@ class Discovery:
             (found[k] for k, own in self.meaning.names.items() if own == name),
             default=0,
         )
+
+
+def _first(splits: Sequence[str], *starts: str) -> str:
+    fitting = [split for split in splits if split.lower().startswith(starts)]
+    return (fitting or [*splits])[0]
 
 
 def discover(
@@ -105,43 +115,36 @@ def discover(
             fit, or there is nothing to judge on; one sentence.
     """
     files = classify(folder, image_files(folder))
-    chosen = _best(folder, files, images, labels)
-    match = _with_splits(folder, chosen)
-    drives = {drive for _, drive, _ in match.pairs}
-    pattern = f"{match.images.text}\n{match.labels.text}"
-    by_split: dict[str, list[str]] = {}
-    for (split, _, _), (_, label) in match.pairs.items():
-        by_split.setdefault(split, []).append(label.path)
-    held_out: tuple[str, ...] = ()
-    if not match.splits:
-        held_out = _held_out(match.pairs)
-        by_split = {TRAIN: [], EVAL: []}
-        for (_, drive, _), (_, label) in match.pairs.items():
-            by_split[EVAL if drive in held_out else TRAIN].append(label.path)
+    best = _best(folder, files, images, labels)
+    match, splits = _with_splits(folder, best)
+    by_split = _assigned(folder, match, splits)
     found = {
-        split: contents(folder, paths, match.in_colours)
-        for split, paths in by_split.items()
+        split: contents(
+            folder,
+            [match.pairs[key][1].path for key in keys],
+            match.in_colours,
+        )
+        for split, keys in by_split.items()
     }
-    total = sum(found.values(), start=Contents())
-    train, judged = _roles([*by_split])
+    drives = {
+        split: {drive for _, drive, _ in keys}
+        for split, keys in by_split.items()
+    }
+    patterns = f"{match.images.text}\n{match.labels.text}"
     return Discovery(
         folder,
         _name(folder),
         match,
-        meaning(total, match.in_colours, pattern, drives),
+        splits,
+        meaning(
+            sum(found.values(), start=Contents()),
+            match.in_colours,
+            patterns,
+            [label.stem for _, label in match.pairs.values()],
+        ),
         found,
-        train,
-        judged,
-        held_out,
+        drives,
     )
-
-
-def drives_of(pairs: Mapping[Key, object]) -> dict[str, set[str]]:
-    """Returns the drives of each split."""
-    found: dict[str, set[str]] = {}
-    for split, drive, _ in pairs:
-        found.setdefault(split, set()).add(drive)
-    return found
 
 
 def _best(
@@ -172,8 +175,12 @@ def _best(
     ranked = sorted(found, key=_rank)
     best = ranked[0]
     _refuse_rivals(folder, best, ranked)
-    _refuse_alone(folder, best)
-    return best
+    others = [
+        Place.of(file.path, has_splits)
+        for file in files
+        if file.path not in best.imaged
+    ]
+    return apart(best, others)
 
 
 def _rank(match: Match) -> tuple[object, ...]:
@@ -186,9 +193,9 @@ def _rank(match: Match) -> tuple[object, ...]:
     wild = (match.images.text + text).count("*")
     return (
         -len(match.pairs),
-        len(match.alone),
         match.in_colours,
         preferred,
+        len(match.alone),
         "{drive}" not in text,
         wild,
         len(text),
@@ -230,15 +237,12 @@ def _named(
 def _refuse_rivals(folder: str, best: Match, ranked: Sequence[Match]) -> None:
     """Refuses to choose between sorts of files that fit as well."""
     for other in ranked:
-        if _rank(other)[:4] != _rank(best)[:4]:
+        if _rank(other)[:3] != _rank(best)[:3]:
             return
         for argument, own, theirs, one, two in (
             (
-                "labels",
-                best.labelled,
-                other.labelled,
-                best.labels,
-                other.labels,
+                *("labels", best.labelled, other.labelled),
+                *(best.labels, other.labels),
             ),
             ("images", best.imaged, other.imaged, best.images, other.images),
         ):
@@ -262,49 +266,49 @@ def _refuse_alone(folder: str, match: Match) -> None:
         )
 
 
-def _with_splits(folder: str, match: Match) -> Match:
-    """Tells drives by names, where they help or are needed."""
+def _with_splits(folder: str, match: Match) -> tuple[Match, Splits]:
+    """Says what tells the splits: folders, lists, or else a share of drives."""
     named = with_drives(match)
-    drives = drives_of(named.pairs)
     if match.splits:
-        # A word that is in all splits alike is no drive.
-        alike = len({frozenset(own) for own in drives.values()}) == 1
-        return match if alike else named
-    if len({drive for own in drives.values() for drive in own}) > 1:
-        return named
+        _refuse_alone(folder, match)
+        drives: dict[str, set[str]] = {}
+        for split, drive, _ in named.pairs:
+            drives.setdefault(split, set()).add(drive)
+        # A word that is in all splits alike, or names them, is no drive.
+        is_alike = len({frozenset(own) for own in drives.values()}) == 1
+        is_lone = all(len(own) == 1 for own in drives.values())
+        return with_splits(match if is_alike or is_lone else named), Splits()
+    lists = find_lists(folder, match.pairs)
+    if lists is not None:
+        return match, lists
+    _refuse_alone(folder, match)
+    if len({drive for _, drive, _ in named.pairs}) > 1:
+        return named, _SHARES
     blocks = in_blocks(match)
     if blocks is None:
         raise DataError(
-            f"{folder}: expected a split to judge on: folders such as train/ "
-            "and val/, or names that tell drives or runs of frames apart. "
-            f"Found: {len(match.pairs)} pairs of {match.images.text}."
+            f"{folder}: expected something to tell a split to judge on: "
+            "folders or lists called train and val, or names that tell drives "
+            f"apart. Found: {len(match.pairs)} pairs of {match.images.text}."
         )
-    return blocks
+    return blocks, _SHARES
 
 
-def _held_out(pairs: Mapping[Key, object]) -> tuple[str, ...]:
-    """Returns the last drives, about a fifth of the frames."""
-    counts = Counter(drive for _, drive, _ in pairs)
-    total, held_out, taken = sum(counts.values()), [], 0
-    for drive in sorted(counts, reverse=True):
-        if taken >= _HELD_OUT * total:
-            break
-        if taken + counts[drive] <= _MOST_HELD_OUT * total:
-            held_out.append(drive)
-            taken += counts[drive]
-    return tuple(sorted(held_out or [min(counts, key=lambda d: counts[d])]))
-
-
-def _roles(splits: Sequence[str]) -> tuple[str, str]:
-    """Returns the splits to train and to judge on."""
-
-    def first(rest: Sequence[str], *starts: str) -> str:
-        fitting = [s for s in rest if s.lower().startswith(starts)]
-        return (fitting or [*rest])[0]
-
-    train = first(splits, "tr")
-    others = [split for split in splits if split != train]
-    return train, first(others, "va", "de", "ev")
+def _assigned(
+    folder: str, match: Match, splits: Splits
+) -> dict[str, list[Key]]:
+    """Returns the frames of each split, as a description would have it."""
+    images = {
+        key: posixpath.join(folder, image.path)
+        for key, (image, _) in match.pairs.items()
+    }
+    named, others = assign(splits, folder, images)
+    found: dict[str, list[Key]] = {}
+    for key in match.pairs:
+        split = key[0] or named.get(key) or others
+        if split is not None:
+            found.setdefault(split, []).append(key)
+    return found
 
 
 def _name(folder: str) -> str:

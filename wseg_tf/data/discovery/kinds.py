@@ -14,16 +14,15 @@ import tensorflow as tf
 from PIL import Image
 
 from wseg_tf.data.checks import DataError
-from wseg_tf.data.pairs import not_unicode
+from wseg_tf.data.discovery.paths import files_below
+from wseg_tf.data.discovery.patterns import LAST_WORD
 
 PHOTOGRAPH, IDS, COLOURS = "photograph", "ids", "colours"
 _ENDINGS = (".png", ".jpg", ".jpeg")
-_HIDDEN = (".", "__MACOSX")
 # Neighbours that are equal: 0.95 and more in labels, 0.2 in photographs.
 _FLAT = 0.7
 # Files of a sort that are looked at; one where there are many sorts.
 _SAMPLES, _MANY = 2, 40
-_TOKEN = re.compile(r"[_\-. ]?[^\d_\-. ]*$")
 _LABEL_WORDS = re.compile(
     r"label|mask|annot|(?<![a-z])gt|truth|segm|(?<![a-z])seg(?![a-z])|semantic",
     re.IGNORECASE,
@@ -52,25 +51,8 @@ def image_files(folder: str) -> list[str]:
     Raises:
         DataError: If there is no such folder, or no such file.
     """
-    if not tf.io.gfile.isdir(folder):
-        raise DataError(f"{folder}: no such folder.")
-    start = folder.rstrip("/") + "/"
-    try:
-        found = [
-            posixpath.join(where, name)[len(start) :]
-            for where, _, names in tf.io.gfile.walk(start)
-            for name in names
-        ]
-    except UnicodeDecodeError as error:
-        raise not_unicode(folder, error.object) from None
-    shown = [
-        path.lstrip("/")
-        for path in sorted(found)
-        if path.lower().endswith(_ENDINGS)
-        and not any(
-            part.startswith(_HIDDEN) for part in path.lstrip("/").split("/")
-        )
-    ]
+    found = files_below(folder)
+    shown = [path for path in found if path.lower().endswith(_ENDINGS)]
     if not shown:
         raise DataError(
             f"{folder}: expected images and labels, PNG or JPEG. Found: none "
@@ -107,11 +89,12 @@ def classify(folder: str, paths: Sequence[str]) -> list[File]:
             places = np.linspace(0, len(sort) - 1, count).astype(int)
             looked_at = [sort[place] for place in sorted({*places.tolist()})]
             kinds = {*pool.map(lambda p: _kind(folder, p), looked_at)}
+            kinds.discard(None)  # one that is torn is of its sort
             if len(kinds) > 1:  # Several sorts after all.
                 each = pool.map(lambda p: _kind(folder, p), sort)
                 found.update(zip(sort, each, strict=True))
             else:
-                found.update(dict.fromkeys(sort, kinds.pop()))
+                found.update(dict.fromkeys(sort, min(kinds, default=None)))
     files = [
         File(path, kind) for path in paths if (kind := found[path]) is not None
     ]
@@ -143,7 +126,7 @@ def is_called_label(path: str) -> bool:
 def _token(path: str) -> str:
     """Returns the last word of a name, such as `_mask`."""
     stem = posixpath.splitext(posixpath.basename(path))[0]
-    found = _TOKEN.search(stem)
+    found = LAST_WORD.search(stem)
     return found[0] if found else ""
 
 

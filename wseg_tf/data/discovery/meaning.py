@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wseg_tf.classes import CAMVID, CITYSCAPES, ClassSet, Colour, class_set
@@ -16,8 +16,10 @@ from wseg_tf.data.layouts.described import VOID
 BLACK, _VOID_ID, _VOID_16 = 0, 255, 65535
 # Black that covers so much is a background.
 _BACKGROUND = 0.25
-_ADE, _ADE_CLASSES = re.compile(r"\bADE_(train|val)_"), 150
-_CAMVID_DRIVES = {"0001TP", "0006R0", "0016E5", "Seq05VD"}
+_ADE, _ADE_CLASSES = re.compile("ADE_(train|val)_"), 150
+_CAMVID = re.compile("(0001TP|0006R0|0016E5|Seq05VD)_")
+# Colours alone tell a set by so many classes, and so much better than another.
+_LEAST, _BETTER = 3, 2.0
 # What Cityscapes paints beside its classes, and VOC's outlines.
 _CITYSCAPES_VOID = (
     (111, 74, 0), (81, 0, 81), (250, 170, 160), (230, 150, 140),
@@ -45,15 +47,18 @@ class Meaning:
 
 
 def meaning(
-    found: Contents, in_colours: bool, pattern: str, drives: set[str]
+    found: Contents,
+    in_colours: bool,
+    patterns: str,
+    names: Sequence[str],
 ) -> Meaning:
     """Says what the values in labels mean.
 
     Args:
         found: What the labels hold.
         in_colours: Whether they are painted in colours.
-        pattern: Paths of an image and a label, for the names in them.
-        drives: Names of the drives.
+        patterns: Patterns of images and labels, for the words in them.
+        names: Names of the labels' files.
 
     Returns:
         A published set of classes, if colours or names tell one; else
@@ -67,12 +72,12 @@ def meaning(
     elif found.palette:
         known = _by_palette(found)
     else:
-        known = _by_names(found, pattern, drives)
+        known = _by_names(found, patterns, names)
     if known is None:
         known = _unknown_colours(found) if in_colours else _unknown_ids(found)
     if len({*known.names.values()} - {VOID}) < 2:
         raise DataError(
-            f"{pattern.splitlines()[-1]}: expected labels of two classes or "
+            f"{patterns.splitlines()[-1]}: expected labels of two classes or "
             f"more. Found: {_shown(found, in_colours)} everywhere."
         )
     return known
@@ -107,16 +112,23 @@ def _tables() -> Iterator[tuple[ClassSet, dict[Colour, str]]]:
 
 
 def _by_colours(used: Mapping[int, Colour]) -> Meaning | None:
-    """Tells the set by the colours of stored values, if a single one fits."""
-    fitting = [
-        (own, table)
-        for own, table in _tables()
-        if {*used.values()} <= table.keys()
-        and len({table[colour] for colour in used.values()} - {VOID}) > 1
-    ]
-    if len(fitting) != 1:
+    """Tells the set by the colours of stored values, if one fits best.
+
+    Cityscapes' colours are all among Mapillary Vistas': the set of which the
+    larger share is seen is meant.
+    """
+    fitting = []
+    for own, table in _tables():
+        if {*used.values()} <= table.keys():
+            seen = {table[colour] for colour in used.values()} - {VOID}
+            if len(seen) >= _LEAST:
+                fitting.append((len(seen) / len(own), own, table))
+    fitting.sort(key=lambda each: -each[0])
+    if not fitting or (
+        len(fitting) > 1 and fitting[0][0] < _BETTER * fitting[1][0]
+    ):
         return None
-    own, table = fitting[0]
+    _, own, table = fitting[0]
     names = {packed(colour): name for colour, name in table.items()}
     return Meaning(own, names, False, f"the colours of {own.name}")
 
@@ -154,15 +166,15 @@ def _by_palette(found: Contents) -> Meaning | None:
 
 
 def _by_names(
-    found: Contents, pattern: str, drives: set[str]
+    found: Contents, patterns: str, files: Sequence[str]
 ) -> Meaning | None:
     """Tells the set by what files are called."""
     highest = max({*found.pixels} - {_VOID_ID}, default=0)
-    folders = re.split(r"[/\n]", pattern)
-    if "TrainIds" in pattern and highest < len(CITYSCAPES):
+    folders = re.split(r"[/\n]", patterns)
+    if "TrainIds" in patterns and highest < len(CITYSCAPES):
         return _direct(CITYSCAPES, found, "the name `TrainIds`")
     is_kitti = {"image_2", "semantic"} <= {*folders}
-    if ("labelIds" in pattern or is_kitti) and {*found.pixels} <= {*TRAIN_IDS}:
+    if ("labelIds" in patterns or is_kitti) and {*found.pixels} <= {*TRAIN_IDS}:
         names = {
             label: VOID
             if target == CITYSCAPES.void
@@ -171,11 +183,11 @@ def _by_names(
         }
         told = "KITTI's folders" if is_kitti else "the name `labelIds`"
         return Meaning(CITYSCAPES, names, False, told)
-    if _ADE.search(pattern) and max(found.pixels) <= _ADE_CLASSES:
+    if all(map(_ADE.match, files)) and max(found.pixels) <= _ADE_CLASSES:
         own = class_set("ade20k")
         names = {0: VOID, **dict(enumerate(own.names, start=1))}
         return Meaning(own, names, False, "the names of ADE20K")
-    if drives and drives <= _CAMVID_DRIVES and max(found.pixels) <= 11:
+    if all(map(_CAMVID.match, files)) and max(found.pixels) <= CAMVID.void:
         return _direct(CAMVID, found, "the drives of CamVid")
     return None
 

@@ -11,6 +11,7 @@ import yaml
 from wseg_tf.data.discovery.contents import Contents, unpacked
 from wseg_tf.data.discovery.folder import Discovery
 
+_SHOWN, _MOST_OF_8 = 8, 255
 _FIXED = "A class may be renamed, here and in the map above it alike."
 _DIRECT = "The files hold class ids: a class' place in this list is its id."
 
@@ -29,7 +30,8 @@ def describe(found: Discovery) -> str:
         f"dataset: {_quoted(found.name)}",
         f"images: {_quoted(found.match.images.text)}",
         f"labels: {_quoted(found.match.labels.text)}",
-        *_drives(found),
+        *_splits(found),
+        *_bits(found, total),
         *_map(found, total),
         *_classes(found, total),
     ]
@@ -62,16 +64,21 @@ def critical_classes(found: Discovery) -> tuple[str, ...]:
     )
 
 
-def _drives(found: Discovery) -> list[str]:
-    if not found.held_out:
+def _splits(found: Discovery) -> list[str]:
+    own = found.splits
+    if own.lists:
+        lists = [f"  {_flow({k: v})[1:-1]}" for k, v in own.lists.items()]
+        return ["# These lists tell the splits.", "lists:", *lists]
+    if not own.shares:
         return []
-    held_out = yaml.safe_dump([*found.held_out], allow_unicode=True)
+    drives = sorted(found.drives[found.eval])
+    named = ", ".join(drives[:_SHOWN]) + ", ..." * (len(drives) > _SHOWN)
     return [
-        "# No folder is called train or val, so these drives, or runs of",
-        "# frames, are judged on; all others are trained on.",
-        "drives:",
-        f"  {found.eval}:",
-        *(f"    {line}" for line in held_out.splitlines()),
+        "# No folder is called train or val: drives, or runs of frames, are",
+        f"# drawn by lot to be judged on ({named}); another seed draws others.",
+        "# Or name them: drives: {val: [...]}",
+        f"shares: {_flow(own.shares)}",
+        f"seed: {own.seed}",
     ]
 
 
@@ -85,11 +92,34 @@ def _map(found: Discovery, total: Contents) -> list[str]:
         key: object = value
         if found.match.in_colours:
             key = " ".join(map(str, unpacked(value)))
-        entry = yaml.safe_dump(
-            {key: name}, allow_unicode=True, width=float("inf")
-        ).strip()
-        lines.append(f"  {entry}  # {_share(total.pixels[value], pixels)}")
+        share = _share(total.pixels[value], pixels)
+        lines.append(f"  {_flow({key: name})[1:-1]}  # {share}")
+    absent = [
+        name
+        for name in found.meaning.classes.names
+        if name not in found.meaning.names.values()
+    ]
+    if absent:
+        lines += ["# Classes that no value becomes."]
+        lines += [f"absent: {_flow(absent)}"]
     return lines
+
+
+def _bits(found: Discovery, total: Contents) -> list[str]:
+    is_wide = not found.match.in_colours and max(total.pixels) > _MOST_OF_8
+    return ["bits: 16"] if is_wide else []
+
+
+def _flow(value: object) -> str:
+    """Returns a value as YAML on one line."""
+    text: str = yaml.safe_dump(
+        value,
+        default_flow_style=True,
+        allow_unicode=True,
+        sort_keys=False,
+        width=float("inf"),
+    )
+    return text.strip()
 
 
 def _classes(found: Discovery, total: Contents) -> list[str]:
