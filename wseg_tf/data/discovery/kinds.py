@@ -88,13 +88,13 @@ def classify(folder: str, paths: Sequence[str]) -> list[File]:
             count = _SAMPLES if len(sorts) <= _MANY else 1
             places = np.linspace(0, len(sort) - 1, count).astype(int)
             looked_at = [sort[place] for place in sorted({*places.tolist()})]
-            kinds = {*pool.map(lambda p: _kind(folder, p), looked_at)}
-            kinds.discard(None)  # one that is torn is of its sort
+            seen = pool.map(lambda p: _kind(folder, p), looked_at)
+            kinds = {kind for kind in seen if kind}  # torn: of its sort
             if len(kinds) > 1:  # Several sorts after all.
                 each = pool.map(lambda p: _kind(folder, p), sort)
                 found.update(zip(sort, each, strict=True))
             else:
-                found.update(dict.fromkeys(sort, min(kinds, default=None)))
+                found.update(dict.fromkeys(sort, next(iter(kinds), None)))
     files = [
         File(path, kind) for path in paths if (kind := found[path]) is not None
     ]
