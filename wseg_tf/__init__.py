@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         MixtureLoss,
         WassersteinDiceLoss,
         WassersteinLoss,
+        severity_loss,
     )
 
 __version__ = "0.1.0"
@@ -35,6 +36,7 @@ __all__ = [
     "WassersteinDiceLoss",
     "WassersteinLoss",
     "class_set",
+    "severity_loss",
 ]
 
 _MODULES = {

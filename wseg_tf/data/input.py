@@ -16,6 +16,7 @@ from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import decode, parse
 from wseg_tf.data.sampling import class_presence, copies, expected_copies
 from wseg_tf.data.warp import augment
+from wseg_tf.filesystems import matching
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 
@@ -48,7 +49,7 @@ def read_records(
     patterns = [patterns] if isinstance(patterns, str) else list(patterns)
     files: list[str] = []
     for pattern in patterns:
-        found = sorted(tf.io.gfile.glob(pattern))
+        found = matching(pattern)
         if not found:
             raise DataError(f"{pattern}: no such record files.")
         files += found

@@ -6,6 +6,7 @@ from wseg_tf.losses.focal import FocalLoss
 from wseg_tf.losses.importance_aware import ImportanceAwareLoss
 from wseg_tf.losses.lovasz import LovaszSoftmaxLoss
 from wseg_tf.losses.mixture import MixtureLoss
+from wseg_tf.losses.recommended import severity_loss
 from wseg_tf.losses.reduction import reduce
 from wseg_tf.losses.targets import PixelLoss, Pixels, flatten
 from wseg_tf.losses.wasserstein import WassersteinLoss
@@ -22,4 +23,5 @@ __all__ = [
     "WassersteinLoss",
     "flatten",
     "reduce",
+    "severity_loss",
 ]

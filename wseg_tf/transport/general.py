@@ -96,8 +96,8 @@ def general_cost(
     scale = float(cost.max())
     if scale == 0.0:
         return tf.zeros_like(source[:, 0])
-    epsilon = how.epsilon or default_epsilon(values)
-    count = len(cost)
+    epsilon = (how.epsilon or default_epsilon(values)) / scale
+    cost, count = cost / scale, len(cost)  # Its unit is the caller's.
     most = 20 * count if how.exchanges is None else how.exchanges
     table = tf.constant(cost, tf.float32)
 
@@ -123,7 +123,7 @@ def general_cost(
         source: tf.Tensor, target: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Gradients]]:
         masses = tf.concat([source, target], axis=-1)
-        pair = _in_blocks(solve, masses, max(1, BLOCK // count**2))
+        pair = scale * _in_blocks(solve, masses, max(1, BLOCK // count**2))
         value = tf.reduce_sum(pair * masses, axis=-1)
 
         def gradient(upstream: tf.Tensor) -> Gradients:

@@ -363,3 +363,19 @@ def test_a_solver_needs_its_structure():
 def test_senseless_settings_are_refused(wrong):
     with pytest.raises(ValueError, match=f"`{next(iter(wrong))}`"):
         Sinkhorn(**wrong)
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e-6, 1e31])
+@pytest.mark.parametrize("solver", ["auto", "sinkhorn"])
+@pytest.mark.parametrize("name", ["star", "severity", "squared line", "dense"])
+def test_the_unit_of_d_is_the_unit_of_the_distance(name, solver, factor):
+    ground, random = (EXACT | GENERAL)[name], np.random.default_rng(9)
+    source = oracle.histograms(random, 20, len(ground), "dense")
+    target = oracle.histograms(random, 20, len(ground), "pruned")
+    scaled = GroundMatrix(ground.values * factor)
+    options = {"solver": solver}
+    value, f, g = value_and_gradients(source, target, ground, **options)
+    found = value_and_gradients(source, target, scaled, **options)
+    np.testing.assert_allclose(found[0] / factor, value, rtol=1e-4)
+    np.testing.assert_allclose(found[1] / factor, f, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found[2] / factor, g, rtol=1e-3, atol=1e-4)

@@ -86,17 +86,30 @@ class Layout:
         )
 
 
+def _within(
+    find: Find, folder: str, splits: Sequence[str] | None = None
+) -> list[Pair]:
+    """Finds pairs, and refuses links that lead out of the folder."""
+    pairs = find(folder, splits)
+    refuse_links_out(folder, (p for e in pairs for p in (e.image, e.label)))
+    return pairs
+
+
+def _layout(find: Find, *meaning: Any, **more: Any) -> Layout:
+    return Layout(partial(_within, find), *meaning, **more)
+
+
 def _find_nothing(folder: str, splits: Sequence[str] | None) -> list[Pair]:
     return []
 
 
 LAYOUTS: Mapping[str, Layout] = {
-    "camvid": Layout(camvid.find, CAMVID),
-    "camvid_colours": Layout(
+    "camvid": _layout(camvid.find, CAMVID),
+    "camvid_colours": _layout(
         camvid_colours.find, CAMVID, colour_map=camvid_colours.COLOUR_MAP
     ),
-    "cityscapes": Layout(cityscapes.find, CITYSCAPES, id_map=TRAIN_IDS),
-    "cityscapes_train_ids": Layout(
+    "cityscapes": _layout(cityscapes.find, CITYSCAPES, id_map=TRAIN_IDS),
+    "cityscapes_train_ids": _layout(
         partial(
             cityscapes.find,
             kind="labelTrainIds",
@@ -104,8 +117,8 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
         CITYSCAPES,
     ),
-    "gta5": Layout(gta5.find, CITYSCAPES, id_map=gta5.ID_MAP),
-    "streets": Layout(partial(camvid.find, dataset="streets"), CAMVID),
+    "gta5": _layout(gta5.find, CITYSCAPES, id_map=gta5.ID_MAP),
+    "streets": _layout(partial(camvid.find, dataset="streets"), CAMVID),
 }
 
 
@@ -130,7 +143,7 @@ def layout(name: str) -> Layout:
     """
     if name.endswith((".yaml", ".yml")):
         description = described.read(name)
-        return Layout(
+        return _layout(
             partial(described.find, description),
             description.class_set,
             description.id_map,
@@ -165,7 +178,4 @@ def find_pairs(
         ValueError: If there is no such layout.
     """
     wanted = [splits] if isinstance(splits, str) else splits
-    pairs = layout(name).find(folder, wanted)
-    paths = (path for pair in pairs for path in (pair.image, pair.label))
-    refuse_links_out(folder, paths)
-    return pairs
+    return layout(name).find(folder, wanted)
