@@ -20,6 +20,7 @@ from pipeline.commands import (
     run,
     submit,
     train,
+    weights,
 )
 from pipeline.commands.screen import refusals
 from wseg_tf.filesystems import plugins, prepare, whole_program
@@ -45,6 +46,7 @@ app.command()(releases.baseline)
 app.command("compile")(compile.compile_pipeline)
 app.command()(submit.submit)
 app.add_typer(data.app, name="data")
+app.add_typer(weights.app, name="weights")
 
 
 def main() -> None:

@@ -42,6 +42,7 @@ STATES = ("state_dict", "model_state_dict", "model_state", "model")
 PARALLEL = "module."  # What DataParallel puts before every name.
 
 Array = NDArray[Any]
+Order = Literal["little", "big"]
 
 
 class _Storage(NamedTuple):
@@ -189,9 +190,10 @@ def _from_zip(content: bytes) -> tuple[Any, dict[_Storage, Array]]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         folder = _record(archive)
         names = set(archive.namelist())
-        order: str = sys.byteorder
+        order: Order = sys.byteorder
         if f"{folder}/byteorder" in names:
-            order = archive.read(f"{folder}/byteorder").decode()
+            written = archive.read(f"{folder}/byteorder")
+            order = "little" if written == b"little" else "big"
         reader = _Unpickler(io.BytesIO(archive.read(f"{folder}/data.pkl")))
         loaded = reader.load()
         stored = {
@@ -209,9 +211,7 @@ def _from_pickles(content: bytes) -> tuple[Any, dict[_Storage, Array]]:
         raise pickle.UnpicklingError("no magic number")
     _Unpickler(stream).load()  # The protocol, always 1001.
     system = _Unpickler(stream).load()
-    order: Literal["little", "big"] = (
-        "little" if system["little_endian"] else "big"
-    )
+    order: Order = "little" if system["little_endian"] else "big"
     reader = _Unpickler(stream)
     loaded = reader.load()
     stored = {}
@@ -229,16 +229,15 @@ def _width(storage: _Storage) -> int:
     return 2 if kind == BFLOAT16 else np.dtype(kind).itemsize
 
 
-def _numbers(data: bytes, storage: _Storage, order: str) -> Array:
+def _numbers(data: bytes, storage: _Storage, order: Order) -> Array:
     if len(data) != storage.length * _width(storage):
         raise pickle.UnpicklingError(f"storage {storage.key} is cut short")
     kind = STORAGES[storage.kind]
-    sign: Literal["<", ">"] = "<" if order == "little" else ">"
+    sign = "<" if order == "little" else ">"
     if kind == BFLOAT16:
         halves = np.frombuffer(data, f"{sign}u2").astype(np.uint32)
         return (halves << 16).view(np.float32)
-    numbers = np.frombuffer(data, np.dtype(kind).newbyteorder(sign))
-    return numbers.astype(np.dtype(kind))
+    return np.frombuffer(data, f"{sign}{kind}").astype(kind)
 
 
 def _tensors(state: Any) -> Iterator[tuple[str, _Tensor]]:

@@ -70,14 +70,28 @@ def read_file(path: str) -> bytes:
             "Invalid file of weights. Expected a file. Received: "
             f"{path}, which cannot be read ({error.message})."
         ) from error
-    digest = hashlib.sha256(content).hexdigest()
+    found = digest(content)
     named = re.search(r"-([0-9a-f]{8,})\.pth$", os.path.basename(path))
-    if named and not digest.startswith(named[1]):
+    if named and not found.startswith(named[1]):
         raise ValueError(
             f"Invalid file of weights {path}. Expected a SHA-256 that begins "
-            f"with {named[1]}, as its name does. Received: {digest}."
+            f"with {named[1]}, as its name says. Received: {found}."
         )
     return content
+
+
+def digest(content: bytes) -> str:
+    """Returns the SHA-256 of a file.
+
+    Args:
+        content: All of the file.
+
+    Example:
+
+    >>> digest(b"")[:8]
+    'e3b0c442'
+    """
+    return hashlib.sha256(content).hexdigest()
 
 
 def known_as(content: bytes) -> str | None:
@@ -91,9 +105,9 @@ def known_as(content: bytes) -> str | None:
     >>> known_as(b"other") is None
     True
     """
-    digests = (hashlib.sha256(content), hashlib.md5(content))
-    found = (KNOWN.get(each.hexdigest()) for each in digests)
-    return next((each for each in found if each), None)
+    return KNOWN.get(digest(content)) or KNOWN.get(
+        hashlib.md5(content, usedforsecurity=False).hexdigest()
+    )
 
 
 def read_layers(path: str) -> Layers:
