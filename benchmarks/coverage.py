@@ -16,7 +16,7 @@ import json
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.bootstrap import interval, replicate
+from pipeline.gate.bootstrap import interval, replicate
 
 TRIALS, REPLICATES, CONFIDENCE = 1000, 1000, 0.95
 Counts = npt.NDArray[np.int64]

@@ -169,7 +169,7 @@ def through_beam(
 ) -> None:
     """Adds `wseg data convert`, which the pipeline's Ingest step shares."""
     try:
-        from pipeline.convert import convert
+        from pipeline.ingest.convert import convert
     except ImportError as error:
         report.absent[BEAM] = report.absent[BEAM_ONE_CORE] = str(error)
         return
@@ -178,7 +178,9 @@ def through_beam(
     def run(options: str) -> None:
         shutil.rmtree(out, ignore_errors=True)
         split = {"train": pairs}
-        convert(split, "cityscapes_train_ids", out, beam_options=options)
+        convert(
+            split, layout("cityscapes_train_ids"), out, beam_options=options
+        )
 
     one = "--direct_running_mode=multi_threading --direct_num_workers=1"
     report.add(BEAM, lambda: run(""), len(pairs))
@@ -285,7 +287,7 @@ def memory(folder: str, options: argparse.Namespace) -> harness.Report:
     pairs = find_pairs("streets", root)
     report = harness.Report(f"Memory over {images} images")
     try:
-        from pipeline.convert import convert
+        from pipeline.ingest.convert import convert
     except ImportError as error:
         report.absent["memory"] = str(error)
         return report
@@ -298,7 +300,7 @@ def memory(folder: str, options: argparse.Namespace) -> harness.Report:
 
     for count in (images // 10, images):
         out = os.path.join(folder, f"many-{count}")
-        convert({"train": repeated(count)}, "streets", out)
+        convert({"train": repeated(count)}, layout("streets"), out)
         report.facts[f"ingest, MB after {count}"] = peak()
     for count in (images // 10, images):
         batches = training_batches(

@@ -30,13 +30,12 @@ from tfx.types.standard_component_specs import (
 from tfx.utils import proto_utils
 
 from benchmarks import harness
-from pipeline.beam_options import IN_MEMORY
-from pipeline.bootstrap import interval, replicate
-from pipeline.evaluation import read_evaluation
-from pipeline.gate import eval_config
-from pipeline.image_counts import ImageCounts
-from pipeline.judge import judge
-from pipeline.rules import Gate, Rule
+from pipeline.config.beam_options import IN_MEMORY
+from pipeline.gate.bootstrap import interval, replicate
+from pipeline.gate.evaluation import eval_config, read_evaluation
+from pipeline.gate.image_counts import ImageCounts
+from pipeline.gate.judge import judge
+from pipeline.gate.rules import Gate, Rule
 from wseg_tf import models
 from wseg_tf.classes import CAMVID
 from wseg_tf.data.checks import check_pair, encode_labels
@@ -45,12 +44,12 @@ from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.data.streets import draw_scene
 from wseg_tf.ground import GroundMatrix
-from wseg_tf.metrics import confusion_count
+from wseg_tf.metrics import confusion_count, mean_iou
 from wseg_tf.serving import SERVING, export
 
 SIZE = (360, 480)
 GROUND = GroundMatrix.severity_aware(CAMVID)
-PLAIN = [Rule("critical_iou/minimum", floor=0.1), Rule("mean_iou", floor=0.1)]
+PLAIN = [Rule("critical_minimum_iou", floor=0.1), Rule("mean_iou", floor=0.1)]
 STATISTICAL = [
     Rule("iou/critical", floor=0.1, confidence=0.95),
     Rule("mean_iou", floor=0.1, confidence=0.95),
@@ -89,7 +88,7 @@ def evaluator(
     beam: Sequence[str] = IN_MEMORY,
 ) -> Callable[[], ImageCounts]:
     """Returns TFX's Evaluator, from records to its blessing."""
-    config = eval_config(gate, CAMVID, GROUND)
+    config = eval_config(gate, CAMVID, GROUND, str(folder))
     runs = iter(range(1000))
 
     def run() -> ImageCounts:
@@ -149,9 +148,7 @@ def bootstrap_alone(images: int, classes: int, replicates: int) -> Any:
 
     def run() -> tuple[float, float]:
         drawn = replicate(counts, replicates, seed=0)
-        hits = np.diagonal(drawn, axis1=-2, axis2=-1)
-        union = drawn.sum(axis=-1) + drawn.sum(axis=-2) - hits
-        return interval((hits / union).mean(axis=-1), 0.95, images)
+        return interval(mean_iou(drawn), 0.95, images)
 
     return run
 

@@ -20,14 +20,14 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from pipeline.experiments.frames import find_frames, layout_of
 from pipeline.experiments.plan import Experiment, load
-from pipeline.experiments.run import find_frames, start
-from pipeline.scores import scores
+from pipeline.experiments.run import alone, start
 from wseg_tf.data.inspection import read_checked
-from wseg_tf.data.layouts import layout
 from wseg_tf.data.records import decode, parse, serialise
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import confusion_count, iou_per_class
+from wseg_tf.metrics.table import scores
 from wseg_tf.training.loop import build_model
 from wseg_tf.training.objectives import build_ground, build_loss
 
@@ -46,14 +46,22 @@ def predict(plan: Experiment, on: str) -> tuple[Logits, Labels]:
         plan: The experiment.
         on: An evaluation set.
     """
-    frames, classes = find_frames(plan), plan.data.classes
-    first = start(plan, frames)
-    recipe = dataclasses.replace(plan.start, initial=first.weights)
+    classes = plan.data.class_set
+    with alone(plan):
+        frames = find_frames(plan)
+        reported = frames.reported
+        if on not in reported:
+            raise ValueError(
+                "Invalid value for argument `--on`. Expected one of "
+                f"{sorted(reported)}. Received: {on!r}."
+            )
+        initial = start(plan, frames).weights
+    recipe = dataclasses.replace(plan.start, initial=initial)
     model = build_model(recipe, classes)
-    size, described = (plan.start.height, plan.start.width), plan.data.dataset
+    size = (plan.start.height, plan.start.width)
     logits, labels = [], []
-    for pair in frames.reported[on]:
-        record = serialise(pair, read_checked(pair, layout(described)))
+    for pair in reported[on]:
+        record = serialise(pair, read_checked(pair, layout_of(plan, on)))
         image, label = decode(parse(tf.constant(record)))
         seen = tf.image.resize(image[None], size, antialias=True)
         truth = tf.image.resize(label[..., None], size, "nearest").numpy()
@@ -70,7 +78,7 @@ def grounds(plan: Experiment, iou: Sequence[float]) -> dict[str, GroundMatrix]:
         plan: The experiment.
         iou: Of the start, by class.
     """
-    classes = plan.data.classes
+    classes = plan.data.class_set
     found = {"equal costs": build_ground(plan.severity, classes).step()}
     for method in plan.methods:
         recipe = plan.recipe(method, 0, "")
@@ -97,7 +105,7 @@ def decisions(
     Returns:
         Scores by matrix.
     """
-    classes = plan.data.classes
+    classes = plan.data.class_set
     severity = build_ground(plan.severity, classes).values
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
@@ -130,7 +138,7 @@ def pulls(
         By method and critical class: the share of all pull that the pixels
         have which the start takes for another class.
     """
-    classes = plan.data.classes
+    classes = plan.data.class_set
     missed = logits.argmax(axis=1) != labels
     shares = {}
     for method in plan.methods:
@@ -192,12 +200,9 @@ def main() -> None:
     parser.add_argument("--data", help="folder of the data set")
     parser.add_argument("--on", default="val", help="evaluation set")
     chosen = parser.parse_args()
-    overrides = list(chosen.overrides)
-    if chosen.data is not None:
-        overrides.append(f"data.path={chosen.data}")
-    plan = load(chosen.config, overrides)
+    plan = load(chosen.config, chosen.overrides, chosen.data)
     logits, labels = predict(plan, chosen.on)
-    critical = plan.data.classes.critical
+    critical = plan.data.class_set.critical
     columns = [
         *(f"iou/{name}" for name in critical),
         "iou_group/4",

@@ -124,15 +124,15 @@ def stages(folder: Path, run: Run) -> dict[str, Callable[[], Any]]:
     import tensorflow_data_validation as tfdv
 
     from benchmarks.evaluation import GROUND, PLAIN, evaluator
-    from pipeline.beam_options import IN_MEMORY, parse_options
-    from pipeline.convert import convert
-    from pipeline.pseudo_labels import Labeller, write_pseudo_labels
-    from pipeline.rules import Gate
+    from pipeline.adaptation.pseudo_labels import Labeller, write_pseudo_labels
+    from pipeline.config.beam_options import IN_MEMORY, parse_options
+    from pipeline.gate.rules import Gate
+    from pipeline.ingest.convert import convert
     from wseg_tf import configuration, models
     from wseg_tf.adaptation.options import SelfTraining
     from wseg_tf.classes import CAMVID
     from wseg_tf.data.input import read_records, training_batches
-    from wseg_tf.data.layouts import find_pairs
+    from wseg_tf.data.layouts import find_pairs, layout
     from wseg_tf.data.streets import write_streets
     from wseg_tf.serving import export
     from wseg_tf.training.recipe import Recipe
@@ -148,7 +148,7 @@ def stages(folder: Path, run: Run) -> dict[str, Callable[[], Any]]:
 
     def ingest() -> None:
         pairs = find_pairs("streets", str(folder / "streets"), "val")
-        convert({"eval": pairs}, "streets", str(examples))
+        convert({"eval": pairs}, layout("streets"), str(examples))
 
     def statistics() -> None:
         tfdv.generate_statistics_from_tfrecord(
@@ -231,7 +231,8 @@ def measure(run: Run) -> dict[str, float]:
 
 def measure_listing() -> tuple[float, float]:
     """Returns bytes of memory and of the manifest for each pair listed."""
-    from pipeline.manifest import write_manifest
+    from pipeline.ingest.manifest import write_manifest
+    from wseg_tf.data.layouts import layout
     from wseg_tf.data.pairs import Pair
 
     with tempfile.TemporaryDirectory() as folder:
@@ -242,7 +243,7 @@ def measure_listing() -> tuple[float, float]:
             for i in range(LISTED)
         ]
         tracemalloc.start()
-        manifest = write_manifest(folder, {"train": pairs}, "camvid")
+        manifest = write_manifest(folder, {"train": pairs}, layout("camvid"))
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         written = (Path(manifest) / "train.jsonl").stat().st_size

@@ -120,7 +120,7 @@ TRAINER, COMMAND = "TFX's Trainer", "wseg train"
 
 def measure_trainer(rounds: int) -> harness.Report:
     """Measures TFX's Trainer against `wseg train`, on the same streets."""
-    from pipeline.components import trainer
+    from pipeline import training as trainer
     from wseg_tf.data.input import read_pairs
     from wseg_tf.data.inspection import read_checked
     from wseg_tf.data.layouts import find_pairs, layout
@@ -206,7 +206,7 @@ def execute_trainer(records: str, out: str, settings: dict[str, str]) -> None:
         {"examples": [examples]},
         {"model": [model], "model_run": [run]},
         {
-            "run_fn": "pipeline.components.trainer.run_fn",
+            "run_fn": "pipeline.training.run_fn",
             "train_args": '{"splits": ["train"]}',
             "eval_args": '{"splits": ["eval"]}',
             "custom_config": json_utils.dumps(settings),

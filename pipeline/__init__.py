@@ -8,11 +8,11 @@ from typing import Any
 # Kinds of artifacts, where a compiled pipeline spec looks for them: it can
 # name `package.Class` alone. Imported on first use, since TFX takes long.
 _ARTIFACTS = {
-    "PixelCounts": "pipeline.components.ingest",
-    "PseudoLabels": "pipeline.components.self_training",
-    "Quarantine": "pipeline.components.ingest",
-    "RoundScores": "pipeline.components.self_training",
-    "RunReport": "pipeline.components.reporter",
+    "PixelCounts": "pipeline.ingest.component",
+    "PseudoLabels": "pipeline.adaptation.self_training",
+    "Quarantine": "pipeline.ingest.component",
+    "RoundScores": "pipeline.adaptation.self_training",
+    "RunReport": "pipeline.report.reporter",
 }
 
 

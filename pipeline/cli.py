@@ -7,18 +7,19 @@ import sys
 import typer
 
 from pipeline.commands import (
-    comparison,
+    compare,
     compile,
     data,
+    evaluate,
     experiment,
     gate,
-    judging,
+    init,
     models,
     releases,
     report,
     run,
-    training,
-    workers,
+    submit,
+    train,
 )
 from pipeline.commands.screen import refusals
 from wseg_tf.filesystems import plugins, prepare, whole_program
@@ -29,11 +30,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(init.init)
 app.command()(run.run)
-app.command()(training.train)
-app.command()(judging.evaluate)
-app.command()(judging.predict)
-app.command()(comparison.compare)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.command()(evaluate.predict)
+app.command()(compare.compare)
 app.command()(experiment.experiment)
 app.command()(models.models)
 app.command()(gate.gate)
@@ -41,8 +43,7 @@ app.command()(report.report)
 app.command()(releases.rollback)
 app.command()(releases.baseline)
 app.command("compile")(compile.compile_pipeline)
-app.command()(compile.submit)
-app.command()(workers.workers)
+app.command()(submit.submit)
 app.add_typer(data.app, name="data")
 
 

@@ -1,35 +1,61 @@
 """Class sets: names, order, colours, void label and importance groups.
 
 Everything that touches a label reads it here, so there is one class order and
-one void value from the dataset's files to the gate.
+one void value from the dataset's files to the gate. A set travels by value,
+`as_dict` and `class_set`, so that no step needs to know it by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import difflib
+import functools
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-Colour = tuple[int, int, int]
+import yaml
 
-MOST_IMPORTANT_GROUP = 4
+from wseg_tf import configuration
+from wseg_tf.palettes import Colour as Colour
+from wseg_tf.palettes import palette
+
+# Built-in sets: files of `class_sets/`, and data sets with the same classes.
+_SAME = {"bdd100k": "cityscapes", "kitti": "cityscapes"}
+CLASS_SETS = (
+    "ade20k", "bdd100k", "camvid", "cityscapes", "kitti", "mapillary_vistas",
+    "pascal_voc",
+)  # fmt: skip
+
+# Above any id that a label of 8 or 16 bits gives a class here.
+VOID = 255
+_KEYS = ("name", "void", "critical", "inferred", "classes")
+_CLASS_KEYS = ("name", "colour", "group")
 
 
 @dataclass(frozen=True)
 class ClassSet:
     """The classes of a dataset, in the order of their ids.
 
+    Sets are equal if labels and judgements mean the same: names and their
+    order, groups, critical classes and void. The set's name and its colours
+    are for people.
+
     Args:
         name: Name of the set, e.g. `"camvid"`.
         names: Class names; the position is the class id.
         colours: RGB colour per class, 0..255, for pictures.
-        groups: Importance group per class, 1 (least) to 4 (most important).
+        groups: Importance group per class, from 1 (least important).
         void: Label of pixels that carry no class; outside `0..len(names)-1`.
-        inferred: Classes whose group Liu et al. (AAAI 2020) do not print:
-            defaults of this package, open to change.
+        inferred: Classes whose group somebody has guessed; in built-in sets,
+            groups that Liu et al. (AAAI 2020) do not print. Open to change.
+        critical_classes: Those that must not be missed. Defaults to None: the
+            most important group, if there are several groups.
 
     Raises:
-        ValueError: If the lengths differ, a name repeats, a group is not in
-            1..4, or `void` is the id of a class.
+        ValueError: If the lengths differ, a name repeats, a group is below 1,
+            a critical class is none, or `void` is the id of a class.
 
     Example:
 
@@ -39,16 +65,21 @@ class ClassSet:
     ('car', 'pedestrian', 'bicyclist')
     """
 
-    name: str
+    name: str = field(compare=False)
     names: tuple[str, ...]
-    colours: tuple[Colour, ...] = field(repr=False)
+    colours: tuple[Colour, ...] = field(repr=False, compare=False)
     groups: tuple[int, ...] = field(repr=False)
     void: int
-    inferred: frozenset[str] = field(default=frozenset(), repr=False)
+    inferred: frozenset[str] = field(
+        default=frozenset(), repr=False, compare=False
+    )
+    critical_classes: tuple[str, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Refuses a set that contradicts itself."""
         count = len(self.names)
+        if not count:
+            raise _invalid("names", "at least one class", [])
         for argument in ("colours", "groups"):
             received = len(getattr(self, argument))
             if received != count:
@@ -63,16 +94,24 @@ class ClassSet:
                 "Invalid value for argument `names`. Expected distinct names. "
                 f"Received twice: {sorted(repeated)}."
             )
-        if not set(self.groups) <= {1, 2, 3, MOST_IMPORTANT_GROUP}:
-            raise ValueError(
-                "Invalid value for argument `groups`. Expected importance "
-                f"groups 1 to 4. Received: groups={self.groups}."
+        if min(self.groups) < 1:
+            raise _invalid(
+                "groups", "importance groups from 1 on", [*self.groups]
             )
         if 0 <= self.void < count:
             raise ValueError(
                 "Invalid value for argument `void`. Expected a label that is "
                 f"no class id (0..{count - 1}). Received: void={self.void}."
             )
+        critical = self.critical_classes
+        if critical is None:
+            critical = self.members(self.levels[-1]) if self.levels[1:] else ()
+        unknown = [name for name in critical if name not in self.names]
+        if unknown:
+            raise _invalid("critical", f"some of {[*self.names]}", unknown)
+        # In the order of ids, however they were given.
+        kept = tuple(name for name in self.names if name in critical)
+        object.__setattr__(self, "critical_classes", kept)
 
     def __len__(self) -> int:
         """The number of classes, void not counted."""
@@ -106,7 +145,7 @@ class ClassSet:
         """Returns the names of the classes of an importance group.
 
         Args:
-            group: Importance group, 1..4.
+            group: Importance group.
 
         Returns:
             Class names in id order; empty if the group has none.
@@ -124,90 +163,235 @@ class ClassSet:
 
     @property
     def critical(self) -> tuple[str, ...]:
-        """The classes of the most important group."""
-        return self.members(MOST_IMPORTANT_GROUP)
+        """The classes that must not be missed, in the order of their ids."""
+        return self.critical_classes or ()
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The importance groups there are, the least important first."""
+        return tuple(sorted({*self.groups}))
+
+    def to_json(self) -> str:
+        """Returns the set as text; `class_set(json.loads(text))` reads it."""
+        return json.dumps(self.as_dict())
+
+    def to_yaml(self) -> str:
+        """Returns the set as text to be edited; `class_set` reads it back.
+
+        A comment marks each class whose group is inferred.
+
+        Example:
+
+        >>> print(class_set(["ground", "person"]).to_yaml())
+        name: own
+        void: 255
+        critical: []
+        classes:
+          - {name: ground, colour: [0, 102, 204], group: 1}
+          - {name: person, colour: [255, 76, 0], group: 1}
+        <BLANKLINE>
+        """
+        values = self.as_dict()
+        rows = values.pop("classes")
+        head = [_flow({key: value})[1:-1] for key, value in values.items()]
+        lines = [
+            f"  - {_flow(row)}"
+            + "  # group inferred" * (row["name"] in self.inferred)
+            for row in rows
+        ]
+        return "\n".join([*head, "classes:", *lines, ""])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns the set as plain values, which `class_set` reads.
+
+        Example:
+
+        >>> CAMVID.as_dict()["classes"][8]
+        {'name': 'car', 'colour': [64, 0, 128], 'group': 4}
+        """
+        return {
+            "name": self.name,
+            "void": self.void,
+            "critical": [*self.critical],
+            "classes": [
+                {"name": name, "colour": [*colour], "group": group}
+                for name, colour, group in zip(
+                    self.names, self.colours, self.groups, strict=True
+                )
+            ],
+        }
 
 
-def _class_set(
-    name: str,
-    void: int,
-    rows: Sequence[tuple[str, Colour, int]],
-    inferred: Sequence[str] = (),
-) -> ClassSet:
-    names, colours, groups = zip(*rows, strict=True)
-    return ClassSet(name, names, colours, groups, void, frozenset(inferred))
-
-
-CAMVID = _class_set(
-    "camvid",
-    11,
-    [
-        ("sky", (128, 128, 128), 1),
-        ("building", (128, 0, 0), 2),
-        ("pole", (192, 192, 128), 2),
-        ("road", (128, 64, 128), 3),
-        ("sidewalk", (60, 40, 222), 3),
-        ("tree", (128, 128, 0), 2),
-        ("sign", (192, 128, 128), 3),
-        ("fence", (64, 64, 128), 2),
-        ("car", (64, 0, 128), 4),
-        ("pedestrian", (64, 64, 0), 4),
-        ("bicyclist", (0, 128, 192), 4),
-    ],
-    inferred=("sky", "building", "pole", "tree", "fence"),
-)
-
-CITYSCAPES = _class_set(
-    "cityscapes",
-    255,
-    [
-        ("road", (128, 64, 128), 3),
-        ("sidewalk", (244, 35, 232), 3),
-        ("building", (70, 70, 70), 2),
-        ("wall", (102, 102, 156), 2),
-        ("fence", (190, 153, 153), 2),
-        ("pole", (153, 153, 153), 3),
-        ("traffic light", (250, 170, 30), 3),
-        ("traffic sign", (220, 220, 0), 3),
-        ("vegetation", (107, 142, 35), 2),
-        ("terrain", (152, 251, 152), 2),
-        ("sky", (70, 130, 180), 1),
-        ("person", (220, 20, 60), 4),
-        ("rider", (255, 0, 0), 4),
-        ("car", (0, 0, 142), 4),
-        ("truck", (0, 0, 70), 4),
-        ("bus", (0, 60, 100), 4),
-        ("train", (0, 80, 100), 3),
-        ("motorcycle", (0, 0, 230), 4),
-        ("bicycle", (119, 11, 32), 4),
-    ],
-    inferred=("pole", "traffic light", "traffic sign"),
-)
-
-CLASS_SETS = {each.name: each for each in (CAMVID, CITYSCAPES)}
-
-
-def class_set(name: str) -> ClassSet:
-    """Returns a built-in class set by name.
+def class_set(value: Any) -> ClassSet:
+    """Returns a class set from whatever names, or is, one.
 
     Args:
-        name: `"camvid"` (11 classes) or `"cityscapes"` (19 classes; GTA5
-            shares it).
+        value: The name of a built-in set, one of `CLASS_SETS`; the path of a
+            YAML file; a list of class names; a mapping as `as_dict` returns,
+            of which only `classes` must be there; or a `ClassSet`.
+            A class is a name or `{name, colour, group}`. Colours default to
+            `wseg_tf.palettes.palette`, groups to 1, `void` to 255 or, of more
+            classes, 65535; `critical` and `inferred` name groups, or classes.
 
     Returns:
         The `ClassSet`.
 
     Raises:
-        ValueError: If there is no such set; lists those there are.
+        ValueError: If there is no such set, or a value is not as above; one
+            sentence that names it.
 
     Example:
 
     >>> len(class_set("cityscapes"))
     19
+    >>> yard = class_set({
+    ...     "classes": ["ground", {"name": "person", "group": 2}],
+    ... })
+    >>> yard.critical, yard.void
+    (('person',), 255)
     """
-    if name not in CLASS_SETS:
-        raise ValueError(
-            f"Invalid class set. Expected one of {sorted(CLASS_SETS)}. "
-            f"Received: {name!r}."
+    if isinstance(value, ClassSet):
+        return value
+    if isinstance(value, str):
+        if value.endswith((".yaml", ".yml")):
+            text = configuration.text_of(value)
+            try:
+                return _read(configuration.parse_any(text, value))
+            except ValueError as error:
+                raise ValueError(f"{value}: {error}") from error
+        if value not in CLASS_SETS:
+            raise ValueError(
+                f"Invalid class set. Expected one of {[*CLASS_SETS]}, a .yaml "
+                f"file or the classes themselves. Received: {value!r}."
+            )
+        return _built_in(value)
+    return _read(value)
+
+
+@functools.cache
+def _built_in(name: str) -> ClassSet:
+    folder = os.path.join(os.path.dirname(__file__), "class_sets")
+    file = os.path.join(folder, f"{_SAME.get(name, name)}.yaml")
+    return replace(class_set(file), name=name)
+
+
+def _flow(value: Any) -> str:
+    """Returns a value as YAML on one line."""
+    text: str = yaml.safe_dump(
+        value,
+        default_flow_style=True,
+        sort_keys=False,
+        allow_unicode=True,
+        width=float("inf"),
+    )
+    return text.strip()
+
+
+def _read(value: Any) -> ClassSet:
+    """Reads a list of classes, or a mapping with one."""
+    if not isinstance(value, Mapping):
+        value = {"classes": value}
+    _refuse_unknown(value, _KEYS, "")
+    rows = value.get("classes")
+    if not isinstance(rows, Sequence) or isinstance(rows, str) or not rows:
+        raise _invalid("classes", "a list of classes", rows)
+    classes = [_read_class(row, place) for place, row in enumerate(rows)]
+    default = VOID if len(classes) <= VOID else 2**16 - 1
+    void = _integer(value.get("void", default), "void")
+    colours = palette(len(classes))
+    groups = tuple(each.get("group", 1) for each in classes)
+    names = tuple(each["name"] for each in classes)
+    return ClassSet(
+        name=str(value.get("name", "own")),
+        names=names,
+        colours=tuple(
+            each.get("colour", other)
+            for each, other in zip(classes, colours, strict=True)
+        ),
+        groups=groups,
+        void=void,
+        inferred=frozenset(
+            _chosen("inferred", value.get("inferred"), names, groups) or ()
+        ),
+        critical_classes=_chosen(
+            "critical", value.get("critical"), names, groups
+        ),
+    )
+
+
+def _read_class(row: Any, place: int) -> dict[str, Any]:
+    where = f"classes.{place}"
+    if not isinstance(row, Mapping):
+        row = {"name": row}
+    _refuse_unknown(row, _CLASS_KEYS, f"{where}.")
+    name = row.get("name")
+    if not isinstance(name, str) or not name.strip() or "/" in name:
+        raise _invalid(
+            f"{where}.name", "a text without `/`; quote what YAML reads", name
         )
-    return CLASS_SETS[name]
+    found: dict[str, Any] = {"name": name}
+    if row.get("group") is not None:
+        found["group"] = _integer(row["group"], f"{where}.group")
+    if row.get("colour") is not None:
+        colour = row["colour"]
+        if isinstance(colour, str) or not isinstance(colour, Sequence):
+            raise _invalid(f"{where}.colour", "[red, green, blue]", colour)
+        channels = tuple(_integer(c, f"{where}.colour") for c in colour)
+        if len(channels) != 3 or not {*channels} <= {*range(256)}:
+            raise _invalid(
+                f"{where}.colour", "[red, green, blue], 0..255", [*colour]
+            )
+        found["colour"] = channels
+    return found
+
+
+def _chosen(
+    argument: str, value: Any, names: Sequence[str], groups: Sequence[int]
+) -> tuple[str, ...] | None:
+    """Returns classes that are named by themselves or by their groups."""
+    if value is None:
+        return None
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise _invalid(argument, "a list of groups or of classes", value)
+    chosen: list[str] = []
+    for each in value:
+        if isinstance(each, str):
+            own = [name for name in names if name == each]
+        else:
+            group = _integer(each, argument)
+            own = [n for n, g in zip(names, groups, strict=True) if g == group]
+        if not own:
+            known = [*names, *sorted({*groups})]
+            raise _invalid(argument, f"some of {known}", each)
+        chosen += own
+    return tuple(chosen)
+
+
+def _integer(value: Any, argument: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _invalid(argument, "a whole number", value)
+    return value
+
+
+def _refuse_unknown(
+    value: Mapping[Any, Any], known: Sequence[str], where: str
+) -> None:
+    for key in value:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f" (did you mean `{close[0]}`?)" if close else ""
+            raise ValueError(
+                f"Invalid key `{where}{key}` of a class set. Expected one of "
+                f"{[*known]}{hint}."
+            )
+
+
+def _invalid(argument: str, expected: str, received: Any) -> ValueError:
+    return ValueError(
+        f"Invalid value for argument `{argument}`. Expected {expected}. "
+        f"Received: {argument}={received!r}."
+    )
+
+
+CAMVID = class_set("camvid")
+CITYSCAPES = class_set("cityscapes")

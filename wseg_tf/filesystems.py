@@ -9,11 +9,16 @@ from __future__ import annotations
 import atexit
 import contextlib
 import errno
+import fnmatch
+import hashlib
 import importlib
 import os
+import platform
+import re
 import sys
 import tempfile
 import traceback
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +112,31 @@ def is_loaded() -> bool:
     return any(module in sys.modules for module in PLUGINS.values())
 
 
+def matching(pattern: str) -> list[str]:
+    """Returns the files of a pattern, in the order of names.
+
+    A path that is there means itself, and so does a folder that is there:
+    `run[1]/Split-train/*` is all that the folder `run[1]/Split-train` holds.
+
+    Args:
+        pattern: A path, in whose last part `*`, `?` and `[ ]` stand for more;
+            in all parts where there is no such folder.
+    """
+    import tensorflow as tf
+
+    if tf.io.gfile.exists(pattern):
+        return [pattern]
+    folder, name = os.path.split(pattern)
+    if not tf.io.gfile.isdir(folder or "."):
+        return sorted(tf.io.gfile.glob(pattern))
+    found = (each.rstrip("/") for each in tf.io.gfile.listdir(folder or "."))
+    return sorted(
+        os.path.join(folder, each)
+        for each in found
+        if fnmatch.fnmatchcase(each, name)
+    )
+
+
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """Returns what a file holds.
 
@@ -150,26 +180,157 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def whole_file(path: str, aside: str) -> Iterator[str]:
+def whole_file(path: str, aside: str | None = None) -> Iterator[str]:
     """Says where to write a file that is to be whole or not there.
 
     An object store shows a file when it is closed, and would have to copy one
     to give it another name; TensorFlow's S3 cannot copy an empty one.
 
     Args:
-        path: Where it is to be.
-        aside: Where it is meanwhile, if it is local.
+        path: Where it is to be; its folder is made.
+        aside: The folder where it is meanwhile, if it is local. Defaults to
+            its own.
 
     Yields:
-        The path to write to.
+        The path to write to, of a name that no other writer has.
     """
+    import tensorflow as tf
+
+    tf.io.gfile.makedirs(os.path.dirname(path) or ".")
     if is_remote(path):
         yield path
         return
+    unfinished = _unfinished(path)
+    if aside is not None:
+        tf.io.gfile.makedirs(aside)
+        unfinished = os.path.join(aside, os.path.basename(unfinished))
+    try:
+        yield unfinished
+        tf.io.gfile.rename(unfinished, path, overwrite=True)
+    finally:
+        if tf.io.gfile.exists(unfinished):
+            tf.io.gfile.remove(unfinished)
+
+
+def write_whole(path: str, content: bytes | str) -> None:
+    """Writes a file that is whole or not there.
+
+    Args:
+        path: Where it is to be; its folder is made.
+        content: What it is to hold.
+    """
     import tensorflow as tf
 
-    yield aside
-    tf.io.gfile.rename(aside, path, overwrite=True)
+    with whole_file(path) as place, tf.io.gfile.GFile(place, "wb") as file:
+        file.write(content)
+
+
+def keep(folder: str, name: str, text: str) -> str:
+    """Writes a text to a file whose path changes with its content.
+
+    Args:
+        folder: Where it is kept.
+        name: What it is, e.g. `"recipe.json"`.
+        text: The text.
+
+    Returns:
+        `FOLDER/DIGEST/NAME`.
+    """
+    import tensorflow as tf
+
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = os.path.join(folder, digest, name)
+    if not tf.io.gfile.exists(path):
+        write_whole(path, text)
+    return path
+
+
+@contextlib.contextmanager
+def whole_folder(path: str) -> Iterator[str]:
+    """Says where to write a folder that is to be whole or not there.
+
+    An object store cannot give a folder another name, so there it is written
+    in its place, and what comes last must say that it is whole.
+
+    Args:
+        path: Where it is to be; must not exist, or be empty.
+
+    Yields:
+        The folder to write to, of a name that no other writer has; it is not
+        made yet.
+    """
+    import tensorflow as tf
+
+    gfile = tf.io.gfile
+    path = path.rstrip("/")
+    if is_remote(path):
+        try:
+            yield path
+        except BaseException:
+            if gfile.exists(path):
+                gfile.rmtree(path)
+            raise
+        return
+    with folder_aside(path) as folder:
+        yield folder
+        if gfile.exists(path):
+            gfile.rmtree(path)
+        gfile.rename(folder, path)
+
+
+@contextlib.contextmanager
+def folder_aside(path: str) -> Iterator[str]:
+    """Lends a folder beside a path, of a name no other writer has.
+
+    It is deleted at the end, with what is left in it.
+
+    Args:
+        path: What it lies beside.
+
+    Yields:
+        The folder; it is not made yet.
+    """
+    import tensorflow as tf
+
+    folder = _unfinished(path.rstrip("/"))
+    try:
+        yield folder
+    finally:
+        if tf.io.gfile.exists(folder):
+            tf.io.gfile.rmtree(folder)
+
+
+def _unfinished(path: str) -> str:
+    """Returns a name of this writer's own; sweeps those of killed ones."""
+    import tensorflow as tf
+
+    folder, name = os.path.split(path)
+    host = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+    pattern = re.compile(
+        re.escape(name) + rf"\.{host}-(\d+)-[0-9a-f]{{8}}\.unfinished/?"
+    )
+    place = folder or "."
+    there = tf.io.gfile.listdir(place) if tf.io.gfile.isdir(place) else []
+    for each in there:
+        found = pattern.fullmatch(each)
+        if found is not None and not _is_running(int(found[1])):
+            left = os.path.join(folder, each)
+            remove = tf.io.gfile.remove
+            if tf.io.gfile.isdir(left):
+                remove = tf.io.gfile.rmtree
+            with contextlib.suppress(tf.errors.NotFoundError):
+                remove(left)
+    return f"{path}.{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}.unfinished"
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # Another user's.
+        return True
+    return True
 
 
 @contextlib.contextmanager

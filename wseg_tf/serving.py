@@ -16,9 +16,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf.classes import ClassSet, class_set
+from wseg_tf.data.orientation import decode_upright
 from wseg_tf.data.records import decode, parse
 from wseg_tf.decisions import LIKELIEST, decide, ground_of
 from wseg_tf.ground import GroundMatrix
+from wseg_tf.metrics import tensors
 
 # Beside a SavedModel, where serving leaves files alone: what it was made for.
 CARD = os.path.join("assets.extra", "wseg_tf.json")
@@ -72,14 +74,16 @@ class SegmentationService(tf.Module):
         """Segments encoded images.
 
         Args:
-            images: PNG or JPEG files `[B]` of one size.
+            images: PNG or JPEG files `[B]` of one size, each turned as its
+                EXIF says.
 
         Returns:
-            `"classes"`: class ids `[B, H, W]`, uint8, at the images' size.
+            `"classes"`: class ids `[B, H, W]`, uint8, at the size that the
+            images are displayed at.
         """
         return {
             "classes": tf.map_fn(
-                lambda encoded: self.predict(_decode(encoded)),
+                lambda encoded: self.predict(decode_upright(encoded)),
                 images,
                 fn_output_signature=tf.TensorSpec([None, None], tf.uint8),
             )
@@ -109,20 +113,12 @@ class SegmentationService(tf.Module):
 
     def _confusion(self, example: tf.Tensor) -> tf.Tensor:
         image, label = decode(parse(example))
-        count = len(self._classes)
-        truth = tf.cast(label, tf.int32)
-        predicted = tf.cast(self.predict(image), tf.int32)
-        valid = tf.logical_and(truth >= 0, truth < count)
-        cells = tf.boolean_mask(truth * count + predicted, valid)
-        cells = tf.math.bincount(
-            cells, minlength=count**2, maxlength=count**2, dtype=tf.int64
+        return tensors.count_confusion(
+            label,
+            self.predict(image),
+            len(self._classes),
+            self._classes.void,
         )
-        return tf.reshape(cells, [count, count])
-
-
-def _decode(encoded: tf.Tensor) -> tf.Tensor:
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, 3])
 
 
 def export(
@@ -172,7 +168,7 @@ def export(
         },
     )
     card = {
-        "classes": classes.name,
+        "classes": classes.as_dict(),
         "ground": None if ground is None else ground.get_config(),
         "decision": decision,
     }

@@ -25,7 +25,7 @@ from pipeline.commands.screen import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from pipeline.pixel_counts import PixelCounts
+    from pipeline.ingest.pixel_counts import StatisticsBySplit
     from wseg_tf.classes import ClassSet
     from wseg_tf.data.inspection import Inspection
     from wseg_tf.data.pairs import Pair
@@ -192,11 +192,17 @@ def convert(
     with refusals():
         pairs = _by_split(_find(path, dataset, split))
         # After the look at the files: Beam takes seconds to load.
-        from pipeline.convert import convert as write
+        from pipeline.ingest.convert import convert as write
+        from wseg_tf.data.layouts import layout
 
         with _quiet_logs():
             counts = write(
-                pairs, dataset, out, allowed_failures, beam, shard_megabytes
+                pairs,
+                layout(dataset),
+                out,
+                allowed_failures,
+                beam,
+                shard_megabytes,
             )
         written = {
             name: sum(drive.images for drive in own.values())
@@ -209,6 +215,24 @@ def convert(
             + (f"; {left_out} left out: quarantine.jsonl" * (left_out > 0))
             + "."
         )
+
+
+@app.command()
+def classes(
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(help="A built-in set, or a YAML file. Else all names."),
+    ] = None,
+) -> None:
+    """Prints a set of classes as YAML, to copy and edit."""
+    with refusals():
+        from wseg_tf.classes import CLASS_SETS, class_set
+
+        if name is not None:
+            say(class_set(name).to_yaml().rstrip())
+            return
+        for each in CLASS_SETS:
+            say(f"{each}: {len(class_set(each))} classes")
 
 
 def _find(path: str, dataset: str, splits: list[str] | None) -> list[Pair]:
@@ -231,20 +255,20 @@ def _by_split(pairs: list[Pair]) -> dict[str, list[Pair]]:
     return found
 
 
-def _counts(found: Inspection) -> PixelCounts:
-    counts: PixelCounts = {}
+def _counts(found: Inspection) -> StatisticsBySplit:
+    counts: StatisticsBySplit = {}
     for (split, drive), statistics in found.statistics.items():
         counts.setdefault(split, {})[drive] = statistics
     return counts
 
 
-def _totals(counts: PixelCounts) -> dict[str, PixelStatistics]:
-    from pipeline.pixel_counts import total
+def _totals(counts: StatisticsBySplit) -> dict[str, PixelStatistics]:
+    from pipeline.ingest.pixel_counts import total
 
     return {split: total(drives) for split, drives in counts.items()}
 
 
-def _drives(counts: PixelCounts) -> dict[str, PixelStatistics]:
+def _drives(counts: StatisticsBySplit) -> dict[str, PixelStatistics]:
     return {
         f"{split} {drive}": statistics
         for split, own in counts.items()
@@ -298,7 +322,7 @@ def _sizes(statistics: PixelStatistics) -> str:
     return f"{height}x{width}{more}"
 
 
-def _say_drives(counts: PixelCounts) -> None:
+def _say_drives(counts: StatisticsBySplit) -> None:
     """Names the drives two splits share: their frames resemble each other."""
     splits: dict[str, list[str]] = {}
     for split, drives in counts.items():

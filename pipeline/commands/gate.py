@@ -10,25 +10,55 @@ from typing import Annotated, Optional
 import typer
 from rich.table import Table
 
-from pipeline.commands.screen import REFUSED, SCREEN, refusals, refuse, say
+from pipeline.commands.arguments import Dataset, JudgedFolder, Split
+from pipeline.commands.screen import REFUSED, SCREEN, refusals, say
 
 # Everything heavy is imported inside the commands, as in pipeline.commands.run.
 
 
 def gate(
-    model: Annotated[str, typer.Argument(help="A SavedModel of this package.")],
-    data: Annotated[str, typer.Argument(help="Folder of the data set.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A SavedModel, a .keras or .h5 file, or a folder of "
+            "predicted label PNGs."
+        ),
+    ],
+    data: JudgedFolder,
     rules: Annotated[
         str, typer.Argument(help="YAML: a config, or its `gate` alone.")
     ],
     baseline: Annotated[
         Optional[str],  # noqa: UP045 (typer reads it at run time)
-        typer.Option(help="A SavedModel that changes are held against."),
+        typer.Option(help="A model that changes are held against."),
     ] = None,
-    dataset: Annotated[
-        str, typer.Option(help="A layout's name or a YAML description.")
-    ] = "camvid",
-    split: Annotated[str, typer.Option(help="The split to judge on.")] = "val",
+    dataset: Dataset = "camvid",
+    split: Split = "val",
+    classes: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Classes of a model that does not say its own: a set's name "
+            "or a YAML file. The data set's by default."
+        ),
+    ] = None,
+    given: Annotated[
+        str,
+        typer.Option(
+            "--input",
+            help="What a model of another framework takes, as YAML: "
+            "{size: [512, 1024], range: [0, 1], layout: nchw, ...}",
+        ),
+    ] = "{}",
+    ground: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="D of the expected severity, YAML or CSV; the model's own, "
+            "or that of RULES, by default."
+        ),
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Let a Keras file run its code.")
+    ] = False,
     report: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--json", help="Write every rule's finding here."),
@@ -36,45 +66,52 @@ def gate(
 ) -> None:
     """Judges a model by a gate's rules; exit code 3 if it is refused."""
     with refusals():
-        import tensorflow as tf
+        from pipeline.gate.candidates import InputOptions, open_candidate
+        from pipeline.gate.checks import read_gate
+        from pipeline.gate.counting import check_classes, count_images
+        from pipeline.gate.ground import find_ground
+        from pipeline.gate.judge import judge, verdict
+        from pipeline.report.facts import finding_json
+        from wseg_tf import configuration
+        from wseg_tf.classes import class_set
+        from wseg_tf.data.layouts import layout
+        from wseg_tf.filesystems import write_whole
 
-        from pipeline.counting import count_images
-        from pipeline.facts import finding_json
-        from pipeline.findings import verdict
-        from pipeline.judge import judge
-        from pipeline.rules import read_gate
-        from wseg_tf.data.layouts import find_pairs, layout
-        from wseg_tf.serving import ServedModel
-
-        served = ServedModel(model)
-        wanted = read_gate(rules, served.classes)
-        if served.ground is None:
-            refuse(
-                f"{model} holds no ground matrix, which the expected severity "
-                "is measured by; export it with one."
-            )
-        images = count_images(
-            served,
-            None if baseline is None else ServedModel(baseline),
-            find_pairs(dataset, data, split),
-            layout(dataset),
+        described = layout(dataset)
+        told = described.classes if classes is None else class_set(classes)
+        options = configuration.load(InputOptions, given, "--input")
+        opened = [
+            open_candidate(path, told, options, trust)
+            for path in (model, baseline)
+            if path is not None
+        ]
+        for each in opened:
+            check_classes(each.classes, described)
+        wanted = read_gate(rules, described.classes)
+        severity = find_ground(
+            ground, opened[0].ground, rules, described.classes
         )
-        findings = judge(wanted, images, served.classes, served.ground)
+        images = count_images(
+            opened[0].count,
+            described.find(data, [split]),
+            described,
+            opened[1].count if opened[1:] else None,
+        )
+        findings = judge(wanted, images, described.classes, severity)
         if report is not None:
             rows = [finding_json(each) for each in findings]
-            with tf.io.gfile.GFile(report, "w") as file:
-                file.write(json.dumps(rows, indent=2))
+            write_whole(report, json.dumps(rows, indent=2))
     table = Table(title=f"{model} on {len(images)} images")
     for heading in ("rule", "figure", "interval", "holds"):
         table.add_column(heading)
-    for each in findings:
-        low, high = each.decisive.interval
+    for found in findings:
+        low, high = found.decisive.interval
         table.add_row(
-            each.rule.title,
-            _figure(each.figure),
+            found.rule.title,
+            _figure(found.figure),
             "" if math.isnan(low) else f"{low:.3f} .. {high:.3f}",
-            "yes" if each.holds else "NO",
-            style="" if each.holds else "bold",
+            "yes" if found.holds else "NO",
+            style="" if found.holds else "bold",
         )
     SCREEN.print(table)
     passes = all(each.holds for each in findings)

@@ -6,20 +6,17 @@ from typing import Annotated, Optional
 
 import typer
 
+from pipeline.commands.arguments import ConfigFile, Overrides
 from pipeline.commands.screen import refusals, refuse, say
 
-Overrides = Annotated[
-    Optional[list[str]],  # noqa: UP045 (typer reads it at run time)
-    typer.Argument(help="Changes, e.g. root=PATH"),
-]
 Metadata = Annotated[
-    Optional[str],  # noqa: UP045
+    Optional[str],  # noqa: UP045 (typer reads it at run time)
     typer.Option(help="HOST:PORT of a cluster's metadata service."),
 ]
 
 
 def rollback(
-    config: Annotated[str, typer.Argument(help="A file of configs/.")],
+    config: ConfigFile,
     overrides: Overrides = None,
     to: Annotated[
         Optional[int],  # noqa: UP045
@@ -30,16 +27,18 @@ def rollback(
 ) -> None:
     """Serves an earlier version; newer ones are withdrawn, not deleted."""
     with refusals():
-        from pipeline import releases
-        from pipeline.config import load
+        from pipeline.config.loading import load
+        from pipeline.release import releases
+        from wseg_tf.locks import held
 
         settings = load(config, overrides or [])
-        done = releases.rollback(
-            settings.folder(),
-            reason,
-            to,
-            metadata or settings.local_folder("metadata.sqlite"),
-        )
+        with held(settings.local_folder(), "a rollback"):
+            done = releases.rollback(
+                settings.folder(),
+                reason,
+                to,
+                metadata or settings.local_folder("metadata.sqlite"),
+            )
     for version in done.withdrawn:
         say(f"Withdrawn: {settings.folder('withdrawn', str(version))}")
     for version in done.restored:
@@ -48,7 +47,7 @@ def rollback(
 
 
 def baseline(
-    config: Annotated[str, typer.Argument(help="A file of configs/.")],
+    config: ConfigFile,
     overrides: Overrides = None,
     reset: Annotated[
         Optional[str],  # noqa: UP045
@@ -58,8 +57,10 @@ def baseline(
 ) -> None:
     """Lists the decisions about releases, or resets the baseline."""
     with refusals():
-        from pipeline import releases
-        from pipeline.config import load
+        from pipeline.config.loading import load
+        from pipeline.release import releases
+        from pipeline.release.decisions import decisions
+        from wseg_tf.locks import held
 
         settings = load(config, overrides or [])
         root = settings.folder()
@@ -67,11 +68,13 @@ def baseline(
             refuse("Expected a reason, which is recorded: --reset REASON.")
         if reset is not None:
             place = metadata or settings.local_folder("metadata.sqlite")
-            releases.reset_baseline(root, reset, place)
-        found = releases.decisions(root)
+            with held(settings.local_folder(), "a reset of the baseline"):
+                releases.reset_baseline(root, reset, place)
+        found = decisions(root)
     for each in found:
         say(
-            f"{each.when} {each.what}: {each.reason or 'no reason given'} "
+            f"{each.when} {each.what} by {each.who or 'somebody'}: "
+            f"{each.reason or 'no reason given'} "
             f"({len(each.blessings)} blessings revoked; serving "
             f"{each.serving or 'nothing'})"
         )

@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from pipeline.commands.arguments import Overrides
 from pipeline.commands.screen import refusals, refuse, say
 
 
@@ -15,12 +16,9 @@ def report(
     run: Annotated[
         str, typer.Argument(help="A file of configs/, or a run's ROOT/NAME.")
     ],
-    overrides: Annotated[
-        Optional[list[str]],  # noqa: UP045 (typer reads it at run time)
-        typer.Argument(help="Changes, e.g. root=PATH"),
-    ] = None,
+    overrides: Overrides = None,
     out: Annotated[
-        Optional[str],  # noqa: UP045
+        Optional[str],  # noqa: UP045 (typer reads it at run time)
         typer.Option(help="Write the page here: it needs no other file."),
     ] = None,
     show: Annotated[
@@ -31,9 +29,9 @@ def report(
     with refusals():
         import tensorflow as tf
 
-        from pipeline.config import load
-        from pipeline.lineage import latest_run
-        from pipeline.report import PAGE
+        from pipeline.config.loading import load
+        from pipeline.release.lineage import latest_run
+        from pipeline.report.pages import PAGE
 
         folder = run
         if not tf.io.gfile.isdir(run):

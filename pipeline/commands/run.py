@@ -6,76 +6,60 @@ import json
 import math
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING
 
-import typer
-
+from pipeline.commands.arguments import ConfigFile, DataFolder, Overrides
 from pipeline.commands.screen import (
     ERRORS,
     FAILURE,
     INTERRUPTED,
+    REFUSED,
     SCREEN,
     first_line,
     iou_table,
-    quiet_imports,
+    refusals,
     refuse,
     say,
-    with_data,
 )
 
 if TYPE_CHECKING:
-    from pipeline.adaptation_config import AdaptationConfig
-    from pipeline.config import PipelineConfig
-    from pipeline.lineage import Step
+    from pipeline.config.loading import Config
+    from pipeline.release.lineage import Step
 
 # Everything heavy is imported inside the commands: TensorFlow and TFX take
 # half a minute, and `wseg --help` should not.
 
 
 def run(
-    config: Annotated[str, typer.Argument(help="A file of configs/.")],
-    overrides: Annotated[
-        Optional[list[str]],  # noqa: UP045 (typer reads it at run time)
-        typer.Argument(help="Changes, e.g. training.batch=4"),
-    ] = None,
-    data: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="Folder of the data set."),
-    ] = None,
+    config: ConfigFile, overrides: Overrides = None, data: DataFolder = None
 ) -> None:
-    """Runs the pipeline: images in, a pushed (or refused) model out.
+    """Runs the pipeline: images in, a pushed model out, or exit code 3.
 
     A configuration with `adaptation` learns a second domain without labels.
     """
     say("Starting (TensorFlow and TFX take half a minute) ...")
-    quiet_imports()
-    from pipeline import adaptation_config
-    from pipeline.config import load
-    from wseg_tf.configuration import ConfigurationError
+    with refusals():
+        from pipeline.config.loading import load
 
-    settings: PipelineConfig | AdaptationConfig
-    try:
-        if adaptation_config.is_adaptation(config):
-            settings = adaptation_config.load(config, overrides or [], data)
-        else:
-            settings = load(config, with_data(overrides, data))
-    except ConfigurationError as error:
-        refuse(error)
+        settings = load(config, overrides or [], data)
     _report_run(_run(settings))
 
 
-def _run(settings: PipelineConfig | AdaptationConfig) -> dict[str, Step]:
-    from pipeline.adaptation_config import AdaptationConfig
-    from pipeline.components.validation import InvalidDataError
+def _run(settings: Config) -> dict[str, Step]:
+    from pipeline.ingest.validation import InvalidDataError
     from pipeline.runners import local
     from wseg_tf.configuration import ConfigurationError
     from wseg_tf.data.records import DataError
+    from wseg_tf.locks import InUseError
 
     try:
-        if isinstance(settings, AdaptationConfig):
-            return local.run_adaptation(settings, say)
         return local.run(settings, say)
-    except (ConfigurationError, DataError, InvalidDataError) as error:
+    except (
+        ConfigurationError,
+        DataError,
+        InvalidDataError,
+        InUseError,
+    ) as error:
         refuse(first_line(error))
     except KeyboardInterrupt:
         ERRORS.print(
@@ -102,11 +86,11 @@ def _show_rounds(steps: dict[str, Step]) -> None:
         return
     from rich.table import Table
 
-    from pipeline.adaptation_rounds import read_rounds
+    from pipeline.adaptation.rounds import read_rounds
 
     folder = steps[f"RoundJudge{max(rounds)}"].outputs["scores"][0].uri
     table = Table(title="Rounds, judged on the target")
-    captions = ("round", "labels kept", "labels right", "group 4", "mean IoU")
+    captions = ("round", "labels kept", "labels right", "critical", "mean IoU")
     for caption in captions:
         table.add_column(caption, justify="right")
     keys = ("kept_share", "label_accuracy", "critical_iou", "mean_iou")
@@ -138,8 +122,10 @@ def _report_run(steps: dict[str, Step]) -> None:
     SCREEN.print(iou_table(title, rows))
     verdict = "pushed" if report["pushed"] else "refused"
     _show_rounds(steps)
+    if report["shared"]:
+        say(f"Careful: {report['shared']}.")
     say(f"Verdict: {verdict}: {report['reason']}")
     say(f"Model:   {report['pushed'] or report['model']}")
-    if report["pushed"] and not tf.io.gfile.exists(report["pushed"]):
-        say("         withdrawn since then; `wseg baseline` lists decisions")
     say(f"Report:  {folder}/report.html")
+    if not report["pushed"]:
+        sys.exit(REFUSED)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NoReturn
 
 from rich.console import Console
@@ -83,19 +82,12 @@ def first_line(error: BaseException) -> str:
     return lines[0].partition(" [while running")[0] if lines else ""
 
 
-def with_data(overrides: Sequence[str] | None, data: str | None) -> list[str]:
-    """The overrides of a command, with its `--data` among them."""
-    # As JSON, which is YAML: a path may hold colons.
-    path = [] if data is None else [f"data.path={json.dumps(data)}"]
-    return [*(overrides or []), *path]
-
-
 def iou_table(title: str, rows: Iterable[tuple[str, str, float]]) -> Table:
     """A table of IoUs; groups and the mean stand out.
 
     Args:
         title: Written above.
-        rows: What `pipeline.scores.iou_rows` returned.
+        rows: What `wseg_tf.metrics.table.iou_rows` returned.
     """
     table = Table(title=title)
     table.add_column("")

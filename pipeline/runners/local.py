@@ -14,13 +14,13 @@ import absl.logging
 import tensorflow as tf
 from tfx import v1 as tfx
 
-from pipeline.adaptation import create_adaptation_pipeline
-from pipeline.adaptation_config import AdaptationConfig
-from pipeline.adaptation_inputs import prepare_domain
-from pipeline.assemble import create_pipeline
-from pipeline.config import PipelineConfig
-from pipeline.inputs import prepare_manifest, prepare_schema
-from pipeline.lineage import Step, latest_run
+from pipeline.config.loading import Config, parts
+from pipeline.config.pipeline_config import PipelineConfig, RunConfig
+from pipeline.graph import Engine
+from pipeline.release.lineage import Step, run_ids, run_steps
+from pipeline.release.releases import finish
+from pipeline.runners.prepared import prepare
+from wseg_tf.locks import held
 from wseg_tf.training.objectives import check
 
 LOG = logging.getLogger(__name__)
@@ -94,11 +94,11 @@ def _logging_to(path: str, progress: Progress) -> Iterator[None]:
         to_file.close()
 
 
-def run(config: PipelineConfig, show: Show = print) -> dict[str, Step]:
+def run(config: Config, show: Show = print) -> dict[str, Step]:
     """Runs the pipeline on this machine.
 
     Args:
-        config: The configuration.
+        config: What `load` returned.
         show: Prints one line of progress; `print` by default.
 
     Returns:
@@ -107,39 +107,17 @@ def run(config: PipelineConfig, show: Show = print) -> dict[str, Step]:
     Raises:
         ConfigurationError: If the configuration and the data do not fit.
         DataError: If the data are damaged.
+        InUseError: If another program writes to the same root.
     """
+    judged = parts(config)[-1]
     # First what needs no data, so that nothing is drawn in vain.
-    check(config.training, config.data.classes)
-    schema = prepare_schema(config)
-    pipeline = create_pipeline(config, prepare_manifest(config), schema)
-    return execute(config, pipeline, show)
-
-
-def run_adaptation(
-    config: AdaptationConfig, show: Show = print
-) -> dict[str, Step]:
-    """Runs the pipeline of an adaptation on this machine.
-
-    Args:
-        config: The configuration.
-        show: Prints one line of progress; `print` by default.
-
-    Returns:
-        The run's steps by component id, as ML Metadata has them.
-
-    Raises:
-        ConfigurationError: If the configuration and the data do not fit.
-        DataError: If the data are damaged.
-    """
-    judged = config.of("target")
-    check(config.training, judged.data.classes)
-    schema = prepare_schema(judged)
-    manifests = {
-        domain: prepare_domain(config, domain)
-        for domain in ("source", "target")
-    }
-    pipeline = create_adaptation_pipeline(config, manifests, schema)
-    return execute(judged, pipeline, show)
+    check(config.training, judged.data.class_set)
+    with held(config.local_folder(), "a run"):
+        database = config.local_folder("metadata.sqlite")
+        done = finish(config.folder(), database)
+        if done is not None:
+            show(f"Finished the rollback to version {done.serving} first.")
+        return execute(judged, prepare(config).build(Engine()), show)
 
 
 def execute(
@@ -156,6 +134,8 @@ def execute(
         The run's steps by component id, as ML Metadata has them.
     """
     os.makedirs(config.local_folder("logs"), exist_ok=True)
+    database = config.local_folder("metadata.sqlite")
+    before = run_ids(database)
     progress = Progress(show, len(pipeline.components))
     with _logging_to(log_path(config), progress):
         try:
@@ -163,9 +143,10 @@ def execute(
         except Exception:
             LOG.exception("The run failed.")
             raise
-        return latest_run(config.local_folder("metadata.sqlite"))
+    [own] = sorted({*run_ids(database)} - {*before})
+    return run_steps(database, own)
 
 
-def log_path(config: PipelineConfig | AdaptationConfig) -> str:
+def log_path(config: RunConfig) -> str:
     """Returns the file the latest run's whole log is written to."""
     return config.local_folder("logs", "latest.log")

@@ -8,10 +8,8 @@ memory is a few batches and the counts, however many images there are.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -33,6 +31,7 @@ from wseg_tf.adaptation.pseudo_labels import (
 from wseg_tf.adaptation.target import prepare_image, read_images
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.threads import in_order
+from wseg_tf.filesystems import whole_file, whole_folder, write_whole
 
 SUMMARY = "pseudo_labels.json"
 SPLIT = "Split-train"
@@ -126,7 +125,7 @@ def predict_file(
 
     counts: Any = 0
     with (
-        whole(target) as aside,
+        whole_file(target) as aside,
         tf.io.gfile.GFile(aside, "wb") as file,
     ):
         file.write(b"")  # The file is there, even of no image.
@@ -179,7 +178,7 @@ def label_file(
 
     kept = np.zeros(count + 1, np.int64)
     predictions = records.read_predictions(source, count)
-    with whole(target) as aside, tf.io.TFRecordWriter(aside) as writer:
+    with whole_file(target) as aside, tf.io.TFRecordWriter(aside) as writer:
         for text, seen in in_order(label, predictions, os.cpu_count() or 1):
             writer.write(text)
             kept += seen
@@ -252,29 +251,28 @@ def label_target(
     """
     if tf.io.gfile.exists(os.path.join(folder, SUMMARY)):
         return read_summary(folder)
-    aside = f"{folder.rstrip('/')}.unfinished"
-    if tf.io.gfile.exists(aside):
-        tf.io.gfile.rmtree(aside)
     predict = predictor(model, options.flip, options.scales)
-    counts: Any = 0
-    waiting = []
-    for place, path in enumerate(files):
-        spilled = os.path.join(aside, "predictions", f"{place:05d}")
-        counts = counts + predict_file(
-            path, spilled, predict, size, batch, compression
+    with whole_folder(folder) as aside:
+        counts: Any = 0
+        waiting = []
+        for place, path in enumerate(files):
+            spilled = os.path.join(aside, "predictions", f"{place:05d}")
+            counts = counts + predict_file(
+                path, spilled, predict, size, batch, compression
+            )
+            waiting.append(spilled)
+        limits = pseudo_labels.thresholds(counts, options.portion_in(number))
+        kept = np.zeros(len(classes) + 1, np.int64)
+        for path, spilled in zip(files, waiting, strict=True):
+            name = os.path.basename(path)
+            finished = os.path.join(aside, SPLIT, name)
+            kept += label_file(spilled, finished, limits, options, classes)
+        tf.io.gfile.rmtree(os.path.join(aside, "predictions"))
+        images = int(counts.sum()) // (size[0] * size[1])
+        summary = summarise(
+            counts, limits, kept, images, options, classes, number
         )
-        waiting.append(spilled)
-    limits = pseudo_labels.thresholds(counts, options.portion_in(number))
-    kept = np.zeros(len(classes) + 1, np.int64)
-    for path, spilled in zip(files, waiting, strict=True):
-        name = os.path.basename(path)
-        finished = os.path.join(aside, SPLIT, name)
-        kept += label_file(spilled, finished, limits, options, classes)
-    tf.io.gfile.rmtree(os.path.join(aside, "predictions"))
-    images = int(counts.sum()) // (size[0] * size[1])
-    summary = summarise(counts, limits, kept, images, options, classes, number)
-    write_summary(aside, summary)
-    tf.io.gfile.rename(aside, folder)
+        write_summary(aside, summary)
     return summary
 
 
@@ -285,9 +283,8 @@ def write_summary(folder: str, summary: Summary) -> None:
         folder: Where.
         summary: What the labels are.
     """
-    tf.io.gfile.makedirs(folder)
-    with tf.io.gfile.GFile(os.path.join(folder, SUMMARY), "w") as file:
-        file.write(json.dumps(asdict(summary), indent=1) + "\n")
+    text = json.dumps(asdict(summary), indent=1) + "\n"
+    write_whole(os.path.join(folder, SUMMARY), text)
 
 
 def read_summary(folder: str) -> Summary:
@@ -298,23 +295,3 @@ def read_summary(folder: str) -> Summary:
     """
     with tf.io.gfile.GFile(os.path.join(folder, SUMMARY)) as file:
         return Summary(**json.load(file))
-
-
-@contextlib.contextmanager
-def whole(path: str) -> Iterator[str]:
-    """Makes a file that is whole or not there.
-
-    Args:
-        path: The file.
-
-    Yields:
-        The path to write to; what is there in the end becomes `path`.
-    """
-    aside = f"{path}.{uuid.uuid4().hex[:8]}.unfinished"
-    tf.io.gfile.makedirs(os.path.dirname(path))
-    try:
-        yield aside
-        tf.io.gfile.rename(aside, path, overwrite=True)
-    finally:
-        if tf.io.gfile.exists(aside):
-            tf.io.gfile.remove(aside)

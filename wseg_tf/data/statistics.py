@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from wseg_tf.classes import ClassSet
 
-Counts = npt.NDArray[np.int64]
+PixelsByClass = npt.NDArray[np.int64]
 Weights = npt.NDArray[np.float64]
 
 WEIGHTINGS = ("median_frequency", "logarithmic")
@@ -33,9 +33,9 @@ class PixelStatistics:
         sizes: Number of frames of each size (height, width).
     """
 
-    pixels: Counts
-    present: Counts
-    frames: Counts
+    pixels: PixelsByClass
+    present: PixelsByClass
+    frames: PixelsByClass
     images: int = 0
     sizes: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
@@ -164,7 +164,7 @@ def group_weights(
     return class_weights(merged, weighting)[place]
 
 
-def _share(counts: Counts, total: np.int64) -> Weights:
+def _share(counts: PixelsByClass, total: np.int64) -> Weights:
     if total == 0:
         return np.full(len(counts), np.nan)
     return counts / float(total)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from wseg_tf import configuration
 from wseg_tf.filesystems import read_bytes, write_bytes
 
 Array = npt.NDArray[np.float64]
@@ -52,8 +53,8 @@ def read_yaml(path: Path_) -> Contents:
     """
     text = read_bytes(path).decode()
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        content = configuration.parse_any(text, str(path))
+    except configuration.ConfigurationError as error:
         raise ValueError(f"Expected YAML. Received: {error}") from error
     if not isinstance(content, dict) or "values" not in content:
         raise ValueError("Expected the keys `values` and `classes`.")

@@ -17,8 +17,6 @@ from wseg_tf.ground.validation import by_class, positions, validated
 
 Array = npt.NDArray[np.float64]
 
-GROUP_COST = {1: 1.0, 2: 2.0, 3: 3.0, 4: 4.0}
-
 
 class GroundMatrix:
     """An immutable ground matrix `D[true, predicted]` with class names.
@@ -210,7 +208,7 @@ class GroundMatrix:
         Args:
             class_set: Names and importance groups, e.g. `CITYSCAPES`.
             across: Cost of taking a class of each group for one of another
-                group. Defaults to the number of the group, 1 to 4.
+                group. Defaults to the number of the group.
             within: Share of it that a confusion inside the group costs.
                 Defaults to 0.5. (The paper prints no numbers.)
 
@@ -224,7 +222,8 @@ class GroundMatrix:
         >>> D.cost("car", "sky"), D.cost("car", "bicyclist")
         (4.0, 2.0)
         """
-        across = dict(GROUP_COST if across is None else across)
+        if across is None:
+            across = {level: float(level) for level in class_set.levels}
         inside = {group: within * cost for group, cost in across.items()}
         return cls.from_groups(class_set.groups, inside, across, class_set)
 
@@ -237,7 +236,7 @@ class GroundMatrix:
         Args:
             class_set: Names and importance groups, e.g. `CAMVID`.
             weights: Cost of missing a class of each group. Defaults to the
-                number of the group, 1 to 4. (The paper prints no numbers.)
+                number of the group. (The paper prints no numbers.)
 
         Returns:
             The matrix, a star.
@@ -248,8 +247,7 @@ class GroundMatrix:
         >>> GroundMatrix.importance_aware(CAMVID).cost("car", "bicyclist")
         4.0
         """
-        across = dict(GROUP_COST if weights is None else weights)
-        return cls.from_groups(class_set.groups, across, across, class_set)
+        return cls.severity_aware(class_set, weights, within=1.0)
 
     @classmethod
     def of(

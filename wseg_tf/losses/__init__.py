@@ -4,6 +4,7 @@ from wseg_tf.losses.cross_entropy import CrossEntropyLoss
 from wseg_tf.losses.dice import WassersteinDiceLoss
 from wseg_tf.losses.focal import FocalLoss
 from wseg_tf.losses.importance_aware import ImportanceAwareLoss
+from wseg_tf.losses.lovasz import LovaszSoftmaxLoss
 from wseg_tf.losses.mixture import MixtureLoss
 from wseg_tf.losses.recommended import severity_loss
 from wseg_tf.losses.reduction import reduce
@@ -14,6 +15,7 @@ __all__ = [
     "CrossEntropyLoss",
     "FocalLoss",
     "ImportanceAwareLoss",
+    "LovaszSoftmaxLoss",
     "MixtureLoss",
     "PixelLoss",
     "Pixels",

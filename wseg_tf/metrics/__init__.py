@@ -9,21 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wseg_tf.metrics.confusion import confusion_count
-from wseg_tf.metrics.scores import (
+from wseg_tf.metrics.formulas import (
     expected_severity,
     frequency_weighted_iou,
     iou_per_class,
-    iou_per_group,
     mean_iou,
     mean_precision,
     mean_recall,
-    merged_recall_per_group,
+    merged_recall,
     minimum_iou,
     pixel_accuracy,
     precision_per_class,
     recall_per_class,
 )
-from wseg_tf.metrics.summary import summary
+from wseg_tf.metrics.table import score, score_names, scores, summary
 
 if TYPE_CHECKING:
     from wseg_tf.metrics.streaming import Confusion
@@ -34,15 +33,17 @@ __all__ = [
     "expected_severity",
     "frequency_weighted_iou",
     "iou_per_class",
-    "iou_per_group",
     "mean_iou",
     "mean_precision",
     "mean_recall",
-    "merged_recall_per_group",
+    "merged_recall",
     "minimum_iou",
     "pixel_accuracy",
     "precision_per_class",
     "recall_per_class",
+    "score",
+    "score_names",
+    "scores",
     "summary",
 ]
 

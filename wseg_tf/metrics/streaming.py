@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -10,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from wseg_tf.classes import MOST_IMPORTANT_GROUP, ClassSet
+from wseg_tf.class_ids import checked_void
+from wseg_tf.classes import ClassSet
 from wseg_tf.metrics import tensors
-from wseg_tf.metrics.scores import ground_values
+from wseg_tf.metrics.formulas import in_order
+from wseg_tf.metrics.table import CRITICAL, GROUP, expand, kind_of, score
 
 if TYPE_CHECKING:
     from wseg_tf.ground import GroundMatrix
@@ -29,22 +32,28 @@ class Confusion(keras.metrics.Metric):
     (`val_mean_iou`), all from one count that is updated and reset once.
 
     An absent class, in neither truth nor predictions, is NaN and left out of
-    means; see `wseg_tf.metrics.mean_iou` and its siblings for each formula.
+    means; see `wseg_tf.metrics.formulas`.
 
     Args:
         classes: The number of classes N.
-        ignore_class: Label that is not counted (void). Defaults to `None`.
-            Labels outside `0..N-1` are never counted.
-        report: Scores to give, each one of `"mean_iou"`, `"minimum_iou"`,
-            `"critical_iou"` and `"critical_minimum_iou"` (over group 4),
-            `"iou_per_group"`, `"iou_per_class"`, `"pixel_accuracy"`,
-            `"mean_recall"`, `"mean_precision"`, `"frequency_weighted_iou"`,
-            `"expected_severity"`. Defaults to `"mean_iou"` and
-            `"pixel_accuracy"`.
-        names: N class names, used by `"iou_per_class"`. Defaults to the ids.
-        groups: N importance groups, 1..4, for the scores by group.
-        ground: D `[N, N]`, `D[true, predicted]`, for the expected severity.
-        prefix: Put before each key, to tell two outputs apart.
+        ignore_class: Label that is not counted (void). Defaults to `None`: no
+            label is. Any other label outside `0..N-1` is refused, as the
+            losses refuse it; compiled by XLA, which has no errors, all scores
+            become NaN.
+        report: Scores to give, by the names of `wseg_tf.metrics.score_names`:
+            `"mean_iou"`, `"expected_severity"`, `"iou/car"`, ...; `"iou"` is
+            that of every class, `"iou/critical"` of each critical one and
+            `"iou_group"` of every group. A lone name is a report of one.
+            Defaults to `"mean_iou"` and `"pixel_accuracy"`.
+        names: N class names, for the scores by class. Defaults to the ids.
+        groups: N importance groups, from 1, for the scores by group and those
+            of the critical classes.
+        critical: Names of the critical classes. Defaults to the most important
+            group.
+        ground: D `[N, N]`, `D[true, predicted]`, for the expected severity; a
+            `GroundMatrix` with names is brought into the order of `names`.
+        prefix: Put before each key. Defaults to `""`; where a model has
+            several outputs, each one's name and `_` are put before it.
         name: Name of the metric.
         dtype: Accepted for Keras; the count is int64 and the scores float32
             whatever it says.
@@ -68,9 +77,10 @@ class Confusion(keras.metrics.Metric):
         self,
         classes: int,
         ignore_class: int | None = None,
-        report: Sequence[str] = DEFAULT_REPORT,
+        report: str | Sequence[str] = DEFAULT_REPORT,
         names: Sequence[str] | None = None,
         groups: Sequence[int] | None = None,
+        critical: Sequence[str] | None = None,
         ground: GroundMatrix | npt.ArrayLike | None = None,
         prefix: str = "",
         name: str = "confusion",
@@ -78,13 +88,24 @@ class Confusion(keras.metrics.Metric):
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         self.classes = classes
-        self.ignore_class = ignore_class
-        self.report = tuple(report)
+        self.ignore_class = checked_void(ignore_class)
+        self.report = (report,) if isinstance(report, str) else tuple(report)
         self.names = None if names is None else tuple(names)
         self.groups = None if groups is None else tuple(groups)
-        self.ground = None if ground is None else ground_values(ground)
+        self.critical = None if critical is None else tuple(critical)
+        self.ground = None if ground is None else in_order(ground, self.names)
         self.prefix = prefix
-        self._check()
+        self._own_name = name
+        self._check_lengths()
+        self._class_set = ClassSet(
+            "the metric",
+            self.names or tuple(map(str, range(classes))),
+            ((0, 0, 0),) * classes,
+            self.groups or (1,) * classes,
+            void=-1,
+            critical_classes=self.critical,
+        )
+        self._scores = self._resolved()
         self.count = self.add_weight(
             name="count",
             shape=(classes, classes),
@@ -97,7 +118,7 @@ class Confusion(keras.metrics.Metric):
         cls,
         class_set: ClassSet,
         ground: GroundMatrix | npt.ArrayLike | None = None,
-        report: Sequence[str] | None = None,
+        report: str | Sequence[str] | None = None,
         **arguments: Any,
     ) -> Confusion:
         """Builds the metric for a class set: its void, names and groups.
@@ -128,6 +149,7 @@ class Confusion(keras.metrics.Metric):
             report=report,
             names=class_set.names,
             groups=class_set.groups,
+            critical=class_set.critical,
             ground=ground,
             **arguments,
         )
@@ -145,13 +167,14 @@ class Confusion(keras.metrics.Metric):
     def result(self) -> dict[str, tf.Tensor]:
         """Returns the scores of the report, float32 scalars by name."""
         counts = tf.cast(tf.convert_to_tensor(self.count), tf.float64)
-        scores: dict[str, tf.Tensor] = {}
-        for score in self.report:
-            value = _SCORES[score](self, counts)
-            scores |= value if isinstance(value, dict) else {score: value}
+        nothing = tf.constant(np.nan, counts.dtype)
+        counts = tf.where(tf.reduce_min(counts) < 0, nothing, counts)
+        prefix = self._output() + self.prefix
         return {
-            self.prefix + key: tf.cast(value, tf.float32)
-            for key, value in scores.items()
+            prefix + name: tf.cast(
+                score(name, counts, self._class_set, self.ground), tf.float32
+            )
+            for name in self._scores
         }
 
     def reset_state(self) -> None:
@@ -160,24 +183,47 @@ class Confusion(keras.metrics.Metric):
 
     @property
     def counts(self) -> npt.NDArray[np.int64]:
-        """The count so far as a NumPy array, for `wseg_tf.metrics.summary`."""
-        return np.array(tf.convert_to_tensor(self.count), np.int64)
+        """The count so far as a NumPy array, for `wseg_tf.metrics.summary`.
+
+        Raises:
+            ValueError: If it holds labels that are neither a class nor void,
+                which XLA could not refuse.
+        """
+        counts = np.array(tf.convert_to_tensor(self.count), np.int64)
+        if counts.min() < 0:
+            raise ValueError(
+                f"Invalid labels or ids. Expected 0..{self.classes - 1} or "
+                f"ignore_class={self.ignore_class}. Received others, in a "
+                "count that XLA compiled."
+            )
+        return counts
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments as plain values."""
         return {
             **super().get_config(),
+            "name": self._own_name,
             "classes": self.classes,
             "ignore_class": self.ignore_class,
             "report": list(self.report),
             "names": None if self.names is None else list(self.names),
             "groups": None if self.groups is None else list(self.groups),
+            "critical": None if self.critical is None else [*self.critical],
             "ground": None if self.ground is None else self.ground.tolist(),
             "prefix": self.prefix,
         }
 
-    def _check(self) -> None:
-        """Refuses a report that cannot be given."""
+    def _output(self) -> str:
+        """Returns what tells this metric from those of other outputs."""
+        if keras.__version__.startswith("2."):
+            # Keras 2 puts the output's name before the metric's.
+            return str(self.name.removesuffix(self._own_name))
+        # Keras 3 says it to nobody; but it asks in a loop over the outputs.
+        asking = sys._getframe(2).f_locals.get("mls")
+        output = getattr(asking, "output_name", None)
+        return f"{output}_" if output else ""
+
+    def _check_lengths(self) -> None:
         for argument in ("names", "groups", "ground"):
             value = getattr(self, argument)
             if value is not None and len(value) != self.classes:
@@ -186,93 +232,20 @@ class Confusion(keras.metrics.Metric):
                     f"entry for each of the {self.classes} classes. "
                     f"Received: {len(value)} entries."
                 )
-        for score in self.report:
-            if score not in _SCORES:
-                raise ValueError(
-                    "Invalid value for argument `report`. Expected scores of "
-                    f"{sorted(_SCORES)}. Received: {score!r}."
-                )
-            needed = _NEEDS.get(score)
+
+    def _resolved(self) -> tuple[str, ...]:
+        """Returns the names of the report, one a score."""
+        resolved: list[str] = []
+        for given in self.report:
+            resolved += expand(given, self._class_set, "report")
+            needed = None
+            if given == "expected_severity":
+                needed = "ground"
+            elif CRITICAL in given or kind_of(given).about == GROUP:
+                needed = "groups"
             if needed and getattr(self, needed) is None:
                 raise ValueError(
                     f"Invalid value for argument `{needed}`. Expected a value "
-                    f"since `report` holds {score!r}. Received: None."
+                    f"since `report` holds {given!r}. Received: None."
                 )
-
-
-_NEEDS = {
-    "critical_iou": "groups",
-    "critical_minimum_iou": "groups",
-    "iou_per_group": "groups",
-    "expected_severity": "ground",
-}
-
-
-def _critical_iou(metric: Confusion, counts: tf.Tensor) -> tf.Tensor:
-    return _group_iou(metric, counts, MOST_IMPORTANT_GROUP)
-
-
-def _group_iou(metric: Confusion, counts: tf.Tensor, group: int) -> tf.Tensor:
-    """Returns the IoU of each class of a group."""
-    members = [i for i, own in enumerate(metric.groups or ()) if own == group]
-    return tensors.chosen(tensors.iou_per_class(counts), members)
-
-
-def _iou_per_class(
-    metric: Confusion, counts: tf.Tensor
-) -> dict[str, tf.Tensor]:
-    names = metric.names or [str(i) for i in range(metric.classes)]
-    iou = tensors.iou_per_class(counts)
-    return {
-        "iou_" + name.replace(" ", "_"): iou[i] for i, name in enumerate(names)
-    }
-
-
-def _iou_per_group(
-    metric: Confusion, counts: tf.Tensor
-) -> dict[str, tf.Tensor]:
-    return {
-        f"iou_group_{group}": tensors.mean(_group_iou(metric, counts, group))
-        for group in sorted(set(metric.groups or ()))
-    }
-
-
-def _recall(counts: tf.Tensor) -> tf.Tensor:
-    return tf.linalg.diag_part(counts) / tf.reduce_sum(counts, axis=1)
-
-
-def _precision(counts: tf.Tensor) -> tf.Tensor:
-    return tf.linalg.diag_part(counts) / tf.reduce_sum(counts, axis=0)
-
-
-def _severity(metric: Confusion, counts: tf.Tensor) -> tf.Tensor:
-    ground = tf.constant(metric.ground, counts.dtype)
-    return tf.reduce_sum(counts * ground) / tf.reduce_sum(counts)
-
-
-_Score = Callable[[Confusion, tf.Tensor], tf.Tensor | dict[str, tf.Tensor]]
-
-# A score is one scalar under its own name, or a dictionary of several.
-_SCORES: dict[str, _Score] = {
-    "mean_iou": lambda _, counts: tensors.mean(tensors.iou_per_class(counts)),
-    "minimum_iou": lambda _, counts: tensors.minimum(
-        tensors.iou_per_class(counts)
-    ),
-    "critical_iou": lambda metric, counts: tensors.mean(
-        _critical_iou(metric, counts)
-    ),
-    "critical_minimum_iou": lambda metric, counts: tensors.minimum(
-        _critical_iou(metric, counts)
-    ),
-    "iou_per_group": _iou_per_group,
-    "iou_per_class": _iou_per_class,
-    "pixel_accuracy": lambda _, counts: (
-        tf.linalg.trace(counts) / tf.reduce_sum(counts)
-    ),
-    "mean_recall": lambda _, counts: tensors.mean(_recall(counts)),
-    "mean_precision": lambda _, counts: tensors.mean(_precision(counts)),
-    "frequency_weighted_iou": lambda _, counts: tensors.frequency_weighted(
-        counts
-    ),
-    "expected_severity": _severity,
-}
+        return tuple(resolved)

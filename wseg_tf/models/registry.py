@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 
+from wseg_tf.code import look_here
 from wseg_tf.filesystems import local_copy
 
 
@@ -58,6 +60,12 @@ ARCHITECTURES = {
         _architecture(
             "deeplab_v3plus", "deeplab_v3plus", 16, "KerasCV's ResNet-v2"
         ),
+        _architecture(
+            "fpn_efficientnet_lite0",
+            "feature_pyramid",
+            32,
+            "KerasCV's EfficientNet-Lite0, small and pretrained",
+        ),
     )
 }
 
@@ -79,12 +87,86 @@ def architecture(name: str) -> Architecture:
     >>> architecture("enet").output_stride
     8
     """
+    if ":" in name:
+        return _own(name)
     if name not in ARCHITECTURES:
         raise ValueError(
             "Invalid value for argument `name`. Expected one of "
-            f"{sorted(ARCHITECTURES)}. Received: name={name!r}."
+            f"{sorted(ARCHITECTURES)}, or package.module:function. Received: "
+            f"name={name!r}."
         )
     return ARCHITECTURES[name]
+
+
+def _own(name: str) -> Architecture:
+    """Returns a user's own builder; its module may lie where it is run."""
+    module, _, builder = name.partition(":")
+    if not module or not builder.isidentifier():
+        raise _no_builder(name, "no package.module:function")
+    look_here()
+    try:
+        found = getattr(importlib.import_module(module), builder)
+    except ImportError as error:
+        raise _no_builder(name, str(error)) from error
+    except AttributeError:
+        raise _no_builder(name, f"{module} has no {builder!r}") from None
+    if not callable(found):
+        raise _no_builder(name, f"{builder} is no function")
+    return Architecture(name, module, builder, 1, "yours")
+
+
+def _no_builder(name: str, reason: str) -> ValueError:
+    return ValueError(
+        "Invalid value for argument `name`. Expected package.module:function, "
+        "which takes the number of classes and builds a Keras model. Received: "
+        f"name={name!r} ({reason})."
+    )
+
+
+def check_network(name: str, classes: int) -> None:
+    """Refuses a network that could not be trained; builds a user's own.
+
+    Args:
+        name: What `build` takes.
+        classes: The number of classes.
+
+    Raises:
+        ValueError: If there is no such network, or it does not turn images of
+            any size into as many logits for each pixel.
+    """
+    if ":" not in name:
+        architecture(name)
+        return
+    model = build(name, classes)
+    image = np.zeros([1, 33, 47, 3], np.float32)
+    try:
+        answer = model(image, training=False)
+    # A layer may raise anything on a size it cannot take.
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else ""
+        raise ValueError(
+            f"Invalid network {name}. Expected one that takes images of any "
+            f"size. Received: {type(error).__name__} at 33x47 ({reason})."
+        ) from error
+    if tuple(answer.shape) != (1, 33, 47, classes):
+        raise ValueError(
+            f"Invalid network {name}. Expected logits [B, H, W, {classes}] at "
+            f"the size of the images. Received: {tuple(answer.shape)} for an "
+            "image of 33x47."
+        )
+    if _is_softmax(model):
+        raise ValueError(
+            f"Invalid network {name}. Expected logits, since the losses take "
+            "them. Received: a softmax at the end; leave it out."
+        )
+
+
+def _is_softmax(model: keras.Model) -> bool:
+    last = model.layers[-1] if model.layers else None
+    activation = getattr(last, "activation", None)
+    return isinstance(last, keras.layers.Softmax) or (
+        getattr(activation, "__name__", "") == "softmax"
+    )
 
 
 def build(
@@ -97,7 +179,10 @@ def build(
     """Builds a network that segments images.
 
     Args:
-        name: Name of the network; `ARCHITECTURES` lists them.
+        name: Name of the network; `ARCHITECTURES` lists them. Or a function
+            of your own, `"package.module:function"`: it takes the number of
+            classes, and perhaps `input_shape`, and returns a Keras model from
+            images 0..255 to logits.
         classes: Number of classes, 1 or more; void is none.
         input_shape: Height, width and channels of the images; `None` for any.
         weights: Path of the same network's weights, or of the whole model in
@@ -129,16 +214,18 @@ def build(
             "width, 3), None for any size. Received: "
             f"input_shape={input_shape}."
         )
-    known = set(inspect.signature(builder).parameters) - {
-        "classes",
-        "input_shape",
-    }
+    parameters = inspect.signature(builder).parameters
+    known = set(parameters) - {"classes", "input_shape"}
     if not options.keys() <= known:
         raise ValueError(
             f"Invalid option for {name!r}. Expected some of {sorted(known)}. "
             f"Received: {sorted(options.keys() - known)}."
         )
-    model = builder(classes, input_shape=input_shape, **options)
+    if "input_shape" in parameters:
+        options["input_shape"] = input_shape
+    model = builder(classes, **options)
+    if not isinstance(model, keras.Model):
+        raise _no_builder(name, f"it returned a {type(model).__name__}")
     if weights is not None:
         load_weights(model, weights)
     return model

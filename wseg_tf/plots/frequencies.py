@@ -155,7 +155,7 @@ def _draw_frame(
     )
     for side in axes.spines.values():
         side.set_visible(False)
-    for group in sorted({*groups}):
+    for group, colour in style.group_colours(groups).items():
         own = [p for p, g in zip(places, groups, strict=True) if g == group]
         axes.text(
             1.03,
@@ -163,7 +163,7 @@ def _draw_frame(
             style.group_name(group),
             fontsize=8,
             va="center",
-            color=style.GROUP_COLOURS[group],
+            color=colour,
             transform=axes.get_yaxis_transform(),
         )
 

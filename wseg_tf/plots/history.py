@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from wseg_tf.plots import style
 
-CURVES = {"mean_iou": "mean IoU", "critical_iou": "IoU of group 4"}
-CURVE_COLOURS = ("#3b6ea8", style.GROUP_COLOURS[4])
+CURVES = {"mean_iou": "mean IoU", "critical_iou": "IoU of critical classes"}
+CURVE_COLOURS = ("#3b6ea8", style.CRITICAL)
 
 
 def plot_history(

@@ -90,13 +90,15 @@ def plot_labels(
     panel_height = panel_width * height / width
     columns = len(pictures)
     total_width = columns * panel_width + 0.08 * (columns - 1)
-    total_height = panel_height + 0.3 + 0.85
+    handles = _legend(maps, class_set, opacity)
+    legend = _legend_height(handles, total_width)
+    total_height = panel_height + 0.3 + legend
     figure = style.new_figure(total_width, total_height)
     for column, (caption, picture) in enumerate(pictures.items()):
         axes = figure.add_axes(
             (
                 column * (panel_width + 0.08) / total_width,
-                0.85 / total_height,
+                legend / total_height,
                 panel_width / total_width,
                 panel_height / total_height,
             )
@@ -104,7 +106,7 @@ def plot_labels(
         axes.imshow(picture, interpolation="nearest")
         axes.set_title(caption, fontsize=10, color=style.INK, loc="left")
         axes.set_axis_off()
-    _draw_legend(figure, _legend(maps, class_set, opacity))
+    _draw_legend(figure, handles)
     return figure
 
 
@@ -142,12 +144,15 @@ def plot_frames(
         )
     columns = min(columns, len(frames))
     rows = -(-len(frames) // columns)
-    width, gap, title, legend = 3.0, 0.12, 0.26, 0.85
+    width, gap, title = 3.0, 0.12, 0.26
     height = width * max(
         np.shape(labels)[0] / np.shape(labels)[1]
         for _, labels in frames.values()
     )
     total_width = columns * (2 * width + gap) - gap
+    maps = {caption: labels for caption, (_, labels) in frames.items()}
+    handles = _legend(maps, class_set, opacity)
+    legend = _legend_height(handles, total_width)
     total_height = rows * (height + title) + legend
     figure = style.new_figure(total_width, total_height)
     for index, (caption, (image, labels)) in enumerate(frames.items()):
@@ -171,8 +176,7 @@ def plot_frames(
                 axes.set_title(
                     caption, fontsize=9, color=style.INK, loc="left", pad=3
                 )
-    maps = {caption: labels for caption, (_, labels) in frames.items()}
-    _draw_legend(figure, _legend(maps, class_set, opacity))
+    _draw_legend(figure, handles)
     return figure
 
 
@@ -212,12 +216,19 @@ def plot_comparison(
     lines = 1 + max(
         caption.count("\n") for _, maps in frames.values() for caption in maps
     )
-    width, gap, title, legend = 2.6, 0.08, 0.1 + 0.16 * lines, 0.85
+    width, gap, title = 2.6, 0.08, 0.1 + 0.16 * lines
     height = width * max(
         np.shape(image)[0] / np.shape(image)[1] for image, _ in frames.values()
     )
     columns = 1 + max(len(maps) for _, maps in frames.values())
     total_width = columns * (width + gap) - gap
+    shown = {
+        f"{name} {caption}": labels
+        for name, (_, maps) in frames.items()
+        for caption, labels in maps.items()
+    }
+    handles = _legend(shown, class_set, opacity)
+    legend = _legend_height(handles, total_width)
     total_height = len(frames) * (height + title) + legend
     figure = style.new_figure(total_width, total_height)
     for row, (name, (image, maps)) in enumerate(frames.items()):
@@ -241,21 +252,29 @@ def plot_comparison(
                 caption, fontsize=9, color=style.INK, loc="left", pad=3
             )
             axes.set_axis_off()
-    shown = {
-        f"{name} {caption}": labels
-        for name, (_, maps) in frames.items()
-        for caption, labels in maps.items()
-    }
-    _draw_legend(figure, _legend(shown, class_set, opacity))
+    _draw_legend(figure, handles)
     return figure
+
+
+def _legend_columns(handles: list[Patch], width: float) -> int:
+    """Returns how many names stand side by side in so many inches."""
+    names = (str(handle.get_label()) for handle in handles)
+    return max(2, int(width / max(1.25, style.text_length(names) + 0.3)))
+
+
+def _legend_height(handles: list[Patch], width: float) -> float:
+    """Returns the inches that the legend takes: most classes fit in few."""
+    rows = -(-len(handles) // _legend_columns(handles, width))
+    return max(0.85, 0.28 + 0.19 * rows)
 
 
 def _draw_legend(figure: Figure, handles: list[Patch]) -> None:
     """Draws the legend of classes along the bottom."""
+    columns = _legend_columns(handles, figure.get_figwidth())
     figure.legend(
         handles=handles,
         loc="lower left",
-        ncols=min(len(handles), max(2, int(figure.get_figwidth() / 1.25))),
+        ncols=min(len(handles), columns),
         fontsize=8,
         frameon=False,
         title="class (importance group)",

@@ -17,6 +17,8 @@ from wseg_tf.plots import style
 
 Matrix = npt.NDArray[np.float64]
 LARGEST_WITH_NUMBERS = 24
+# Inches: of a cell, and of all of them where there are many classes.
+CELL, LARGEST_SIDE = 0.34, 20.0
 
 
 def plot_ground(
@@ -174,8 +176,10 @@ def _heat_map(
         matrix = matrix[np.ix_(order, order)]
         names = tuple(class_set.names[i] for i in order)
         groups = [class_set.groups[i] for i in order]
-    side = max(3.2, 0.34 * count)
-    longest = style.text_length(names)
+    cell = min(CELL, LARGEST_SIDE / count)
+    side = max(3.2, cell * count)
+    size = min(8.0, 60 * cell)  # points
+    longest = style.text_length(names) * size / 8
     left, top = max(1.5, longest + 0.3), 0.87 * longest + 0.3
     right, bottom = 0.95, 0.2
     above = 0.4 if title else 0.0
@@ -188,7 +192,7 @@ def _heat_map(
         largest = float(matrix.max())
     image = axes.imshow(matrix, colours, vmin=0, vmax=largest, aspect="equal")
     _draw_cells(axes, matrix, text)
-    _draw_names(axes, names, groups)
+    _draw_names(axes, names, groups, size)
     if groups is not None:
         _draw_brackets(axes, groups, 0.075 * count / side)
     if title:
@@ -252,13 +256,13 @@ def _draw_cells(
 
 
 def _draw_names(
-    axes: Axes, names: tuple[str, ...], groups: list[int] | None
+    axes: Axes, names: tuple[str, ...], groups: list[int] | None, size: float
 ) -> None:
     places = range(len(names))
-    axes.set_xticks(places, names, rotation=60, ha="left", fontsize=8)
+    axes.set_xticks(places, names, rotation=60, ha="left", fontsize=size)
     for label in axes.get_xticklabels():
         label.set_rotation_mode("anchor")
-    axes.set_yticks(places, names, fontsize=8)
+    axes.set_yticks(places, names, fontsize=size)
     axes.xaxis.tick_top()
     axes.tick_params(which="both", length=0, pad=3 if groups is None else 9)
     for spine in axes.spines.values():
@@ -275,20 +279,20 @@ def _draw_names(
         color=style.INK,
     )
     if groups is not None:
+        colours = style.group_colours(groups)
         labels = (axes.get_xticklabels(), axes.get_yticklabels())
         for ticks in labels:
             for label, group in zip(ticks, groups, strict=True):
-                label.set_color(style.GROUP_COLOURS[group])
+                label.set_color(colours[group])
 
 
 def _draw_brackets(axes: Axes, groups: list[int], distance: float) -> None:
     """Draws a bar along each group, `distance` cells away, and lines."""
     bar: dict[str, Any] = {"clip_on": False, "linewidth": 4}
     bar["solid_capstyle"] = "butt"
-    for group in dict.fromkeys(groups):
+    for group, colour in style.group_colours(groups).items():
         first = groups.index(group) - 0.42
         last = len(groups) - groups[::-1].index(group) - 0.58
-        colour = style.GROUP_COLOURS[group]
         beside = -0.5 - distance
         axes.plot([beside, beside], [first, last], color=colour, **bar)
         axes.plot([first, last], [beside, beside], color=colour, **bar)

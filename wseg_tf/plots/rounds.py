@@ -14,7 +14,7 @@ from wseg_tf.plots import style
 PANELS = {
     "kept_share": "labels kept, %",
     "label_accuracy": "labels right, %",
-    "critical_iou": "IoU of group 4, %",
+    "critical_iou": "IoU of critical classes, %",
     "mean_iou": "mean IoU, %",
 }
 COLOURS = ("#3b6ea8", "#c0334d", "#3f8f8b", "#e08e2b", "#6d4a9e", "#2b2f3a")

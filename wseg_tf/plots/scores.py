@@ -89,9 +89,10 @@ def _draw_bars(
     models: int,
 ) -> None:
     thickness = 0.84 / models
+    by_group = style.group_colours(groups)
     shifted = places + (number - (models - 1) / 2) * thickness
     colours = (
-        [style.GROUP_COLOURS[group] for group in groups]
+        [by_group[group] for group in groups]
         if models == 1
         else style.SERIES_COLOURS[number % len(style.SERIES_COLOURS)]
     )
@@ -130,9 +131,10 @@ def _draw_frame(
     axes.set_axisbelow(True)
     for spine in axes.spines.values():
         spine.set_visible(False)
+    colours = style.group_colours(groups)
     for label, group in zip(axes.get_xticklabels(), groups, strict=True):
         label.set_rotation_mode("anchor")
-        label.set_color(style.GROUP_COLOURS[group])
+        label.set_color(colours[group])
 
 
 def _group_means(
@@ -140,7 +142,10 @@ def _group_means(
 ) -> dict[int, str]:
     """Returns the mean IoU of each group, one figure a model, as text."""
     models = [
-        metrics.iou_per_group(matrix, class_set.groups)
+        {
+            group: metrics.score(f"iou_group/{group}", matrix, class_set)
+            for group in sorted(set(class_set.groups))
+        }
         for matrix in counts.values()
     ]
     return {
@@ -159,9 +164,8 @@ def _draw_groups(
     means: Mapping[int, str],
 ) -> None:
     """Draws a bar below each group, its name and its means above."""
-    for group in dict.fromkeys(groups):
+    for group, colour in style.group_colours(groups).items():
         own = places[[g == group for g in groups]]
-        colour = style.GROUP_COLOURS[group]
         axes.plot(
             [own[0] - 0.5, own[-1] + 0.5],
             [-1.5, -1.5],

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from matplotlib.colors import LinearSegmentedColormap
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 
-GROUP_COLOURS = {1: "#8a94a6", 2: "#3f8f8b", 3: "#e08e2b", 4: "#c0334d"}
+CRITICAL = "#c0334d"
+IMPORTANCE = LinearSegmentedColormap.from_list(
+    "importance", ["#8a94a6", "#3f8f8b", "#e08e2b", CRITICAL]
+)
 INK = "#22262e"
 FAINT = "#d9dce2"
 SERIES_COLOURS = ("#b8bec9", "#3b6ea8", "#6d4a9e", "#2b2f3a", "#9cc3e0")
@@ -32,6 +36,28 @@ def new_figure(width: float, height: float) -> Figure:
         The figure, at 150 dots an inch.
     """
     return Figure((width, height), dpi=150, facecolor="white")
+
+
+def group_colours(groups: Iterable[int]) -> dict[int, str]:
+    """Returns a colour for each importance group, by its rank.
+
+    Args:
+        groups: Importance groups, in any order, any number of times.
+
+    Returns:
+        Colours from grey, the least important, to red, the most important.
+
+    Example:
+
+    >>> group_colours([2, 1, 7, 2])
+    {1: '#8a94a6', 2: '#908e5a', 7: '#c0334d'}
+    """
+    levels = sorted({*groups})
+    ranks = np.linspace(0, 1, len(levels))
+    return {
+        level: to_hex(IMPORTANCE(float(rank)))
+        for level, rank in zip(levels, ranks, strict=True)
+    }
 
 
 def group_name(group: int) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from wseg_tf.filesystems import write_whole
 from wseg_tf.models.dropout import generators
 from wseg_tf.training.optimizers import optimizer_variables
 
@@ -111,7 +112,7 @@ class Checkpoints:
         except tf.errors.NotFoundError:
             if self.writes:
                 text = json.dumps(identity, indent=1, sort_keys=True)
-                _write(path, text.encode())
+                write_whole(path, text.encode())
             return
         difference = first_difference(found, json.loads(json.dumps(identity)))
         if difference is not None:
@@ -156,7 +157,7 @@ class Checkpoints:
         if self.writes:
             text = json.dumps(asdict(progress)).encode()
             packed = {**arrays, PROGRESS: np.frombuffer(text, np.uint8)}
-            _write(path, packed_bytes(packed))
+            write_whole(path, packed_bytes(packed))
             needless = self._paths("checkpoint")[:-KEPT]
             needless += set(self._paths("best")) - set(self._needed)
             for old in needless:
@@ -173,7 +174,7 @@ class Checkpoints:
         arrays = snapshot(model)
         if self.writes:
             path = self._best(progress.stage, progress.selection["epoch"])
-            _write(path, packed_bytes(arrays))
+            write_whole(path, packed_bytes(arrays))
 
     def restore_best(self, progress: Progress, model: keras.Model) -> None:
         """Gives a model the weights that `save_best` kept."""
@@ -287,15 +288,6 @@ def _read(path: str) -> dict[str, npt.NDArray[Any]]:
         content = io.BytesIO(file.read())
     with np.load(content) as arrays:
         return dict(arrays)
-
-
-def _write(path: str, content: bytes) -> None:
-    """Writes a file that is whole or not there."""
-    tf.io.gfile.makedirs(os.path.dirname(path))
-    aside = f"{path}.unfinished"
-    with tf.io.gfile.GFile(aside, "wb") as file:
-        file.write(content)
-    tf.io.gfile.rename(aside, path, overwrite=True)
 
 
 def first_difference(found: Any, wanted: Any, key: str = "") -> str | None:

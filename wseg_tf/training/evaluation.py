@@ -6,15 +6,13 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf.classes import ClassSet
 from wseg_tf.decisions import decide
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import tensors
-
-Counts = npt.NDArray[np.int64]
+from wseg_tf.metrics.confusion import Counts
 
 
 def count_confusion(
@@ -53,7 +51,7 @@ def confusion_counter(
     @tf.function(reduce_retracing=True)
     def count_batch(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         predicted = decide(model(images, training=False), ground)
-        return tensors.count_confusion(labels, predicted, count)
+        return tensors.count_confusion(labels, predicted, count, classes.void)
 
     def count_all(data: tf.data.Dataset) -> Counts:
         total = np.zeros([count, count], np.int64)

@@ -19,6 +19,8 @@ from wseg_tf.classes import ClassSet
 from wseg_tf.decisions import LIKELIEST, ground_of
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import summary
+from wseg_tf.metrics.confusion import Counts
+from wseg_tf.metrics.table import check_score
 from wseg_tf.training import guard
 from wseg_tf.training.batch_norm import renew_statistics
 from wseg_tf.training.checkpoints import (
@@ -27,7 +29,7 @@ from wseg_tf.training.checkpoints import (
     restore,
     snapshot,
 )
-from wseg_tf.training.evaluation import Counts, confusion_counter
+from wseg_tf.training.evaluation import confusion_counter
 from wseg_tf.training.interruption import Interrupted, Requests, watched
 from wseg_tf.training.observers import Epoch, LogLines, Observer, Plan
 from wseg_tf.training.optimizers import (
@@ -38,7 +40,7 @@ from wseg_tf.training.optimizers import (
     learning_rate,
     prepare,
 )
-from wseg_tf.training.selection import Selection, metric_values
+from wseg_tf.training.selection import Selection
 from wseg_tf.training.step import Step, compile_step
 
 Batches = Callable[[int, int], Iterable[Any]]
@@ -118,7 +120,7 @@ def fit(
         The history: `history` and a line for each epoch.
 
     Raises:
-        ValueError: If a selection has no judge.
+        ValueError: If a selection has no judge, or its metric is unknown.
         DivergedError: If the loss or the weights become NaN or infinite.
         Interrupted: On Ctrl-C or SIGTERM, once a checkpoint is written.
 
@@ -141,6 +143,8 @@ def fit(
             "Invalid value for argument `judge`. Expected data to evaluate "
             f"`{selection.metric}` on. Received: judge=None."
         )
+    if selection is not None and judge is not None:
+        check_score(selection.metric, judge.classes, "selection.metric")
     strategy = strategy or tf.distribute.get_strategy()
     found = None if checkpoints is None else checkpoints.latest()
     if found is not None and found.progress.stage > stage:
@@ -150,10 +154,9 @@ def fit(
     progress = Progress(stage, rows=[dict(line) for line in history])
     if found is not None and found.progress.stage == stage:
         progress = found.progress
-        if progress.done:
-            restore(found.arrays, model, with_random=True)
-            return progress.rows
-        restore(found.arrays, model, optimizer, with_random=True)
+        # What has finished needs no optimiser any more.
+        own = None if progress.done else optimizer
+        restore(found.arrays, model, own, with_random=True)
         if selection is not None and progress.selection:
             selection = Selection(**progress.selection)
     running = _Fit(
@@ -175,6 +178,9 @@ def fit(
         observers=tuple(observers),
         batches=batches,
     )
+    if progress.done:
+        with running.observed():  # They look on from other folders, perhaps.
+            return progress.rows
     with watched() as requests, running.observed():
         step: Step | None = None
         data: Iterable[Any] | None = None
@@ -325,8 +331,7 @@ class _Fit:
             return None
         self._renew_statistics()
         counts = self._count(self.judge.batches)
-        scores = summary(counts, self.judge.classes, self.judge.ground)
-        row |= metric_values(scores)
+        row |= summary(counts, self.judge.classes, self.judge.ground)
         return counts
 
     def _renew_statistics(self) -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from wseg_tf.classes import ClassSet
+from wseg_tf.filesystems import write_whole
+from wseg_tf.metrics import score_names
 from wseg_tf.training.observers import Epoch, Observer, Plan
-from wseg_tf.training.selection import metric_names
 
 COLUMNS = ("stage", "epoch", "steps", "learning_rate", "loss", "seconds")
 
@@ -25,12 +25,12 @@ class History(Observer):
 
     Args:
         path: The file, mostly `history.csv`.
-        classes: The class set, for the metrics' columns.
+        classes: The class set, for the scores' columns.
     """
 
     def __init__(self, path: str, classes: ClassSet) -> None:
         self.path = path
-        self.columns = [*COLUMNS, *metric_names(classes)]
+        self.columns = [*COLUMNS, *score_names(classes)]
 
     def begin(self, plan: Plan) -> None:
         """Writes what an earlier run has done."""
@@ -46,11 +46,7 @@ class History(Observer):
         writer.writeheader()
         # What is absent, or was not evaluated, is empty.
         writer.writerows(rows)
-        tf.io.gfile.makedirs(os.path.dirname(self.path) or ".")
-        aside = f"{self.path}.unfinished"
-        with tf.io.gfile.GFile(aside, "w") as file:
-            file.write(text.getvalue())
-        tf.io.gfile.rename(aside, self.path, overwrite=True)
+        write_whole(self.path, text.getvalue())
 
 
 def read_history(path: str) -> list[dict[str, str]]:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import ast
-import functools
-import hashlib
-from pathlib import Path
 from typing import Any
 
 import keras
 import yaml
 
-import wseg_tf
-from wseg_tf import configuration
+from wseg_tf import code, configuration
 from wseg_tf.classes import ClassSet
+from wseg_tf.training.objectives import resolve
 from wseg_tf.training.recipe import Recipe
-
-# What is drawn afterwards decides no weight.
-LEFT_OUT = ("plots",)
+from wseg_tf.training.warm_start import weights_digest
 
 
 def identity(recipe: Recipe, classes: ClassSet, data: str) -> dict[str, Any]:
     """Returns everything that must be the same for a training to go on.
+
+    All of it by value: D as numbers, the weights to start from by their
+    content.
 
     Args:
         recipe: The recipe; how it is executed does not count.
@@ -37,58 +34,33 @@ def identity(recipe: Recipe, classes: ClassSet, data: str) -> dict[str, Any]:
     >>> identity(Recipe(batch=4), CAMVID, "5f2a")["recipe"]["batch"]
     4
     """
-    chosen = yaml.safe_load(configuration.dump(recipe))
+    chosen = yaml.safe_load(configuration.dump(resolve(recipe, classes)))
     del chosen["execution"]
+    if ":" in recipe.model:
+        module = recipe.model.partition(":")[0]
+        chosen["model"] += f" {code.foreign_digest(module)}"
+    if recipe.initial is not None:
+        # Weights are what they hold, wherever they lie.
+        chosen["initial"] = weights_digest(recipe.initial)
     return {
         "recipe": chosen,
-        "classes": [classes.name, *classes.names],
+        "classes": {
+            "names": [*classes.names],
+            "groups": [*classes.groups],
+            "void": classes.void,
+        },
         "data": data,
         "keras": keras.__version__.partition(".")[0],
     }
 
 
-@functools.cache
 def code_digest() -> str:
     """Returns a text that changes with the code that decides a training.
-
-    Comments, docstrings and layout do not count.
-
-    Returns:
-        Sixteen hexadecimal digits.
 
     Example:
 
     >>> len(code_digest())
     16
     """
-    root = Path(wseg_tf.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        place = path.relative_to(root)
-        if place.parts[0] not in LEFT_OUT:
-            digest.update(str(place).encode())
-            digest.update(meaning(path.read_text()).encode())
-    return digest.hexdigest()[:16]
-
-
-def meaning(source: str) -> str:
-    """Returns what a module says to Python, as text.
-
-    Args:
-        source: Python source.
-
-    Example:
-
-    >>> meaning("x = 1  # One.") == meaning("x  =  1")
-    True
-    """
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_text(body[0]):
-            body[:] = body[1:] or [ast.Pass()]
-    return ast.dump(tree)
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    # What is drawn while it trains decides no weight.
+    return code.code_digest("wseg_tf.training.loop", without=("wseg_tf.plots",))

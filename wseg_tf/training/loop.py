@@ -25,7 +25,12 @@ from wseg_tf.training.checkpoints import Checkpoints, restore, snapshot
 from wseg_tf.training.fit import Judge, fit
 from wseg_tf.training.history import History
 from wseg_tf.training.identity import identity
-from wseg_tf.training.objectives import balance, build_loss, check
+from wseg_tf.training.objectives import (
+    balance,
+    build_loss,
+    check,
+    resolve,
+)
 from wseg_tf.training.observers import LogLines, Observer
 from wseg_tf.training.optimizers import build_optimizer
 from wseg_tf.training.precision import policy, scaled
@@ -81,15 +86,17 @@ def train(
     is_chief = workers(strategy)[1] == 0
     ground = check(recipe, classes, is_judged=validation is not None)
     kept = None
+    recipe = resolve(recipe, classes)
     try:
         check_batch(recipe.batch, strategy)
         surveyed = survey(training, classes, counted)
         check_size(recipe, surveyed)
+        model = build_model(recipe, classes)
+        # Last: a folder is claimed by what can be trained.
         if checkpoints is not None:
             often = execution.checkpoint_steps
             kept = Checkpoints(checkpoints, often, is_chief)
             kept.claim(identity(recipe, classes, surveyed.digest))
-        model = build_model(recipe, classes)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
     steps = _steps(recipe, surveyed, strategy)
@@ -178,7 +185,10 @@ def _on_one_device(
 
 
 def _network(recipe: Recipe, classes: ClassSet) -> keras.Model:
-    return models.build(recipe.model, len(classes), width=recipe.channel_factor)
+    options: dict[str, Any] = {}
+    if recipe.channel_factor != 1.0:
+        options["width"] = recipe.channel_factor
+    return models.build(recipe.model, len(classes), **options)
 
 
 def check_size(recipe: Recipe, surveyed: Survey) -> None:

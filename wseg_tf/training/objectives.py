@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,10 +14,10 @@ from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.statistics import PixelStatistics, Weights, class_weights
 from wseg_tf.ground import GroundMatrix
-from wseg_tf.models.registry import architecture
+from wseg_tf.metrics.table import check_score
+from wseg_tf.models.registry import check_network
 from wseg_tf.training.optimizers import check_optimizer
 from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
-from wseg_tf.training.selection import check_metric
 
 
 def build_ground(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
@@ -31,7 +32,8 @@ def build_ground(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
 
     Raises:
         ValueError: If a file holds no ground matrix, or one of other classes,
-            or a factor names none of the classes.
+            a factor names none of the classes, or there is not one severity
+            for each importance group.
     """
     return _mapped(_scaled(_predefined(options, classes), options), options)
 
@@ -55,11 +57,11 @@ def check(
             lacks an optimiser.
     """
     try:
-        architecture(recipe.model)
+        check_network(recipe.model, len(classes))
         for stage in recipe.stages:
             check_optimizer(stage)
         if recipe.select is not None:
-            check_metric(recipe.select, classes)
+            check_score(recipe.select, classes, "select")
             if not is_judged:
                 raise ValueError(
                     "Invalid value for argument `select`. Expected none "
@@ -71,13 +73,55 @@ def check(
         raise ConfigurationError(str(error)) from error
 
 
+def resolve(recipe: Recipe, classes: ClassSet) -> Recipe:
+    """Returns a recipe whose ground matrix is its numbers, not its words.
+
+    So a file that changes afterwards, or a preset, changes nothing any more,
+    and the recipe's text tells one D from another.
+
+    Args:
+        recipe: The recipe.
+        classes: The class set; the numbers are in its order.
+
+    Raises:
+        ValueError: As `build_ground` raises it.
+
+    Example:
+
+    >>> from wseg_tf.classes import CAMVID
+    >>> words = Recipe(ground=GroundOptions(map="step"))
+    >>> resolve(words, CAMVID).ground.matrix[0][:3]
+    [0.0, 1.0, 1.0]
+    """
+    ground = build_ground(recipe.ground, classes)
+    numbers = GroundOptions(matrix=ground.values.tolist())
+    return dataclasses.replace(recipe, ground=numbers)
+
+
 def _predefined(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
+    if options.matrix is not None:
+        return GroundMatrix(options.matrix, classes)
     if options.file is not None:
         return _from_file(options.file, classes)
-    severities = dict(enumerate(options.severities, start=1))
+    severities = _severities(options, classes)
     if options.preset == "importance_aware":
         return GroundMatrix.importance_aware(classes, severities)
     return GroundMatrix.severity_aware(classes, severities, options.within)
+
+
+def _severities(
+    options: GroundOptions, classes: ClassSet
+) -> dict[int, float] | None:
+    if not options.severities:
+        return None  # The group's number.
+    levels = classes.levels
+    if len(options.severities) != len(levels):
+        raise ValueError(
+            "Invalid value for argument `ground.severities`. Expected a cost "
+            f"for each importance group of `{classes.name}`, {[*levels]}, or "
+            f"none at all. Received: {[*options.severities]}."
+        )
+    return dict(zip(levels, options.severities, strict=True))
 
 
 def _from_file(path: str, classes: ClassSet) -> GroundMatrix:
@@ -202,6 +246,10 @@ def build_loss(
         ),
         "wasserstein_dice": lambda: losses.WassersteinDiceLoss(
             ground, **options
+        ),
+        "lovasz": lambda: losses.LovaszSoftmaxLoss(by_class, **options),
+        "weighted_lovasz": lambda: losses.LovaszSoftmaxLoss(
+            importance, **options
         ),
         "wasserstein": wasserstein,
         "mixture": mixture,

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from wseg_tf.training.evaluation import Counts
+from wseg_tf.metrics.confusion import Counts
 
 LOG = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -16,6 +17,8 @@ LOSSES = (
     "focal",
     "importance_aware",
     "wasserstein_dice",
+    "lovasz",
+    "weighted_lovasz",
     "wasserstein",
     "mixture",
 )
@@ -24,6 +27,8 @@ PRESETS = ("severity_aware", "importance_aware")
 BALANCES = ("none", *WEIGHTINGS)
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("constant", "poly", "cosine", "step")
+# In a pipeline `initial` may name the last model that the gate let through.
+BLESSED = "blessed"
 OPTIMIZERS = ("adamw", "adam", "sgd", "lamb")
 LAYERWISE = ("adamw", "adam", "sgd")
 AVERAGES = ("none", "ema", "moving_average", "swa", "lookahead")
@@ -56,7 +61,11 @@ class GroundOptions:
         preset: `"severity_aware"` (Fig. 2 left of Liu et al.: less within a
             group than across) or `"importance_aware"` (Fig. 2 right).
         file: A YAML or CSV matrix with class names; replaces the preset.
-        severities: Cost of losing a pixel of importance group 1, 2, 3 and 4.
+        matrix: D itself, rows and columns in the order of the class set;
+            replaces preset and file.
+        severities: Cost of losing a pixel of each importance group that the
+            class set has, the least important first. The group's number by
+            default.
         within: Share of that cost when the confusion stays in the group;
             `"severity_aware"` only.
         factors: What losing a pixel of a class costs, times what the above
@@ -68,9 +77,8 @@ class GroundOptions:
 
     preset: str = "severity_aware"
     file: Optional[str] = None  # noqa: UP045
-    severities: list[float] = field(
-        default_factory=lambda: [1.0, 2.0, 3.0, 4.0]
-    )
+    matrix: Optional[list[list[float]]] = None  # noqa: UP045
+    severities: list[float] = field(default_factory=list)
     within: float = 0.5
     factors: dict[str, float] = field(default_factory=dict)
     map: str = "linear"
@@ -81,11 +89,11 @@ class GroundOptions:
         """Refuses what no ground matrix can be built from."""
         _one_of("preset", self.preset, PRESETS)
         _one_of("map", self.map, MAPS)
-        if len(self.severities) != 4 or min(self.severities) < 0:
+        if self.file is not None and self.matrix is not None:
+            raise _invalid("matrix", "none beside `file`", "a matrix")
+        if not all(0 <= cost < math.inf for cost in self.severities):
             raise _invalid(
-                "severities",
-                "four non-negative costs, for importance groups 1 to 4",
-                list(self.severities),
+                "severities", "finite costs, none below 0", [*self.severities]
             )
         if any(factor < 0 for factor in self.factors.values()):
             raise _invalid("factors", "none below 0", dict(self.factors))
@@ -233,7 +241,8 @@ class Recipe:
     """Everything that decides the weights a training ends with.
 
     Args:
-        model: A name from `wseg_tf.models`.
+        model: A name from `wseg_tf.models`, or a function of your own that
+            builds a Keras model: `package.module:function`.
         channel_factor: What the channels inside the network are multiplied by,
             for a smaller one; the builders' `width`.
         initial: Weights to start from: a `.weights.h5` or `.keras` file of

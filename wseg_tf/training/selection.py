@@ -2,85 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from wseg_tf.classes import ClassSet
-from wseg_tf.metrics import summary
-
-LOWER_IS_BETTER = ("expected_severity",)
-BY_CLASS = ("iou", "recall", "precision")
-
-
-def metric_values(scores: Mapping[str, Any]) -> dict[str, float | None]:
-    """Returns every metric of a summary under one flat name.
-
-    Args:
-        scores: What `wseg_tf.metrics.summary` returned.
-
-    Returns:
-        `mean_iou`, `critical_iou`, ..., `iou_group/4`,
-        `merged_recall/4`, `iou/car`, `recall/car`, `precision/car`; `None` for
-        what is absent.
-
-    Example:
-
-    >>> from wseg_tf.classes import CAMVID
-    >>> values = metric_values(summary(np.eye(11, dtype=int), CAMVID))
-    >>> values["critical_iou"], values["iou/car"], values["iou_group/4"]
-    (1.0, 1.0, 1.0)
-    """
-    nested = ("pixels", "groups", "merged_recall", "classes")
-    flat = {name: value for name, value in scores.items() if name not in nested}
-    for group, value in scores["groups"].items():
-        flat[f"iou_group/{group}"] = value
-    for group, value in scores["merged_recall"].items():
-        flat[f"merged_recall/{group}"] = value
-    for score in BY_CLASS:
-        for name, values in scores["classes"].items():
-            flat[f"{score}/{name}"] = values[score]
-    return flat
-
-
-def metric_names(classes: ClassSet) -> list[str]:
-    """Returns the names of `metric_values` for a class set.
-
-    Args:
-        classes: The class set.
-
-    Example:
-
-    >>> from wseg_tf.classes import CAMVID
-    >>> metric_names(CAMVID)[:3]
-    ['mean_iou', 'critical_iou', 'critical_minimum_iou']
-    """
-    empty = np.zeros([len(classes), len(classes)], np.int64)
-    return list(metric_values(summary(empty, classes)))
-
-
-def check_metric(name: str, classes: ClassSet) -> None:
-    """Refuses a metric that no evaluation has.
-
-    Args:
-        name: The metric's name.
-        classes: The class set.
-
-    Raises:
-        ValueError: If it is unknown; lists those there are.
-    """
-    names = metric_names(classes)
-    if name in names:
-        return
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f" (did you mean `{close[0]}`?)" if close else ""
-    raise ValueError(
-        f"Invalid value for argument `select`. Expected one of {names}{hint}. "
-        f"Received: select={name!r}."
-    )
+from wseg_tf.metrics.table import kind_of
 
 
 @dataclass
@@ -88,8 +13,7 @@ class Selection:
     """The best evaluation so far.
 
     Args:
-        metric: A name of `metric_names`; for `"expected_severity"` less is
-            better, for every other one more is.
+        metric: A name of `wseg_tf.metrics.score_names`.
         patience: Evaluations in a row without a better one that end the
             stage. Defaults to None: never.
         best: The best value; None before the first.
@@ -116,7 +40,8 @@ class Selection:
         """Takes an evaluation in.
 
         Args:
-            values: Metrics by name; an absent one is never better.
+            values: What `wseg_tf.metrics.summary` returned; a score that is
+                absent is never better.
             epoch: The epoch it was made after, from 1.
 
         Returns:
@@ -132,7 +57,7 @@ class Selection:
         return False
 
     def _gain(self, value: float, best: float) -> float:
-        lower = self.metric in LOWER_IS_BETTER
+        lower = kind_of(self.metric).lower_is_better
         return best - value if lower else value - best
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import os
 
 import keras
@@ -9,29 +11,84 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from wseg_tf.models.imagenet import import_imagenet
 from wseg_tf.models.registry import load_weights
+from wseg_tf.models.weight_files import read_layers
 
+LOG = logging.getLogger("wseg_tf.training")
+# Files of one network, all of it; and others', of an encoder.
+OWN = (".keras", ".weights.h5")
+FILES = (*OWN, ".h5", ".npz", ".pth", ".pt")
 VARIABLES = os.path.join("variables", "variables")
 # How `wseg_tf.serving.export` names the variables of a network.
 EXPORTED = "weights/{}/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def start_from(model: keras.Model, path: str) -> None:
-    """Gives a model the weights of an earlier one of the same network.
+    """Gives a model the weights of an earlier one, or a trained encoder.
 
     Args:
         model: The model; it is changed in place.
-        path: A `.weights.h5` or `.keras` file, a SavedModel that
-            `wseg_tf.serving.export` wrote, or a folder of versions of such,
-            of which the one with the highest number counts.
+        path: A `.weights.h5` or `.keras` file of the same network, a SavedModel
+            that `wseg_tf.serving.export` wrote, or a folder of versions of
+            such, of which the one with the highest number counts; or a `.pth`,
+            `.pt`, `.npz` or `.h5` file of others, whose weights the encoder
+            gets by `wseg_tf.models.import_imagenet`.
 
     Raises:
         ValueError: If there is none, or it is of another network.
     """
-    if path.endswith((".keras", ".h5")):
+    if path.endswith(OWN):
         _from_file(model, path)
+    elif path.endswith(FILES):
+        _from_others(model, path)
     else:
         _from_exported(model, newest_version(path))
+
+
+def weights_digest(path: str) -> str:
+    """Returns what tells weights to start from others, by their content.
+
+    Args:
+        path: What `start_from` takes.
+
+    Returns:
+        SHA-256 of a file, or of the variables of an exported model; sixteen
+        hexadecimal digits.
+
+    Raises:
+        ValueError: If there is nothing there.
+    """
+    digest = hashlib.sha256()
+    files = weight_files(path)
+    for file in files:
+        if len(files) > 1:
+            digest.update(f"{os.path.basename(file)}\n".encode())
+        with tf.io.gfile.GFile(file, "rb") as content:
+            while block := content.read(2**24):
+                digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def weight_files(path: str) -> list[str]:
+    """Returns the files that hold weights to start from.
+
+    Args:
+        path: What `start_from` takes.
+
+    Raises:
+        ValueError: If there is nothing there.
+    """
+    if not path.endswith(FILES):
+        folder = os.path.join(newest_version(path), "variables")
+        names = sorted(tf.io.gfile.listdir(folder))
+        return [os.path.join(folder, name) for name in names]
+    if not tf.io.gfile.exists(path):
+        raise ValueError(
+            "Invalid value for argument `initial`. Expected a file of "
+            f"weights. Received: initial={path!r}, which does not exist."
+        )
+    return [path]
 
 
 def newest_version(folder: str) -> str:
@@ -53,24 +110,35 @@ def newest_version(folder: str) -> str:
     versions = [name for name in versions if name.isdigit()]
     if not versions:
         raise ValueError(
-            "Invalid value for argument `initial`. Expected a .weights.h5 or "
-            ".keras file or an exported model. Received: "
+            "Invalid value for argument `initial`. Expected a file that ends "
+            f"in one of {list(FILES)} or an exported model. Received: "
             f"initial={folder!r}, which is none."
         )
     return os.path.join(folder, max(versions, key=int))
 
 
 def _from_file(model: keras.Model, path: str) -> None:
-    if not tf.io.gfile.exists(path):
-        raise ValueError(
-            "Invalid value for argument `initial`. Expected a file of "
-            f"weights. Received: initial={path!r}, which does not exist."
-        )
+    weight_files(path)
     try:
         load_weights(model, path)
     # What Keras raises differs with what does not fit and with its version.
     except Exception as error:
         raise _other_network(model, path) from error
+
+
+def _from_others(model: keras.Model, path: str) -> None:
+    weight_files(path)
+    held = read_layers(path)
+    if all(layer.name in held for layer in model.layers if layer.weights):
+        _from_file(model, path)  # All of it, as Keras 2 wrote it.
+        return
+    try:
+        report = import_imagenet(model, path)
+    except ValueError as error:
+        raise _other_network(model, path) from error
+    if report.mismatched:
+        raise _other_network(model, path)
+    LOG.info("%s: %s", path, report)
 
 
 def _from_exported(model: keras.Model, folder: str) -> None:

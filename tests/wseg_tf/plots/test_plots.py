@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from wseg_tf.classes import CAMVID
+from wseg_tf.classes import CAMVID, class_set
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.plots import (
     overlay,
@@ -59,7 +59,9 @@ def test_ground_numbers_are_in_their_cells() -> None:
 def test_ground_names_carry_their_groups_colour() -> None:
     figure = plot_ground(1 - np.eye(N), CAMVID)
     colours = [to_hex(t.get_color()) for t in figure.axes[0].get_yticklabels()]
-    assert colours == [style.GROUP_COLOURS[CAMVID.groups[i]] for i in ORDER]
+    # Red, orange, teal and grey: the paper's four groups.
+    found = {4: "#c0334d", 3: "#e08e2b", 2: "#3f8f8b", 1: "#8a94a6"}
+    assert colours == [found[CAMVID.groups[i]] for i in ORDER]
 
 
 def test_many_classes_have_no_numbers_in_their_cells() -> None:
@@ -167,3 +169,41 @@ def test_a_history_begins_a_curve_of_the_loss_with_each_stage() -> None:
     )
     assert _texts(figure) == ["one", "two"]
     _renders(figure)
+
+
+FLEET = class_set(
+    [
+        {"name": f"kind of thing {k}", "group": 1 + (k * 7) % 11}
+        for k in range(300)
+    ]
+)
+
+
+def test_any_number_of_groups_has_colours_of_its_own() -> None:
+    colours = style.group_colours([9, 2, 40, 2])
+    assert [*colours] == [2, 9, 40]
+    assert (colours[2], colours[40]) == ("#8a94a6", "#c0334d")
+    assert style.group_colours([3, 3]) == {3: "#8a94a6"}
+    assert len({*style.group_colours(FLEET.groups).values()}) == 11
+
+
+def test_pictures_of_three_hundred_classes_in_eleven_groups() -> None:
+    count = len(FLEET)
+    heat_map = plot_ground(GroundMatrix.severity_aware(FLEET), FLEET)
+    rows = heat_map.axes[0].get_yticklabels()
+    order = sorted(range(count), key=lambda k: -FLEET.groups[k])
+    assert [row.get_text() for row in rows] == [FLEET.names[k] for k in order]
+    assert max(heat_map.get_size_inches()) < 30
+    bars = plot_iou({"model": np.eye(count)}, FLEET)
+    assert sum(text.startswith("group ") for text in _texts(bars)) == 11
+    labels = np.arange(count).reshape(10, 30)
+    image = np.zeros((10, 30, 3))
+    shown = plot_labels(image, {"truth": labels}, FLEET)
+    names = shown.legends[0].get_texts()
+    assert len(names) == count
+    # The legend stays below the pictures.
+    shown.canvas.draw()
+    top = shown.legends[0].get_window_extent().y1
+    assert top <= shown.axes[0].get_window_extent().y0
+    for figure in (heat_map, bars, shown):
+        _renders(figure)

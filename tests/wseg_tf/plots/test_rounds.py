@@ -22,7 +22,7 @@ def test_each_panel_draws_what_is_known():
     }
     assert list(drawn) == list(PANELS.values())
     assert drawn["mean IoU, %"] == [[[0, 25], [1, 50]], [[0, 25]]]
-    assert drawn["IoU of group 4, %"][0] == [[0, 12.5]]
+    assert drawn["IoU of critical classes, %"][0] == [[0, 12.5]]
     assert drawn["labels kept, %"] == [[[1, 20]], []]
 
 

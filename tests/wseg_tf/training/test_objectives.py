@@ -1,10 +1,11 @@
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from wseg_tf import GroundMatrix, WassersteinLoss
-from wseg_tf.classes import CAMVID
+from wseg_tf.classes import CAMVID, class_set
 from wseg_tf.data.statistics import PixelStatistics
 from wseg_tf.training.objectives import balance, build_ground, build_loss
 from wseg_tf.training.recipe import LOSSES, GroundOptions, Stage
@@ -110,3 +111,45 @@ def test_balance_has_mean_one_over_pixels() -> None:
         weights = balance(frame, weighting)
         assert weights @ counts[:-1] == pytest.approx(100)
         assert (np.diff(weights) > 0).all()
+
+
+FOUR_LEVELS = class_set(
+    {
+        "classes": [
+            {"name": "ground", "group": 1},
+            {"name": "crate", "group": 3},
+            {"name": "forklift", "group": 7},
+            {"name": "person", "group": 7},
+            {"name": "stairs", "group": 5},
+        ]
+    }
+)
+
+
+@pytest.mark.parametrize("preset", ["severity_aware", "importance_aware"])
+def test_severities_fit_whatever_groups_there_are(preset: str) -> None:
+    words = GroundOptions(preset=preset)
+    share = 0.5 if preset == "severity_aware" else 1.0
+    ground = build_ground(words, FOUR_LEVELS)
+    assert ground.cost("person", "ground") == 7
+    assert ground.cost("person", "forklift") == share * 7
+    assert ground.cost("ground", "person") == 1
+    own = dataclasses.replace(words, severities=[0, 1, 20, 300])
+    ground = build_ground(own, FOUR_LEVELS)
+    # The least important level first: groups 1, 3, 5, 7.
+    assert ground.values.max(axis=1).tolist() == [0, 1, 300, 300, 20]
+    assert ground.cost("forklift", "person") == share * 300
+    # The paper's four are what they were.
+    assert build_ground(words, CAMVID) == build_ground(
+        dataclasses.replace(words, severities=[1, 2, 3, 4]), CAMVID
+    )
+
+
+def test_severities_that_fit_no_groups_are_refused() -> None:
+    few = GroundOptions(severities=[1, 2])
+    said = r"`ground\.severities`.*`own`, \[1, 3, 5, 7\].*\[1, 2\]"
+    with pytest.raises(ValueError, match=said):
+        build_ground(few, FOUR_LEVELS)
+    for cost in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=r"`severities`.*finite"):
+            GroundOptions(severities=[1, cost])

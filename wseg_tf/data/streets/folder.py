@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import posixpath
-import uuid
 import zlib
 from collections.abc import Iterator, Mapping
 
@@ -15,6 +14,7 @@ from PIL import Image
 
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.streets.scene import draw_scene
+from wseg_tf.filesystems import whole_folder
 
 # Raise it when the same seed would draw another picture.
 DRAWING = 1
@@ -77,9 +77,7 @@ def write_streets(
     if gfile.exists(folder) and gfile.listdir(folder):
         _check_same(folder, descriptor)
         return folder
-    # A name of its own: two writers never meet in one unfinished folder.
-    unfinished = f"{folder}.unfinished-{uuid.uuid4().hex[:8]}"
-    try:
+    with whole_folder(folder) as unfinished:
         for split in counts:
             gfile.makedirs(posixpath.join(unfinished, split))
             gfile.makedirs(posixpath.join(unfinished, f"{split}annot"))
@@ -92,12 +90,6 @@ def write_streets(
         path = posixpath.join(unfinished, DESCRIPTOR)
         with gfile.GFile(path, "w") as file:
             file.write(json.dumps(descriptor, indent=2) + "\n")
-        if gfile.exists(folder):
-            gfile.rmtree(folder)
-        gfile.rename(unfinished, folder)
-    finally:
-        if gfile.exists(unfinished):
-            gfile.rmtree(unfinished)
     return folder
 
 

@@ -1,0 +1,109 @@
+"""`wseg evaluate` and `predict`: what a trained model does."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.commands.arguments import (
+    Dataset,
+    JudgedFolder,
+    Model,
+    OutFolder,
+    ScoresFile,
+    Split,
+)
+from pipeline.commands.screen import SCREEN, iou_table, refusals, say
+
+if TYPE_CHECKING:
+    from wseg_tf.metrics.confusion import Counts
+    from wseg_tf.serving import ServedModel
+
+# Everything heavy is imported inside the commands, as in pipeline.commands.run.
+
+
+def evaluate(
+    model: Model,
+    data: JudgedFolder,
+    dataset: Dataset = "camvid",
+    split: Split = "val",
+    report: ScoresFile = None,
+) -> None:
+    """Judges a model on a split: IoU by class and group, severity."""
+    with refusals():
+        from pipeline.gate.counting import check_classes, count_images
+        from wseg_tf.data.layouts import layout
+        from wseg_tf.serving import ServedModel
+
+        described = layout(dataset)
+        pairs = described.find(data, [split])
+        served = ServedModel(model)
+        check_classes(served.classes, described)
+        images = count_images(served.count_confusion, pairs, described)
+        values = show_scores(served, images.candidate.sum(axis=0), len(pairs))
+        if report is not None:
+            write_json(report, values)
+
+
+def predict(
+    model: Model,
+    images: Annotated[list[str], typer.Argument(help="PNG or JPEG files.")],
+    out: OutFolder = None,
+) -> None:
+    """Writes class ids and a colour overlay of each image."""
+    with refusals():
+        import tensorflow as tf
+        from PIL import Image
+
+        from wseg_tf.data.inspection import read_image
+        from wseg_tf.plots import overlay
+        from wseg_tf.serving import ServedModel
+
+        served = ServedModel(model)
+        folder = out or "predictions"
+        tf.io.gfile.makedirs(folder)
+        for path in images:
+            encoded = read_image(path).encoded
+            ids = served.segment(encoded)
+            image = tf.io.decode_image(encoded, 3, expand_animations=False)
+            stem = os.path.join(
+                folder, os.path.basename(path).rsplit(".", 1)[0]
+            )
+            painted = overlay(image.numpy(), ids, served.classes)
+            for name, picture in (
+                (f"{stem}.png", ids),
+                (f"{stem}_overlay.png", painted),
+            ):
+                with tf.io.gfile.GFile(name, "wb") as file:
+                    Image.fromarray(picture).save(file, "PNG")
+                say(name)
+
+
+def show_scores(
+    served: ServedModel, counts: Counts, images: int
+) -> dict[str, float | None]:
+    """Prints the table of IoUs and returns every score."""
+    import numpy as np
+
+    from wseg_tf.metrics.table import iou_rows, scores
+
+    values = scores(counts, served.classes, served.ground)
+    title = f"IoU over {images} images"
+    SCREEN.print(iou_table(title, iou_rows(values, served.classes)))
+    if served.ground is not None:
+        say(f"Expected severity: {values['expected_severity']:.3f}")
+    return {
+        name: value if np.isfinite(value) else None
+        for name, value in values.items()
+    }
+
+
+def write_json(path: str, values: object) -> None:
+    """Writes plain values as JSON."""
+    import tensorflow as tf
+
+    with tf.io.gfile.GFile(path, "w") as file:
+        file.write(json.dumps(values, indent=2))

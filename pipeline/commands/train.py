@@ -1,0 +1,224 @@
+"""`wseg train`: a recipe without TFX; run again, it goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipeline.commands.arguments import (
+    ConfigFile,
+    DataFolder,
+    OutFolder,
+    Overrides,
+)
+from pipeline.commands.evaluate import show_scores
+from pipeline.commands.screen import (
+    ERRORS,
+    FAILURE,
+    INTERRUPTED,
+    SCREEN,
+    refusals,
+    refuse,
+    say,
+)
+
+if TYPE_CHECKING:
+    from wseg_tf.metrics.confusion import Counts
+    from wseg_tf.serving import ServedModel
+    from wseg_tf.training.observers import Observer
+
+# Everything heavy is imported inside the commands, as in pipeline.commands.run.
+
+CHECKPOINTS = "checkpoints"
+FINISHED = "recipe.json"  # Written last, with the recipe of the model.
+
+
+def train(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    data: DataFolder = None,
+    out: OutFolder = None,
+) -> None:
+    """Trains by a config's recipe; the same command again goes on."""
+    with refusals():
+        import tensorflow as tf
+
+        from pipeline.config.loading import load_pipeline
+        from pipeline.gate.counting import count_images
+        from pipeline.ingest.listing import find_splits
+        from pipeline.ingest.manifest import listing_digest
+        from wseg_tf.data.input import read_pairs
+        from wseg_tf.data.inspection import refuse_problems
+        from wseg_tf.filesystems import is_remote
+        from wseg_tf.locks import held
+        from wseg_tf.serving import ServedModel, export
+        from wseg_tf.training.identity import identity
+        from wseg_tf.training.loop import train as train_model
+        from wseg_tf.training.objectives import build_ground, check, resolve
+        from wseg_tf.training.recipe import BLESSED
+        from wseg_tf.training.strategy import choose, workers
+
+        settings = load_pipeline(config, overrides or [], data)
+        recipe, classes = settings.training, settings.data.class_set
+        if recipe.initial == BLESSED:
+            pushed = settings.folder("serving")
+            start = pushed if tf.io.gfile.exists(pushed) else None
+            recipe = dataclasses.replace(recipe, initial=start)
+        # Workers must meet before TensorFlow does anything else.
+        strategy = choose(recipe.execution.distribute)
+        check(recipe, classes)
+        recipe = resolve(recipe, classes)
+        folder = out or settings.folder("training")
+        is_chief = workers(strategy)[1] == 0
+    with contextlib.ExitStack() as stack:
+        with refusals():
+            if is_chief and not is_remote(folder):
+                stack.enter_context(held(folder, "a training"))
+            pairs = find_splits(settings)
+            described = settings.data.layout
+            own = identity(recipe, classes, listing_digest(pairs, described))
+            if _is_finished(folder, own):
+                say(f"Finished before. Model: {folder}")
+                return
+            refuse_problems([*pairs["train"], *pairs["eval"]], described)
+            training, validation = (
+                read_pairs(pairs[split], described)
+                for split in ("train", "eval")
+            )
+        with endings(), log_lines():
+            model = train_model(
+                recipe,
+                classes,
+                training,
+                validation,
+                checkpoints=os.path.join(folder, CHECKPOINTS),
+                logs=folder,
+                observers=_observers(),
+            )
+            if not is_chief:
+                return  # The first worker writes the model.
+            ground = build_ground(recipe.ground, classes)
+            size = (recipe.height, recipe.width)
+            export(model, folder, classes, *size, ground, recipe.decision)
+            served = ServedModel(folder)
+            images = count_images(
+                served.count_confusion, pairs["eval"], described
+            )
+            counts = images.candidate.sum(axis=0)
+            show_scores(served, counts, len(pairs["eval"]))
+            _draw(folder, served, counts)
+            _finish(folder, own)
+    say(f"Model: {folder}")
+
+
+def _is_finished(folder: str, own: dict[str, Any]) -> bool:
+    """Whether the folder's model is this recipe's; another's is refused."""
+    import tensorflow as tf
+
+    from wseg_tf.training.checkpoints import first_difference
+
+    model = os.path.join(folder, "saved_model.pb")
+    if not tf.io.gfile.exists(model):
+        return False
+    if tf.io.gfile.exists(os.path.join(folder, CHECKPOINTS)):
+        return False  # It was killed while the model was written.
+    try:
+        with tf.io.gfile.GFile(os.path.join(folder, FINISHED)) as file:
+            difference = first_difference(json.load(file), own)
+    except tf.errors.NotFoundError:
+        difference = "its recipe is unknown"
+    if difference is not None:
+        refuse(
+            f"{folder} holds another recipe's model already ({difference}); "
+            "choose another --out."
+        )
+    return True
+
+
+def _finish(folder: str, own: dict[str, Any]) -> None:
+    """Says whose model it is, and deletes what only a resume needs."""
+    import tensorflow as tf
+
+    from wseg_tf.training.checkpoints import Checkpoints
+
+    with tf.io.gfile.GFile(os.path.join(folder, FINISHED), "w") as file:
+        file.write(json.dumps(own, indent=1))
+    Checkpoints(os.path.join(folder, CHECKPOINTS)).remove()
+
+
+def _draw(folder: str, served: ServedModel, counts: Counts) -> None:
+    """Draws the curves, the IoUs and the confusion beside the model."""
+    import tensorflow as tf
+
+    from wseg_tf.plots import plot_confusion, plot_history, plot_iou
+    from wseg_tf.training.history import read_history
+    from wseg_tf.training.loop import HISTORY
+
+    rows = read_history(os.path.join(folder, HISTORY))
+    figures = {
+        "history.png": plot_history(rows),
+        "iou.png": plot_iou({"model": counts}, served.classes),
+        "confusion.png": plot_confusion(counts, served.classes),
+    }
+    for name, figure in figures.items():
+        path = os.path.join(folder, name)
+        with tf.io.gfile.GFile(path, "wb") as file:
+            figure.savefig(file, format="png")
+    say(f"Plots: {', '.join(figures)} in {folder}")
+
+
+def _observers() -> Sequence[Observer]:
+    from pipeline.commands.progress import ProgressBar
+    from wseg_tf.training.observers import LogLines
+
+    return [ProgressBar(SCREEN) if SCREEN.is_terminal else LogLines()]
+
+
+@contextlib.contextmanager
+def endings() -> Iterator[None]:
+    """Says in a sentence why a training ended before its end."""
+    from wseg_tf.configuration import ConfigurationError
+    from wseg_tf.data.checks import DataError
+    from wseg_tf.training.guard import DivergedError
+    from wseg_tf.training.interruption import Interrupted
+
+    try:
+        yield
+    except (ConfigurationError, DataError) as error:
+        refuse(error)
+    except DivergedError as error:
+        ERRORS.print(str(error), markup=False)
+        sys.exit(FAILURE)
+    except Interrupted as interruption:
+        ERRORS.print(str(interruption), markup=False)
+        # As shells count: 130 for Ctrl-C, 143 for SIGTERM.
+        sys.exit(INTERRUPTED - signal.SIGINT + interruption.number)
+    except KeyboardInterrupt:
+        ERRORS.print("Interrupted. Run the same command to go on.")
+        sys.exit(INTERRUPTED)
+
+
+@contextlib.contextmanager
+def log_lines() -> Iterator[None]:
+    """Shows what the training says."""
+
+    class Show(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(record.getMessage())
+
+    logger, handler = logging.getLogger("wseg_tf"), Show(logging.INFO)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

@@ -1,0 +1,89 @@
+"""The pipeline's configuration: one typed file per run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from pipeline.config.beam_options import IN_MEMORY, with_plugins
+from pipeline.config.data_options import STREETS, DataOptions
+from pipeline.config.kubeflow_options import KubeflowOptions
+from pipeline.gate.rules import Gate
+from wseg_tf.filesystems import is_remote
+from wseg_tf.training.recipe import Recipe
+
+
+@dataclass
+class RunConfig:
+    """What every run says, whatever it learns from.
+
+    Args:
+        name: Name of the pipeline; its runs share metadata and cache.
+        root: Folder that holds everything the pipeline writes.
+        schema: The curated schema of the records, a text proto.
+        training: The recipe.
+        gate: The rules.
+        beam: Options passed on to Beam.
+        kubeflow: How a cluster runs it; not used by `wseg run`.
+    """
+
+    name: str
+    root: str = "runs"
+    schema: str = "schema.pbtxt"
+    training: Recipe = field(default_factory=Recipe)
+    gate: Gate = field(default_factory=Gate)
+    beam: list[str] = field(default_factory=lambda: [*IN_MEMORY])
+    kubeflow: KubeflowOptions = field(default_factory=KubeflowOptions)
+
+    def __post_init__(self) -> None:
+        """Refuses a name that cannot be a folder, and a gate without rules."""
+        if not self.name or not self.name.replace("-", "_").isidentifier():
+            raise ValueError(
+                "Invalid value for argument `name`. Expected letters, digits, "
+                f"`-` and `_`, not starting with a digit. "
+                f"Received: name={self.name!r}."
+            )
+        if not self.gate.rules:
+            raise ValueError(
+                "Invalid value for argument `gate.rules`. Expected at least "
+                "one rule, since a gate without rules pushes nothing. "
+                "Received: gate.rules=[]."
+            )
+
+    def folder(self, *parts: str) -> str:
+        """Returns an absolute path below this pipeline's own folder."""
+        root = self.root.rstrip("/")
+        if not is_remote(root):
+            root = os.path.abspath(self.root)
+        return "/".join([root, self.name, *parts])
+
+    def local_folder(self, *parts: str) -> str:
+        """Returns a path for what must be a local file: SQLite and the log.
+
+        It is below the pipeline's own folder, or below `runs` where that
+        folder is remote.
+        """
+        if not is_remote(self.root):
+            return self.folder(*parts)
+        return "/".join([os.path.abspath("runs"), self.name, *parts])
+
+
+@dataclass
+class PipelineConfig(RunConfig):
+    """A run of the pipeline, from images to a pushed model.
+
+    Args:
+        data: The images and labels; the other fields are those of `RunConfig`.
+    """
+
+    data: DataOptions = field(default_factory=DataOptions)
+
+    @property
+    def opened(self) -> list[str]:
+        """The folders that Beam's workers open."""
+        drawn = self.data.path is None or self.data.dataset == STREETS
+        return [self.root] if drawn else [self.root, str(self.data.path)]
+
+    def beam_options(self) -> list[str]:
+        """Returns what Beam is told, with what its workers need to import."""
+        return with_plugins(self.beam, *self.opened)

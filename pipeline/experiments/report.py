@@ -1,0 +1,63 @@
+"""What a comparison leaves in its folder: tables, counts and pictures."""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+from collections.abc import Sequence
+
+import tensorflow as tf
+from matplotlib.figure import Figure
+
+from pipeline.experiments import figures, results, tables
+from pipeline.experiments.frames import Frames
+from pipeline.experiments.plan import Experiment, folder
+from pipeline.experiments.results import Results
+from pipeline.experiments.run import Outcome
+from wseg_tf.filesystems import write_whole
+from wseg_tf.plots import plot_rounds
+
+TABLES = "results.md"
+
+
+def write(
+    plan: Experiment, frames: Frames, outcomes: Sequence[Outcome]
+) -> Results:
+    """Writes `results.md`, `results.json`, `results.npz` and the pictures.
+
+    Args:
+        plan: The experiment.
+        frames: What `find_frames` returned.
+        outcomes: What `run` returned of them.
+
+    Returns:
+        What the tables are made of.
+    """
+    found = results.gather(plan, frames, outcomes, _hardware())
+    computed = tables.figures(found)
+    own = folder(plan)
+    results.write(found, tables.as_values(computed), own)
+    write_whole(os.path.join(own, TABLES), tables.pages(found, computed))
+    for name in frames.reported:
+        contrast = figures.find_contrast(plan, outcomes, name)
+        if contrast is not None:
+            pair = frames.reported[name][contrast.place]
+            picture = figures.plot_contrast(plan, contrast, name, pair)
+            _save(picture, own, f"contrast-{name.replace(' ', '-')}.png")
+    if rounds := figures.rounds_of(plan, outcomes):
+        _save(plot_rounds(rounds), own, "rounds.png")
+    return found
+
+
+def _save(picture: Figure, own: str, name: str) -> None:
+    content = io.BytesIO()
+    picture.savefig(content, format="png")
+    write_whole(os.path.join(own, name), content.getvalue())
+
+
+def _hardware() -> str:
+    text = f"{os.cpu_count()} cores, {platform.machine()}"
+    if gpus := tf.config.list_physical_devices("GPU"):
+        text += f", {len(gpus)} GPUs"
+    return text

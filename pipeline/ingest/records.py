@@ -1,0 +1,298 @@
+"""The pairs of a manifest become record files, by Beam; TFX is not needed.
+
+Only the lines of the manifest are shuffled, never images: each record file is
+read, checked and written by one worker, so memory is flat and the bytes do
+not depend on the number of workers. Where there is but one, as in memory, it
+checks a pair on each core.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import tensorflow as tf
+from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
+
+from pipeline.ingest import pixel_counts
+from pipeline.ingest.manifest import layout_of
+from pipeline.ingest.pixel_counts import STATISTICS, StatisticsBySplit
+from wseg_tf.data.checks import DataError
+from wseg_tf.data.inspection import read_checked
+from wseg_tf.data.layouts import Layout
+from wseg_tf.data.pairs import Pair
+from wseg_tf.data.records import serialise
+from wseg_tf.data.statistics import PixelStatistics
+from wseg_tf.data.threads import in_order
+from wseg_tf.filesystems import whole_file
+
+LOG = logging.getLogger(__name__)
+
+QUARANTINE = "quarantine.jsonl"
+_SHOWN = 3
+
+ShardKey = tuple[str, int, int]
+
+
+def write_records(
+    root: Any,
+    manifest: str,
+    splits: Sequence[str],
+    records: str,
+    quarantine: str,
+    counts: str,
+) -> None:
+    """Checks every pair of a manifest and writes those that pass.
+
+    Args:
+        root: A Beam pipeline; it is run, and waited for.
+        manifest: The folder `write_manifest` returned.
+        splits: The manifest's splits.
+        records: Folder to write `Split-NAME/data_tfrecord-*` to.
+        quarantine: Folder for `quarantine.jsonl`: what failed its checks.
+        counts: Folder for `statistics.json`: pixels by split and drive. It
+            is written beside the records, too.
+    """
+    meaning = layout_of(manifest).meaning()
+    with root:
+        shards = (
+            [_lines(root, manifest, split) for split in splits]
+            | beam.Flatten()
+            | "BringShardsTogether" >> beam.GroupByKey()
+            | "WriteShards"
+            >> beam.ParDo(WriteShard(records, meaning, threads(root.options)))
+        )
+        _ = (
+            shards
+            | "GatherFindings" >> beam.combiners.ToList()
+            | "WriteFindings"
+            >> beam.Map(
+                _write_findings, list(splits), records, quarantine, counts
+            )
+        )
+    scratch = _scratch(records)
+    if tf.io.gfile.exists(scratch):
+        tf.io.gfile.rmtree(scratch)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A pair that failed its checks and is not in the records.
+
+    Args:
+        split: Its split.
+        name: Name of the frame.
+        reason: One sentence that names the file.
+    """
+
+    split: str
+    name: str
+    reason: str
+
+
+def read_quarantine(folder: str) -> list[LeftOut]:
+    """Returns the pairs that were left out, by split and name.
+
+    Args:
+        folder: A folder with `quarantine.jsonl`, such as the `Quarantine`
+            artifact of a run.
+    """
+    with tf.io.gfile.GFile(os.path.join(folder, QUARANTINE)) as file:
+        return [LeftOut(**json.loads(line)) for line in file]
+
+
+def refuse_unfit(
+    quarantine: str, counts: str, allowed_failures: float
+) -> StatisticsBySplit:
+    """Refuses records that hold less than was asked for.
+
+    Args:
+        quarantine: The folder of `quarantine.jsonl`.
+        counts: The folder of `statistics.json`.
+        allowed_failures: Share of all pairs that may fail, 0..1.
+
+    Returns:
+        The pixel counts.
+
+    Raises:
+        DataError: If more pairs failed, or no pair of a split passed; names
+            the first ones. All are in the log.
+    """
+    problems = read_quarantine(quarantine)
+    found = pixel_counts.read(os.path.join(counts, STATISTICS))
+    for problem in problems:
+        LOG.warning("Left out: %s", problem.reason)
+    kept = {
+        split: sum(drive.images for drive in drives.values())
+        for split, drives in found.items()
+    }
+    total = sum(kept.values()) + len(problems)
+    empty = [split for split, images in kept.items() if images == 0]
+    if empty and not problems:
+        raise DataError(f"Expected pairs in split {empty[0]!r}. Found: none.")
+    if len(problems) > allowed_failures * total:
+        refusal = f"the run allows a share of {allowed_failures:g}"
+    elif empty:
+        refusal = f"they are all there are of split {empty[0]!r}"
+    else:
+        return found
+    shown = " ".join(problem.reason for problem in problems[:_SHOWN])
+    more = len(problems) - _SHOWN
+    raise DataError(
+        f"{len(problems)} of {total} pairs cannot be used, and {refusal}: "
+        + shown
+        + (f" (and {more} more; `wseg data check` lists all)" * (more > 0))
+    )
+
+
+def _lines(root: Any, manifest: str, split: str) -> Any:
+    def keyed(line: str) -> tuple[ShardKey, tuple[int, str]]:
+        row = json.loads(line)
+        return (split, row["shard"], row["shards"]), (row["index"], line)
+
+    path = os.path.join(manifest, f"{split}.jsonl")
+    return (
+        root
+        # Beam's own reader would take a folder's name for a pattern.
+        | f"Name[{split}]" >> beam.Create([path])
+        | f"Read[{split}]" >> beam.FlatMap(_lines_of)
+        | f"KeyByShard[{split}]" >> beam.Map(keyed)
+    )
+
+
+def _lines_of(path: str) -> Iterator[str]:
+    with tf.io.gfile.GFile(path) as file:
+        yield from (line for line in file if line.strip())
+
+
+def threads(options: Any) -> int:
+    """Returns how many pairs a worker checks at a time.
+
+    Decoding leaves Python's lock, so one worker of many threads uses all
+    cores. An engine that has several workers sees to its cores itself.
+
+    Args:
+        options: Beam's `PipelineOptions`.
+
+    Returns:
+        The number of cores where Beam runs in memory, otherwise 1.
+    """
+    runner = options.view_as(StandardOptions).runner or "DirectRunner"
+    mode = options.view_as(DirectOptions).direct_running_mode
+    alone = runner == "DirectRunner" and mode == "in_memory"
+    return (os.cpu_count() or 1) if alone else 1
+
+
+class WriteShard(beam.DoFn):
+    """Reads, checks and writes the pairs of one record file.
+
+    Args:
+        folder: Where the splits' folders are.
+        meaning: What the labels mean, see `Layout.meaning`.
+        threads: Pairs that are checked at a time.
+    """
+
+    def __init__(
+        self, folder: str, meaning: Mapping[str, Any], threads: int = 1
+    ) -> None:
+        super().__init__()
+        self._folder = folder
+        self._meaning = meaning
+        self._threads = threads
+
+    def setup(self) -> None:
+        """Reads what the labels mean, once for a worker."""
+        self._layout = Layout.of_meaning(self._meaning)
+
+    def process(
+        self, element: tuple[ShardKey, Iterable[tuple[int, str]]]
+    ) -> Iterator[tuple[ShardKey, dict[str, Any]]]:
+        """Yields the shard's key with its problems and statistics."""
+        (split, shard, shards), lines = element
+        target = os.path.join(
+            self._folder,
+            f"Split-{split}",
+            f"data_tfrecord-{shard:05d}-of-{shards:05d}",
+        )
+        problems: list[dict[str, str]] = []
+        counts: StatisticsBySplit = {split: {}}
+
+        def examine(line: str) -> tuple[Pair, bytes, PixelStatistics | str]:
+            pair = Pair(**json.loads(line)["pair"])
+            try:
+                checked = read_checked(pair, self._layout)
+            except DataError as error:
+                return pair, b"", str(error)
+            size = checked.height, checked.width
+            frame = PixelStatistics.of_frame(checked.counts, size)
+            return pair, serialise(pair, checked), frame
+
+        ordered = (line for _, line in sorted(lines))
+        with (
+            _writing(target),
+            whole_file(target, _scratch(self._folder)) as place,
+            tf.io.TFRecordWriter(place) as writer,
+        ):
+            for pair, record, found in in_order(
+                examine, ordered, self._threads
+            ):
+                if isinstance(found, str):
+                    problem = {"name": pair.name, "reason": found}
+                    problems.append(problem)
+                    continue
+                writer.write(record)
+                pixel_counts.add(counts, split, pair.drive, found)
+        statistics = {
+            drive: pixel_counts.as_json(each)
+            for drive, each in counts[split].items()
+        }
+        yield element[0], {"problems": problems, "statistics": statistics}
+
+
+def _scratch(folder: str) -> str:
+    """Where record files are until they are whole; no split looks there."""
+    return os.path.join(folder, "partial")
+
+
+def _write_findings(
+    found: Iterable[tuple[ShardKey, dict[str, Any]]],
+    splits: Sequence[str],
+    records: str,
+    quarantine: str,
+    counts: str,
+) -> None:
+    """Writes problems and statistics in the order of the manifest."""
+    total: StatisticsBySplit = {split: {} for split in splits}
+    lines: list[dict[str, str]] = []
+    for (split, _, _), shard in sorted(found, key=lambda each: each[0]):
+        for problem in shard["problems"]:
+            lines.append({"split": split, **problem})
+        for drive, values in shard["statistics"].items():
+            more = pixel_counts.from_json(values)
+            pixel_counts.add(total, split, drive, more)
+    lines.sort(key=lambda line: (line["split"], line["name"]))
+    for folder in (records, quarantine, counts):
+        tf.io.gfile.makedirs(folder)
+    path = os.path.join(quarantine, QUARANTINE)
+    with _writing(path), tf.io.gfile.GFile(path, "w") as file:
+        file.write("".join(json.dumps(line) + "\n" for line in lines))
+    for folder in sorted({records, counts}):
+        path = os.path.join(folder, STATISTICS)
+        with _writing(path):
+            pixel_counts.write(path, total)
+
+
+@contextlib.contextmanager
+def _writing(path: str) -> Iterator[None]:
+    """Says which file could not be written, e.g. when the disk is full."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        reason = " ".join((error.message or type(error).__name__).split())
+        raise DataError(f"{path}: cannot be written ({reason}).") from None

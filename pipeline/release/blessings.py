@@ -1,0 +1,103 @@
+"""The blessings of a pipeline in ML Metadata, which decide its baseline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+import tensorflow as tf
+from ml_metadata.metadata_store import metadata_store
+from ml_metadata.proto import metadata_store_pb2
+
+from pipeline.release.lineage import is_service, open_store
+
+# Custom properties of blessings.
+IS_BLESSED, REVOKED = "blessed", "revoked"
+
+
+class Blessings:
+    """The blessings of a pipeline, in its own file or in a service of many.
+
+    Args:
+        root: The pipeline's folder; its name is the pipeline's.
+        metadata: As `rollback` takes it.
+    """
+
+    def __init__(self, root: str, metadata: str | None) -> None:
+        place = metadata or os.path.join(root, "metadata.sqlite")
+        self._store: metadata_store.MetadataStore | None = None
+        self._own: set[int] | None = None
+        if is_service(place):
+            self._store = open_store(place)
+            self._own = self._of_pipeline(os.path.basename(root.rstrip("/")))
+        elif tf.io.gfile.exists(place):
+            self._store = open_store(place)
+
+    def all(self) -> list[metadata_store_pb2.Artifact]:
+        """Returns those that ever were."""
+        return self._artifacts("ModelBlessing")
+
+    def valid(self) -> list[metadata_store_pb2.Artifact]:
+        """Returns those that count."""
+        return [
+            artifact
+            for artifact in self.all()
+            if artifact.custom_properties[IS_BLESSED].int_value == 1
+        ]
+
+    def of(self, pushed: Iterable[int]) -> list[metadata_store_pb2.Artifact]:
+        """Returns those with which versions were pushed."""
+        names = {str(version) for version in pushed}
+        if self._store is None or not names:
+            return []
+        models = [
+            artifact.id
+            for artifact in self._artifacts("PushedModel")
+            if artifact.custom_properties["pushed_version"].string_value
+            in names
+        ]
+        pushes = [
+            event.execution_id
+            for event in self._store.get_events_by_artifact_ids(models)
+            if event.type == metadata_store_pb2.Event.OUTPUT
+        ]
+        inputs = {
+            event.artifact_id
+            for event in self._store.get_events_by_execution_ids(pushes)
+            if event.type == metadata_store_pb2.Event.INPUT
+        }
+        return [artifact for artifact in self.all() if artifact.id in inputs]
+
+    def mark(
+        self,
+        blessings: list[metadata_store_pb2.Artifact],
+        blessed: int,
+        reason: str,
+    ) -> None:
+        """Marks them as they count from now on; TFX's resolver reads it."""
+        for each in blessings:
+            each.custom_properties[IS_BLESSED].int_value = blessed
+            each.custom_properties[REVOKED].string_value = reason
+        if self._store is not None and blessings:
+            self._store.put_artifacts(blessings)
+
+    def _artifacts(self, kind: str) -> list[metadata_store_pb2.Artifact]:
+        if self._store is None:
+            return []
+        return [
+            artifact
+            for artifact in self._store.get_artifacts_by_type(kind)
+            if self._own is None or artifact.id in self._own
+        ]
+
+    def _of_pipeline(self, name: str) -> set[int]:
+        store = self._store
+        assert store is not None
+        context = store.get_context_by_type_and_name("pipeline", name)
+        if context is None:
+            raise ValueError(
+                "Invalid value for argument `metadata`. Expected a metadata "
+                f"service that knows the pipeline {name!r}. Received: one "
+                "that does not."
+            )
+        return {each.id for each in store.get_artifacts_by_context(context.id)}

@@ -1,0 +1,92 @@
+"""The push: a version appears whole where a server looks, or not at all."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import tensorflow as tf
+from google.protobuf import json_format
+from tfx import v1 as tfx
+from tfx.components.pusher.executor import Executor as PusherExecutor
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.proto import pusher_pb2
+from tfx.types import artifact_utils
+from tfx.types.standard_component_specs import (
+    PUSH_DESTINATION_KEY,
+    PUSHED_MODEL_KEY,
+)
+
+from pipeline.release.decisions import Decision, withdrawals
+from pipeline.release.model_files import digest, move, versions
+from wseg_tf.filesystems import folder_aside
+
+# Custom property of a model that was not pushed although it passed: why.
+REFUSAL = "refusal"
+
+
+class AtomicExecutor(PusherExecutor):
+    """TFX's Pusher, but a version appears whole, once, or not at all.
+
+    TFX copies file by file into the folder that a server watches, names
+    versions by the second and skips one that exists, and pushes a model again
+    when it is blessed again.
+    """
+
+    def Do(self, input_dict, output_dict, exec_properties):  # type: ignore[no-untyped-def]  # noqa: N802
+        """Pushes beside the serving folder, then renames."""
+        destination = pusher_pb2.PushDestination()
+        json_format.Parse(exec_properties[PUSH_DESTINATION_KEY], destination)
+        serving = destination.filesystem.base_directory.rstrip("/")
+        pushed = artifact_utils.get_single_instance(
+            output_dict[PUSHED_MODEL_KEY]
+        )
+        there = versions(serving)
+        root = os.path.dirname(serving)
+        taken = [*there, *versions(os.path.join(root, "withdrawn"))]
+        if self.CheckBlessing(input_dict):
+            own = digest(self.GetModelPath(input_dict))
+            if there:
+                latest = os.path.join(serving, str(there[-1]))
+                if digest(latest) == own:
+                    self._MarkPushed(pushed, latest, str(there[-1]))
+                    return
+            withdrawn = withdrawals(root).get(own)
+            if withdrawn is not None:
+                self._MarkNotPushed(pushed)
+                pushed.set_string_custom_property(REFUSAL, why_not(withdrawn))
+                return
+        with folder_aside(serving) as unfinished:
+            destination.filesystem.base_directory = unfinished
+            text = json_format.MessageToJson(destination)
+            given = {**exec_properties, PUSH_DESTINATION_KEY: text}
+            super().Do(input_dict, output_dict, given)
+            partial = pushed.get_string_custom_property("pushed_destination")
+            if not partial:
+                return
+            # A number is given once: one that was withdrawn may come back.
+            version = max(int(time.time()), *(each + 1 for each in taken), 1)
+            tf.io.gfile.makedirs(serving)
+            target = os.path.join(serving, str(version))
+            move(partial, target)
+        self._MarkPushed(pushed, target, str(version))
+
+
+def why_not(withdrawn: Decision) -> str:
+    """Says why a model that was withdrawn is not pushed again.
+
+    Args:
+        withdrawn: The decision that withdrew it.
+    """
+    version = next(iter(withdrawn.withdrawn), 0)
+    return (
+        f"the same model was withdrawn by {withdrawn.who or 'somebody'} at "
+        f"{withdrawn.when} ({withdrawn.reason or 'no reason given'}); "
+        f"`wseg rollback --to {version}` restores it"
+    )
+
+
+class Pusher(tfx.components.Pusher):
+    """TFX's Pusher with `AtomicExecutor`."""
+
+    EXECUTOR_SPEC = ExecutorClassSpec(AtomicExecutor)

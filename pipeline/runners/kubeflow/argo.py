@@ -1,0 +1,220 @@
+"""Compiles the pipeline for Kubeflow Pipelines on Argo (KFP v1)."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Callable
+from typing import Any
+
+from kfp import dsl
+from kubernetes import client as kubernetes
+from tfx import v1 as tfx
+from tfx.orchestration.kubeflow import kubeflow_dag_runner
+
+from pipeline.config.adaptation_config import DOMAINS, AdaptationConfig
+from pipeline.config.data_options import STREETS
+from pipeline.config.kubeflow_options import (
+    KubeflowOptions,
+    PodOptions,
+    Secret,
+    Volume,
+)
+from pipeline.config.loading import Config, parts
+from pipeline.graph import Engine
+from pipeline.runners.kubeflow.run_parameters import RunParameters
+from pipeline.runners.kubeflow.step import started
+from pipeline.runners.prepared import Build
+from wseg_tf.configuration import ConfigurationError
+from wseg_tf.filesystems import is_remote
+from wseg_tf.training.recipe import BLESSED
+
+# TFX writes it to the root folder, which only the super-user may write to.
+UI_METADATA = "/tmp/mlpipeline-ui-metadata.json"
+ACCELERATOR = "nvidia.com/gpu"
+
+Change = Callable[[dsl.ContainerOp], dsl.ContainerOp]
+
+
+def compile_argo(build: Build, options: KubeflowOptions, path: str) -> None:
+    """Writes the workflow that Kubeflow Pipelines runs.
+
+    Args:
+        build: Makes the pipeline for an engine.
+        options: What the cluster must know.
+        path: A `.yaml` file.
+
+    Raises:
+        ConfigurationError: If the cluster could not run it: no image, paths
+            that no step can see, or options of a step there is not.
+    """
+    pipeline = build(Engine(RunParameters(), metadata=False))
+    check_steps(options, pipeline)
+    folder, name = os.path.split(os.path.abspath(path))
+    kubeflow_dag_runner.KubeflowDagRunner(
+        output_dir=folder,
+        output_filename=name,
+        config=kubeflow_dag_runner.KubeflowDagRunnerConfig(
+            tfx_image=options.image,
+            metadata_ui_path=UI_METADATA,
+            pipeline_operator_funcs=[
+                # The address of the metadata service.
+                *kubeflow_dag_runner.get_default_pipeline_operator_funcs(),
+                lambda step: _ask(step, options.of(step.human_name)),
+                _start_here,
+                *[_secret(secret) for secret in options.secrets],
+                *[_volume(volume) for volume in options.volumes],
+                _always_start,
+            ],
+        ),
+    ).run(pipeline)
+
+
+def check_cluster(config: Config) -> None:
+    """Refuses what no cluster could run; it needs no data.
+
+    Args:
+        config: The configuration.
+
+    Raises:
+        ConfigurationError: If there is no image, or a path that a step opens
+            is neither remote nor on a volume.
+    """
+    options = config.kubeflow
+    if not options.image:
+        raise ConfigurationError(
+            "Invalid value for argument `kubeflow.image`. Expected the "
+            "container image of the steps. Received: kubeflow.image=None."
+        )
+    recipe = config.training
+    opened = {
+        "root": config.root,
+        "training.initial": None
+        if recipe.initial == BLESSED
+        else recipe.initial,
+        "training.ground.file": recipe.ground.file,
+    }
+    adapts = isinstance(config, AdaptationConfig)
+    for section, part in zip(
+        DOMAINS if adapts else ("data",), parts(config), strict=True
+    ):
+        data = part.data
+        if data.dataset.endswith((".yaml", ".yml")):
+            opened[f"{section}.dataset"] = data.dataset
+        if data.dataset != STREETS:
+            opened[f"{section}.path"] = data.path
+    for name, path in opened.items():
+        if path is not None and not _reachable(path, options.volumes):
+            raise ConfigurationError(
+                f"Invalid value for argument `{name}`. Expected a remote path "
+                "or an absolute one on a volume of `kubeflow.volumes`, since "
+                f"the cluster's steps open it. Received: {name}={path!r}."
+            )
+
+
+def _reachable(path: str, volumes: list[Volume]) -> bool:
+    if is_remote(path):
+        return True
+    path = posixpath.normpath(path)
+    folders = [volume.path.rstrip("/") + "/" for volume in volumes]
+    return any(f"{path}/".startswith(folder) for folder in folders)
+
+
+def check_steps(options: KubeflowOptions, pipeline: tfx.dsl.Pipeline) -> None:
+    """Refuses options of a step there is not.
+
+    Args:
+        options: The options.
+        pipeline: The pipeline.
+
+    Raises:
+        ConfigurationError: If there is no such step; names all there are.
+    """
+    known = [component.id for component in pipeline.components]
+    for step in options.steps:
+        if step.name not in known:
+            raise ConfigurationError(
+                f"Invalid value for argument `kubeflow.steps`. Expected names "
+                f"of {known}. Received: name={step.name!r}."
+            )
+
+
+def _ask(step: dsl.ContainerOp, options: PodOptions) -> dsl.ContainerOp:
+    container = step.container
+    if options.cpu is not None:
+        container.set_cpu_request(options.cpu)
+    if options.memory is not None:
+        container.set_memory_request(options.memory)
+    if options.gpus:
+        container.add_resource_limit(
+            options.accelerator or ACCELERATOR, str(options.gpus)
+        )
+    for label, value in (options.node_selector or {}).items():
+        step.add_node_selector_constraint(label, value)
+    if options.retries:
+        # Also for a pod whose node was lost; training resumes.
+        step.set_retry(options.retries, policy="Always")
+    if options.timeout is not None:
+        step.set_timeout(options.timeout)
+    return step
+
+
+def _start_here(step: dsl.ContainerOp) -> dsl.ContainerOp:
+    """Lets every step open an object store, TFX's own components too."""
+    step.container.command = started(step.container.command)
+    return step
+
+
+def _secret(secret: Secret) -> Change:
+    def refer(step: dsl.ContainerOp) -> dsl.ContainerOp:
+        for variable, key in secret.environment.items():
+            step.container.add_env_variable(
+                kubernetes.V1EnvVar(
+                    name=variable,
+                    value_from=kubernetes.V1EnvVarSource(
+                        secret_key_ref=kubernetes.V1SecretKeySelector(
+                            name=secret.name, key=key
+                        )
+                    ),
+                )
+            )
+        if secret.mount is not None:
+            source = kubernetes.V1SecretVolumeSource(secret_name=secret.name)
+            _mount(step, f"secret-{secret.name}", secret.mount, secret=source)
+        return step
+
+    return refer
+
+
+def _volume(volume: Volume) -> Change:
+    def mount(step: dsl.ContainerOp) -> dsl.ContainerOp:
+        source = kubernetes.V1PersistentVolumeClaimVolumeSource(
+            claim_name=volume.claim
+        )
+        _mount(
+            step,
+            f"volume-{volume.claim}",
+            volume.path,
+            persistent_volume_claim=source,
+        )
+        return step
+
+    return mount
+
+
+def _mount(step: dsl.ContainerOp, name: str, path: str, **source: Any) -> None:
+    # A volume's name is a label: shorter than that of a secret, and dotless.
+    name = name.replace(".", "-")[:63].rstrip("-")
+    step.add_volume(kubernetes.V1Volume(name=name, **source))
+    step.container.add_volume_mount(
+        kubernetes.V1VolumeMount(name=name, mount_path=path)
+    )
+
+
+def _always_start(step: dsl.ContainerOp) -> dsl.ContainerOp:
+    """Keeps Kubeflow's own cache out: it knows nothing of new baselines.
+
+    TFX's cache, within the step, knows what may be reused.
+    """
+    step.execution_options.caching_strategy.max_cache_staleness = "P0D"
+    return step

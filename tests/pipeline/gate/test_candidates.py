@@ -1,0 +1,243 @@
+"""The gate on models that others made: the same counts, whatever the form."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.commands.screen import REFUSED, USER_ERROR
+from pipeline.gate.candidates import (
+    Candidate,
+    InputOptions,
+    counter,
+    open_candidate,
+)
+from pipeline.gate.counting import count_images
+from wseg_tf.classes import CAMVID
+from wseg_tf.data.layouts import layout
+
+LAYOUT = layout("camvid")
+N = len(CAMVID)
+WEIGHTS = np.random.default_rng(0).normal(size=(3, N)).astype(np.float32)
+
+
+def logits(image: Any) -> Any:
+    """A network that anybody could write: of a pixel's colour alone."""
+    return tf.linalg.matmul(image / 255.0, WEIGHTS)
+
+
+def by_hand(image: np.ndarray) -> np.ndarray:
+    return np.argmax(image / np.float32(255) @ WEIGHTS, axis=-1)
+
+
+def counts(candidate: Candidate, folder: Path) -> np.ndarray:
+    pairs = LAYOUT.find(str(folder), ["val"])
+    return count_images(candidate.count, pairs, LAYOUT).candidate
+
+
+@pytest.fixture
+def expected(street_folder: Path) -> np.ndarray:
+    return counts(Candidate(counter(by_hand, CAMVID), CAMVID), street_folder)
+
+
+class Module(tf.Module):
+    """A SavedModel of another project."""
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)]
+    )
+    def scores(self, image: Any) -> dict[str, Any]:
+        return {"logits": logits(image)}
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)]
+    )
+    def ids(self, image: Any) -> Any:
+        found = logits(tf.cast(image, tf.float32))
+        return {"ids": tf.argmax(found, -1), "sure": tf.reduce_max(found, -1)}
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, 3, None, None], tf.float32)]
+    )
+    def channels_first(self, image: Any) -> Any:
+        image = tf.transpose(image, [0, 2, 3, 1])[..., ::-1]
+        found = tf.nn.softmax(logits((image + 1) * 127.5))
+        return tf.transpose(found, [0, 3, 1, 2])
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = str(tmp_path_factory.mktemp("other") / "model")
+    module = Module()
+    signatures = {
+        "serving_default": module.scores,
+        "ids": module.ids,
+        "nchw": module.channels_first,
+    }
+    tf.saved_model.save(module, folder, signatures=signatures)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        InputOptions(),
+        InputOptions(signature="ids", output="ids"),
+        InputOptions(
+            signature="nchw", layout="nchw", range=[-1, 1], channels="bgr"
+        ),
+        InputOptions(
+            signature="nchw",
+            layout="nchw",
+            range=[0, 1],
+            mean=[0.5] * 3,
+            std=[0.5] * 3,
+            channels="bgr",
+        ),
+    ],
+    ids=["logits", "ids", "channels first", "normalised"],
+)
+def test_any_saved_model(
+    saved: str,
+    street_folder: Path,
+    expected: np.ndarray,
+    options: InputOptions,
+) -> None:
+    found = counts(open_candidate(saved, CAMVID, options), street_folder)
+    np.testing.assert_array_equal(found, expected)
+
+
+def dense(classes: int = N, size: int | None = None) -> keras.Model:
+    image = keras.Input([size, size, 3])
+    layer = keras.layers.Dense(classes, use_bias=False)
+    model = keras.Model(image, layer(keras.layers.Rescaling(1 / 255)(image)))
+    if classes == N:
+        layer.set_weights([WEIGHTS])
+    return model
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_a_whole_keras_model(
+    tmp_path: Path, street_folder: Path, expected: np.ndarray, name: str
+) -> None:
+    path = str(tmp_path / name)
+    dense().save(path)
+    found = counts(open_candidate(path, CAMVID), street_folder)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_folder_of_label_pngs(
+    tmp_path: Path, street_folder: Path, expected: np.ndarray
+) -> None:
+    for pair in LAYOUT.find(str(street_folder), ["val"]):
+        image = np.asarray(Image.open(pair.image))
+        ids = by_hand(image).astype(np.uint8)
+        Image.fromarray(ids).save(tmp_path / f"{pair.name}.png")
+    found = counts(open_candidate(str(tmp_path), CAMVID), street_folder)
+    np.testing.assert_array_equal(found, expected)
+    (tmp_path / f"{pair.name}.png").unlink()
+    with pytest.raises(ValueError, match=r"Expected a PNG of class ids, .*png"):
+        counts(open_candidate(str(tmp_path), CAMVID), street_folder)
+
+
+def test_a_model_of_one_size_sees_that_size(
+    tmp_path: Path, street_folder: Path
+) -> None:
+    path = str(tmp_path / "model.keras")
+    dense(size=4).save(path)
+    total = counts(open_candidate(path, CAMVID), street_folder).sum()
+    labels = [
+        np.asarray(Image.open(pair.label))
+        for pair in LAYOUT.find(str(street_folder), ["val"])
+    ]
+    assert total == sum((label != CAMVID.void).sum() for label in labels)
+    with pytest.raises(ValueError, match=r"`size`. Expected \(4, 4\)"):
+        open_candidate(path, CAMVID, InputOptions(size=(8, 8)))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"range": [0.0]}, "`range`. Expected 2 numbers"),
+        ({"std": [1.0, 0.0, 1.0]}, "`std`"),
+        ({"size": (0, 4)}, "`size`"),
+        ({"channels": "rgba"}, "`channels`"),
+        ({"layout": "hwc"}, "`layout`"),
+    ],
+)
+def test_options_that_mean_nothing(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        InputOptions(**options)
+
+
+def test_another_answer_is_refused(
+    tmp_path: Path, saved: str, street_folder: Path
+) -> None:
+    path = str(tmp_path / "model.keras")
+    dense(classes=5).save(path)
+    with pytest.raises(ValueError, match=r"logits or probabilities \[H, W, 11"):
+        counts(open_candidate(path, CAMVID), street_folder)
+    with pytest.raises(ValueError, match=r"`signature`.*'ids', 'nchw'"):
+        open_candidate(saved, CAMVID, InputOptions(signature="other"))
+    with pytest.raises(ValueError, match=r"`output`.*'ids', 'sure'"):
+        counts(
+            open_candidate(saved, CAMVID, InputOptions(signature="ids")),
+            street_folder,
+        )
+    nan = counter(lambda i: np.full([*i.shape[:2], N], np.nan), CAMVID)
+    with pytest.raises(ValueError, match="NaN"):
+        counts(Candidate(nan, CAMVID), street_folder)
+    with pytest.raises(ValueError, match="Received: nowhere"):
+        open_candidate("nowhere", CAMVID)
+
+
+def test_a_keras_file_runs_no_code_of_its_own(tmp_path: Path) -> None:
+    image = keras.Input([None, None, 3])
+    model = keras.Model(image, keras.layers.Lambda(lambda x: x)(image))
+    for name in ("model.keras", "model.h5"):
+        path = str(tmp_path / name)
+        model.save(path)
+        with pytest.raises(ValueError, match=r"`Lambda`.*--trust"):
+            open_candidate(path, CAMVID)
+    for content in (b"", b"PK\x05\x06" + bytes(18)):
+        (tmp_path / "broken.keras").write_bytes(content)
+        with pytest.raises(ValueError, match="says no architecture"):
+            open_candidate(str(tmp_path / "broken.keras"), CAMVID)
+
+
+def test_the_command_takes_them(
+    tmp_path: Path, saved: str, street_folder: Path, expected: np.ndarray
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules: [{metric: mean_iou, floor: 0.9}]")
+    own = tmp_path / "classes.yaml"
+    own.write_text(json.dumps(CAMVID.as_dict()))
+    ground = tmp_path / "d.csv"
+    np.savetxt(ground, 1 - np.eye(N), delimiter=",")
+    found = tmp_path / "found.json"
+    command = ["gate", saved, str(street_folder), str(rules)]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == USER_ERROR
+    assert "`--ground`. Expected a ground matrix" in done.output
+    command += [
+        f"--ground={ground}",
+        f"--classes={own}",
+        "--input={signature: ids, output: ids}",
+        f"--json={found}",
+    ]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == REFUSED, done.output
+    from wseg_tf.metrics import mean_iou
+
+    value = json.loads(found.read_text())[-1]["value"]
+    assert value == pytest.approx(float(mean_iou(expected.sum(axis=0))))
+    done = CliRunner().invoke(app, [*command, "--input={sise: 3}"])
+    assert done.exit_code == USER_ERROR
+    assert "Invalid key `sise` in --input" in done.output

@@ -1,0 +1,118 @@
+"""What a model is judged on is not what it learned from, or all can see it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.config.loading import load, load_pipeline
+from pipeline.ingest.leaks import Shared, find_shared, read_shared
+from pipeline.ingest.listing import prepare_domains, prepare_manifest
+from wseg_tf.configuration import ConfigurationError
+from wseg_tf.data.layouts import find_pairs
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+GATE = {"rules": [{"metric": "mean_iou", "floor": 0.1}]}
+
+
+def prepare(folder: Path, data: Path, **changes: object) -> str:
+    values = {
+        "name": "a",
+        "root": str(folder / "runs"),
+        "data": {"dataset": "camvid", "path": str(data)},
+        "gate": {**GATE, "allow_shared": changes.pop("allowed", [])},
+    }
+    values["data"].update(changes)
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return prepare_manifest(load_pipeline(str(path)))
+
+
+def test_other_drives_share_nothing(
+    street_folder: Path, tmp_path: Path
+) -> None:
+    manifest = prepare(tmp_path, street_folder)
+    assert read_shared(manifest) == Shared()
+    assert read_shared(manifest).sentence == ""
+
+
+def test_a_split_is_not_judged_on_itself(
+    street_folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        ConfigurationError, match="5 of the images judged on are training"
+    ):
+        prepare(tmp_path, street_folder, eval="train")
+    with pytest.raises(ConfigurationError, match="2 drives are both"):
+        prepare(tmp_path, street_folder, eval="train", allowed=["image"])
+    manifest = prepare(
+        tmp_path, street_folder, eval="train", allowed=["image", "drive"]
+    )
+    said = read_shared(manifest).sentence
+    assert "5 of the images" in said
+    assert "2 drives" in said
+
+
+def test_the_same_bytes_under_another_name_are_the_same_image(
+    street_folder: Path, tmp_path: Path
+) -> None:
+    for suffix in ("", "annot"):
+        shutil.copy(
+            street_folder / f"train{suffix}" / "A_2.png",
+            street_folder / f"val{suffix}" / "C_9.png",
+        )
+    with pytest.raises(ConfigurationError, match=r"1 of the images.*\(C_9\)"):
+        prepare(tmp_path, street_folder)
+    # Another image of the same length is another image.
+    train = find_pairs("camvid", str(street_folder), "train")
+    content = bytearray((street_folder / "val" / "C_9.png").read_bytes())
+    content[-20] ^= 1
+    (street_folder / "val" / "C_9.png").write_bytes(content)
+    judged = find_pairs("camvid", str(street_folder), "val")
+    assert find_shared(train, judged).images == ()
+
+
+def test_a_drive_of_both_splits_is_found(
+    street_folder: Path, tmp_path: Path
+) -> None:
+    for suffix in ("", "annot"):
+        place = street_folder / f"val{suffix}"
+        (place / "C_1.png").rename(place / "A_7.png")
+    with pytest.raises(ConfigurationError, match=r"1 drives.*\(A\).*\[drive\]"):
+        prepare(tmp_path, street_folder)
+    manifest = prepare(tmp_path, street_folder, allowed=["drive"])
+    assert read_shared(manifest) == Shared(drives=("A",))
+
+
+def test_where_no_drive_is_told_none_is_shared(
+    street_folder: Path, tmp_path: Path
+) -> None:
+    described = tmp_path / "flat.yaml"
+    described.write_text(
+        'classes: camvid\nimages: "{split}/{name}.png"\n'
+        'labels: "{split}annot/{name}.png"\n'
+    )
+    manifest = prepare(tmp_path, street_folder, dataset=str(described))
+    assert read_shared(manifest) == Shared()
+
+
+def test_a_target_is_not_judged_on_what_either_domain_trains_on(
+    street_folder: Path, tmp_path: Path
+) -> None:
+    path = str(CONFIGS / "day_to_dusk.yaml")
+    own = [
+        f"root={tmp_path}",
+        "source.drives=[B]",
+        "target.drives=[A]",
+        "target.train=train",
+        "target.held_out=0.5",
+        "source.eval=train",
+        "target.eval=train",
+    ]
+    listed = prepare_domains(load(path, own, data=str(street_folder)))
+    assert read_shared(listed["target"]) == Shared(drives=("A",))
+    with pytest.raises(ConfigurationError, match="drives are both trained"):
+        prepare_domains(
+            load(path, [*own, "gate.allow_shared=[]"], data=str(street_folder))
+        )

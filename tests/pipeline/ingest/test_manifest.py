@@ -1,0 +1,136 @@
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.ingest.manifest import layout_of, write_manifest
+from wseg_tf.data.layouts import find_pairs, layout
+from wseg_tf.data.pairs import Pair
+
+
+@pytest.fixture
+def pairs(street_folder: Path) -> dict[str, list[Pair]]:
+    return {
+        "train": find_pairs("camvid", str(street_folder), "train"),
+        "eval": find_pairs("camvid", str(street_folder), "val"),
+    }
+
+
+def rows(manifest: str, split: str) -> list[dict[str, Any]]:
+    text = (Path(manifest) / f"{split}.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_every_pair_is_a_line_in_the_order_of_hashes(
+    pairs: dict[str, list[Pair]], tmp_path: Path
+) -> None:
+    def lot(pair: Pair) -> str:
+        named = f"{pair.dataset}/{pair.drive}/{pair.name}"
+        return hashlib.sha256(named.encode()).hexdigest()
+
+    manifest = write_manifest(str(tmp_path / "m"), pairs, layout("camvid"))
+    for split, own in pairs.items():
+        found = rows(manifest, split)
+        listed = [Pair(**row["pair"]) for row in found]
+        assert listed == sorted(own, key=lot)
+        assert [row["index"] for row in found] == list(range(len(own)))
+    size = os.path.getsize(pairs["train"][0].label)
+    (first,) = (
+        row
+        for row in rows(manifest, "train")
+        if row["pair"]["name"] == pairs["train"][0].name
+    )
+    assert first["bytes"][1] == size
+
+
+def test_records_of_a_drive_lie_apart(tmp_path: Path) -> None:
+    count, cities = 2975, 18
+    listed = [
+        Pair(f"{k:05d}", f"{k}.png", "", "train", f"{k * cities // count}", "a")
+        for k in range(count)
+    ]
+    manifest = write_manifest(
+        str(tmp_path), {"train": listed}, layout("camvid")
+    )
+    found = [row["pair"] for row in rows(manifest, "train")]
+    places = [int(pair["name"]) for pair in found]
+    assert abs(np.corrcoef(np.arange(count), places)[0, 1]) < 0.05
+    assert len({pair["drive"] for pair in found[: count // 10]}) == cities
+
+
+def test_a_manifest_knows_its_layout(
+    pairs: dict[str, list[Pair]], tmp_path: Path
+) -> None:
+    manifest = write_manifest(str(tmp_path), pairs, layout("gta5"))
+    assert layout_of(manifest).classes.name == "cityscapes"
+
+
+def test_shards_hold_consecutive_pairs_and_about_the_bytes_asked_for(
+    pairs: dict[str, list[Pair]], tmp_path: Path
+) -> None:
+    sizes = [
+        os.path.getsize(pair.image) + os.path.getsize(pair.label)
+        for pair in pairs["train"]
+    ]
+    limit = 2 * max(sizes)
+    manifest = write_manifest(
+        str(tmp_path), pairs, layout("camvid"), limit / 2**20
+    )
+    found = rows(manifest, "train")
+    shards = [row["shard"] for row in found]
+    assert shards == sorted(shards)
+    assert {row["shards"] for row in found} == {len({*shards})}
+    assert {*shards} == set(range(len({*shards})))
+    assert len({*shards}) > 1
+    for shard in {*shards}:
+        held = sum(
+            size
+            for size, own in zip(sizes, shards, strict=True)
+            if own == shard
+        )
+        assert held < limit + max(sizes)
+
+
+def test_a_pair_larger_than_a_shard_leaves_no_gap(
+    pairs: dict[str, list[Pair]], tmp_path: Path
+) -> None:
+    manifest = write_manifest(str(tmp_path), pairs, layout("camvid"), 1e-6)
+    assert [row["shard"] for row in rows(manifest, "train")] == [0, 1, 2, 3, 4]
+
+
+def test_the_name_changes_with_a_label_and_only_then(
+    pairs: dict[str, list[Pair]], tmp_path: Path
+) -> None:
+    first = write_manifest(str(tmp_path), pairs, layout("camvid"))
+    assert write_manifest(str(tmp_path), pairs, layout("camvid")) == first
+    label = pairs["train"][0].label
+    contents = Path(label).read_bytes()
+    Path(label).write_bytes(contents + b"\0")
+    longer = write_manifest(str(tmp_path), pairs, layout("camvid"))
+    assert longer != first
+    # The same length, another date: someone relabelled a pixel.
+    stat = os.stat(label)
+    os.utime(label, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1_000_000))
+    assert write_manifest(str(tmp_path), pairs, layout("camvid")) != longer
+
+
+def test_the_name_changes_with_what_ids_mean(
+    pairs: dict[str, list[Pair]], tmp_path: Path
+) -> None:
+    description = tmp_path / "own.yaml"
+    text = (
+        'images: "{name}.png"\nlabels: "{name}_l.png"\n'
+        "classes: [car, road, sky]\nids: {0: car, 1: %s}\nabsent: [%s]"
+    )
+    names = set()
+    for meaning, absent in (("road", "sky"), ("sky", "road")) * 2:
+        description.write_text(text % (meaning, absent))
+        manifest = write_manifest(
+            str(tmp_path / "m"), pairs, layout(str(description))
+        )
+        names.add(manifest)
+    assert len(names) == 2

@@ -1,0 +1,278 @@
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ml_metadata.proto import metadata_store_pb2 as proto
+from tfx.types import standard_artifacts
+from tfx.types.standard_component_specs import PUSH_DESTINATION_KEY
+
+from pipeline.release import releases
+from pipeline.release.decisions import decisions, intended
+from pipeline.release.lineage import open_store
+from pipeline.release.model_files import digest, versions
+from pipeline.release.push import REFUSAL, AtomicExecutor
+from pipeline.release.releases import reset_baseline, rollback
+
+
+def write_model(folder: Path, content: str) -> Path:
+    (folder / "variables").mkdir(parents=True)
+    (folder / "variables" / "data").write_text(content)
+    (folder / "saved_model.pb").write_text("graph")
+    return folder
+
+
+def push(root: Path, content: str, blessed: int = 1) -> Any:
+    """Pushes a model as the Pusher component does."""
+    checked = root / "checked" / content
+    if not checked.exists():
+        write_model(checked / "stamped_model", content)
+    model_blessing = standard_artifacts.ModelBlessing()
+    model_blessing.set_int_custom_property("blessed", blessed)
+    infra_blessing = standard_artifacts.InfraBlessing()
+    infra_blessing.uri = str(checked)
+    infra_blessing.set_int_custom_property("blessed", 1)
+    infra_blessing.set_int_custom_property("has_model", 1)
+    pushed = standard_artifacts.PushedModel()
+    pushed.uri = str(root / "archive")
+    AtomicExecutor().Do(
+        {
+            "model_blessing": [model_blessing],
+            "infra_blessing": [infra_blessing],
+        },
+        {"pushed_model": [pushed]},
+        {
+            PUSH_DESTINATION_KEY: json.dumps(
+                {"filesystem": {"base_directory": str(root / "serving")}}
+            )
+        },
+    )
+    return pushed
+
+
+def served(root: Path) -> list[str]:
+    """What each version holds, the served one last."""
+    folders = [
+        root / "serving" / str(each) for each in versions(str(root / "serving"))
+    ]
+    return [(each / "variables" / "data").read_text() for each in folders]
+
+
+def test_versions_rise_even_within_a_second(tmp_path: Path) -> None:
+    for content in ("a", "b", "c"):
+        push(tmp_path, content)
+    assert served(tmp_path) == ["a", "b", "c"]
+    assert not list(tmp_path.glob("*.unfinished"))
+
+
+def test_the_same_model_is_not_pushed_twice(tmp_path: Path) -> None:
+    first = push(tmp_path, "a")
+    again = push(tmp_path, "a")
+    assert served(tmp_path) == ["a"]
+    for key in ("pushed_destination", "pushed_version"):
+        assert again.get_string_custom_property(
+            key
+        ) == first.get_string_custom_property(key)
+    # But a model that was replaced comes back as a new version.
+    push(tmp_path, "b")
+    push(tmp_path, "a")
+    assert served(tmp_path) == ["a", "b", "a"]
+
+
+def test_a_refused_model_leaves_no_trace(tmp_path: Path) -> None:
+    pushed = push(tmp_path, "bad", blessed=0)
+    assert pushed.get_int_custom_property("pushed") == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checked"]
+
+
+def test_a_push_that_is_killed_leaves_no_version(tmp_path: Path) -> None:
+    """Killed while it copies: the model's last file never ends."""
+    push(tmp_path, "a")
+    stuck = write_model(tmp_path / "checked" / "b" / "stamped_model", "b")
+    endless = stuck / "variables" / "endless"
+    os.mkfifo(endless)
+    child = os.fork()
+    if child == 0:
+        # Without the digest, which reads the model too.
+        AtomicExecutor.Do.__globals__["digest"] = str
+        push(tmp_path, "b")
+        os._exit(0)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if [*tmp_path.glob("serving.*.unfinished/*/variables")]:
+            break
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert list(tmp_path.glob("serving.*.unfinished"))
+    assert [path.name for path in (tmp_path / "serving").iterdir()] == [
+        str(version) for version in versions(str(tmp_path / "serving"))
+    ]
+    assert served(tmp_path) == ["a"]
+    # The same command goes on.
+    endless.unlink()
+    push(tmp_path, "b")
+    assert served(tmp_path) == ["a", "b"]
+    assert not list(tmp_path.glob("*.unfinished"))
+
+
+def test_a_version_without_its_graph_is_none(tmp_path: Path) -> None:
+    write_model(tmp_path / "5", "a")
+    (tmp_path / "6" / "variables").mkdir(parents=True)
+    (tmp_path / "not a version").mkdir()
+    assert versions(str(tmp_path)) == [5]
+    assert versions(str(tmp_path / "nowhere")) == []
+
+
+def test_the_digest_is_of_names_and_contents(tmp_path: Path) -> None:
+    first = write_model(tmp_path / "1", "a")
+    assert digest(str(first)) == digest(str(write_model(tmp_path / "2", "a")))
+    assert digest(str(first)) != digest(str(write_model(tmp_path / "3", "b")))
+    before = digest(str(first))
+    (first / "variables" / "data").rename(first / "variables" / "other")
+    assert digest(str(first)) != before
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Path:
+    """Versions 1, 2 and 3, and the metadata of their pushes."""
+    store = open_store(str(tmp_path / "metadata.sqlite"))
+    kinds = {
+        name: store.put_artifact_type(proto.ArtifactType(name=name))
+        for name in ("ModelBlessing", "PushedModel")
+    }
+    pusher = store.put_execution_type(proto.ExecutionType(name="Pusher"))
+    for version in (1, 2, 3):
+        write_model(tmp_path / "serving" / str(version), str(version))
+        blessing = proto.Artifact(type_id=kinds["ModelBlessing"])
+        blessing.custom_properties["blessed"].int_value = 1
+        pushed = proto.Artifact(type_id=kinds["PushedModel"])
+        pushed.custom_properties["pushed_version"].string_value = str(version)
+        ids = store.put_artifacts([blessing, pushed])
+        (execution,) = store.put_executions([proto.Execution(type_id=pusher)])
+        store.put_events(
+            [
+                proto.Event(
+                    artifact_id=artifact, execution_id=execution, type=kind
+                )
+                for artifact, kind in zip(
+                    ids, (proto.Event.INPUT, proto.Event.OUTPUT), strict=True
+                )
+            ]
+        )
+    return tmp_path
+
+
+def blessed(root: Path) -> list[int]:
+    store = open_store(str(root / "metadata.sqlite"))
+    return [
+        artifact.custom_properties["blessed"].int_value
+        for artifact in store.get_artifacts_by_type("ModelBlessing")
+    ]
+
+
+def test_a_rollback_serves_the_version_before_and_is_recorded(
+    three: Path,
+) -> None:
+    done = rollback(str(three), "too many false alarms")
+    assert served(three) == ["1", "2"]
+    assert (three / "withdrawn" / "3" / "saved_model.pb").exists()
+    # What was taken back is no baseline any more.
+    assert blessed(three) == [1, 1, 0]
+    assert decisions(str(three)) == [done]
+    assert (done.withdrawn, done.serving) == ((3,), 2)
+    assert done.reason == "too many false alarms"
+
+
+def test_a_rollback_reaches_back_and_can_be_undone(three: Path) -> None:
+    rollback(str(three), "", to=1)
+    assert (served(three), blessed(three)) == (["1"], [1, 0, 0])
+    done = rollback(str(three), "it was the camera", to=3)
+    assert (done.restored, done.withdrawn) == ((3,), ())
+    assert (served(three), blessed(three)) == (["1", "3"], [1, 0, 1])
+
+
+def test_there_must_be_something_to_roll_back_to(three: Path) -> None:
+    with pytest.raises(ValueError, match=r"\[1, 2, 3\].*Received: to=7"):
+        rollback(str(three), "", to=7)
+    rollback(str(three), "", to=1)
+    with pytest.raises(ValueError, match="at least two versions"):
+        rollback(str(three), "")
+    assert len(decisions(str(three))) == 1
+
+
+def test_a_reset_baseline_is_forgotten_but_still_served(three: Path) -> None:
+    done = reset_baseline(str(three), "new label guide")
+    assert blessed(three) == [0, 0, 0]
+    assert served(three) == ["1", "2", "3"]
+    assert (done.what, len(done.blessings)) == ("baseline reset", 3)
+    store = open_store(str(three / "metadata.sqlite"))
+    (first, *_) = store.get_artifacts_by_type("ModelBlessing")
+    assert first.custom_properties["revoked"].string_value == "new label guide"
+
+
+def test_a_withdrawn_model_does_not_come_back_unnoticed(tmp_path: Path) -> None:
+    push(tmp_path, "a")
+    push(tmp_path, "b")
+    done = rollback(str(tmp_path), "loses cyclists at dusk")
+    refused = push(tmp_path, "b")
+    assert served(tmp_path) == ["a"]
+    assert refused.get_int_custom_property("pushed") == 0
+    said = refused.get_string_custom_property(REFUSAL)
+    assert "loses cyclists at dusk" in said
+    assert done.who in said
+    assert f"--to {done.withdrawn[0]}" in said
+    # Others are pushed, and by command so is this one again.
+    push(tmp_path, "c")
+    assert served(tmp_path) == ["a", "c"]
+    rollback(str(tmp_path), "it was the camera", to=done.withdrawn[0])
+    assert served(tmp_path) == ["a", "b"]
+    restored = push(tmp_path, "b")
+    assert restored.get_string_custom_property(REFUSAL) == ""
+
+
+@pytest.mark.parametrize("moves", [0, 1, 2])
+def test_a_killed_rollback_is_finished_by_the_next_call(
+    three: Path, monkeypatch: pytest.MonkeyPatch, moves: int
+) -> None:
+    left = [moves]
+
+    def dying(source: str, target: str) -> None:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        os.rename(source, target)
+
+    monkeypatch.setattr(releases, "move", dying)
+    if moves == 2:
+        monkeypatch.setattr(
+            releases.decisions, "record", lambda *_: dying("", "")
+        )
+    with pytest.raises(KeyboardInterrupt):
+        rollback(str(three), "too slow", to=1)
+    assert decisions(str(three)) == []
+    monkeypatch.undo()
+    done = releases.finish(str(three))
+    assert done is not None
+    assert (served(three), blessed(three)) == (["1"], [1, 0, 0])
+    assert decisions(str(three)) == [done]
+    assert intended(str(three)) is None
+    assert releases.finish(str(three)) is None
+
+
+def test_a_torn_last_line_is_survived_and_any_other_is_named(
+    three: Path,
+) -> None:
+    first = rollback(str(three), "one")
+    path = three / "decisions.jsonl"
+    whole = path.read_text()
+    path.write_text(whole + whole[:30])
+    assert decisions(str(three)) == [first]
+    second = reset_baseline(str(three), "two")
+    assert decisions(str(three)) == [first, second]
+    path.write_text(whole[:30] + "\n" + whole)
+    with pytest.raises(ValueError, match=r"line 1 of .*decisions\.jsonl"):
+        decisions(str(three))

@@ -1,0 +1,106 @@
+"""Every container's command of a compiled workflow, down to push and refusal.
+
+Takes two and a half minutes on two busy cores; one step imports TFX anew.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.config.loading import load
+from pipeline.release.lineage import Step, latest_run
+from pipeline.runners.kubeflow.run_parameters import run_values
+from tests.pipeline.runners.kubeflow import engine
+from tests.pipeline.runners.kubeflow.metadata_service import metadata_service
+
+pytestmark = pytest.mark.usefixtures("keep_log_level")
+
+CONFIG = str(Path(__file__).parents[4] / "configs" / "demo.yaml")
+COMPILED = "training.stages.0.epochs=7"
+STRICT = "gate.rules=[{metric: mean_iou, floor: 0.99}]"
+
+
+@pytest.fixture(scope="module")
+def port(folder: Path) -> Iterator[int]:
+    with metadata_service(folder / "metadata.sqlite") as found:
+        yield found
+
+
+def run(folder: Path, port: int, overrides: list[str], name: str) -> list[str]:
+    """Runs the compiled workflow with the parameters of a submission."""
+    config = load(CONFIG, overrides)
+    values = run_values(config)
+    environment = {
+        "METADATA_GRPC_SERVICE_HOST": "localhost",
+        "METADATA_GRPC_SERVICE_PORT": str(port),
+        "WORKFLOW_ID": name,
+        "KFP_POD_NAME": f"{name}-pod",
+    }
+    workflow = engine.read(folder / "demo.yaml")
+    alone = "stoponanomalies" if name == "first" else ""
+    return engine.run(workflow, values, environment, alone, folder)
+
+
+@pytest.fixture(scope="module")
+def pushed(folder: Path, port: int, small_demo: list[str]) -> list[str]:
+    """Steps of a first run, of fewer epochs than were compiled in."""
+    arguments = ["compile", CONFIG, *small_demo, COMPILED]
+    done = CliRunner().invoke(app, [*arguments, f"--out={folder}/demo.yaml"])
+    assert done.exit_code == 0, done.output
+    return run(folder, port, small_demo, "first")
+
+
+def steps(folder: Path) -> dict[str, Step]:
+    return latest_run(str(folder / "metadata.sqlite"))
+
+
+def report(folder: Path) -> dict[str, object]:
+    (written,) = steps(folder)["Reporter"].outputs["report"]
+    found: dict[str, object] = json.loads(
+        (Path(written.uri) / "report.json").read_text()
+    )
+    return found
+
+
+def test_the_commands_of_all_steps_push_a_model(
+    folder: Path, pushed: list[str]
+) -> None:
+    assert len(pushed) == 11
+    assert pushed[-1] == "reporter"
+    assert {step.state for step in steps(folder).values()} == {"complete"}
+    (version,) = (folder / "runs" / "demo" / "serving").iterdir()
+    found = report(folder)
+    assert (found["blessed"], found["pushed"]) == (True, str(version))
+    assert (version / "saved_model.pb").exists()
+
+
+def test_the_epochs_of_the_submission_count_not_the_compiled_ones(
+    folder: Path, pushed: list[str]
+) -> None:
+    trainer = folder / "runs" / "demo" / "pipeline" / "Trainer"
+    (history,) = trainer.glob("model_run/*/history.csv")
+    assert len(history.read_text().splitlines()) == 2
+
+
+def test_the_floor_of_a_submission_refuses_and_the_rest_is_reused(
+    folder: Path, port: int, small_demo: list[str], pushed: list[str]
+) -> None:
+    run(folder, port, [*small_demo, STRICT], "second")
+    found = steps(folder)
+    anew = {name for name, step in found.items() if step.state == "complete"}
+    assert anew == {
+        "Baseline",
+        "Evaluator",
+        "ServingCheck",
+        "Pusher",
+        "Reporter",
+    }
+    assert {found[name].state for name in {*found} - anew} == {"cached"}
+    assert len(list((folder / "runs" / "demo" / "serving").iterdir())) == 1
+    facts = report(folder)
+    assert (facts["blessed"], facts["pushed"]) == (False, None)
+    assert "the rule wants at least 0.99" in str(facts["reason"])
