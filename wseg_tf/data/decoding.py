@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -83,6 +84,11 @@ def decode_image(encoded: bytes, name: str) -> DecodedImage:
     Raises:
         DataError: If it is not whole, or no 8-bit grey or colour image.
     """
+    with _torn(name):
+        return _image(encoded, name)
+
+
+def _image(encoded: bytes, name: str) -> DecodedImage:
     picture = _open(encoded, name)
     if picture.format not in IMAGE_FORMATS:
         raise DataError(
@@ -107,7 +113,7 @@ def decode_image(encoded: bytes, name: str) -> DecodedImage:
     if orientation == 1:
         form = IMAGE_FORMATS[picture.format]
         return DecodedImage(encoded, form, picture.size, 1)
-    turned = _load(picture, name).transpose(_TURNS[orientation])
+    turned = picture.transpose(_TURNS[orientation])
     turned.info.clear()  # EXIF would turn it again
     return DecodedImage(encode_png(turned), "png", turned.size, orientation)
 
@@ -130,6 +136,13 @@ def decode_label(
     Raises:
         DataError: If it is not whole, not lossless, or holds no ids.
     """
+    with _torn(name):
+        return _label(encoded, name, colours)
+
+
+def _label(
+    encoded: bytes, name: str, colours: bool
+) -> tuple[Image.Image | Ids, bool]:
     if encoded.startswith(_NUMPY):
         if colours:
             raise DataError(
@@ -141,7 +154,7 @@ def decode_label(
     depth = _stored_depth(picture, encoded, name)
     tagged = picture.format == "PNG" and "exif" in picture.info
     turn = _orientation(picture, b"", name) if tagged else 1
-    _load(picture, name)
+    picture.load()
     form = picture.format
     if turn != 1:
         picture = picture.transpose(_TURNS[turn])
@@ -189,28 +202,25 @@ def _open(encoded: bytes, name: str) -> Image.Image:
         ) from None
     except Image.DecompressionBombError:
         raise _too_large("more", name) from None
-    except Exception as error:  # Pillow raises many kinds on a torn file
-        raise _torn(error, name) from None
     width, height = picture.size
     if width * height > MOST_PIXELS:
         raise _too_large(f"{width}x{height}", name)
     return picture
 
 
-def _load(picture: Image.Image, name: str) -> Image.Image:
+@contextlib.contextmanager
+def _torn(name: str) -> Iterator[None]:
+    """Says in a sentence what decoders raise on a torn file: any error."""
     try:
-        picture.load()
+        yield
+    except DataError:
+        raise
     except Exception as error:
-        raise _torn(error, name) from None
-    return picture
-
-
-def _torn(error: Exception, name: str) -> DataError:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return DataError(
-        f"{name}: expected a whole image. Found: one that ends early or is "
-        f"damaged ({reason})."
-    )
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"{name}: expected a whole image. Found: one that ends early or "
+            f"is damaged ({reason})."
+        ) from None
 
 
 def _too_large(found: str, name: str) -> DataError:
@@ -235,10 +245,7 @@ def _check_jpeg(encoded: bytes, name: str) -> None:
     """Decodes with warnings as errors: Pillow has none of a hole."""
     if _JPEG_END not in encoded[-_JPEG_TAIL:]:
         raise DataError(f"{name}: expected a whole image. Found: no end.")
-    try:
-        simplejpeg.decode_jpeg(encoded, "GRAY", fastdct=True, strict=True)
-    except Exception as error:
-        raise _torn(error, name) from None
+    simplejpeg.decode_jpeg(encoded, "GRAY", fastdct=True, strict=True)
 
 
 def _orientation(picture: Image.Image, late_exif: bytes, name: str) -> int:
@@ -345,13 +352,10 @@ def _array(encoded: bytes, name: str) -> Ids:
     """Reads an array `[H, W]` of integers; its header is not trusted."""
     stream = io.BytesIO(encoded)
     files: Any = np.lib.format
-    try:
-        if files.read_magic(stream) == (1, 0):
-            shape, by_columns, kind = files.read_array_header_1_0(stream)
-        else:
-            shape, by_columns, kind = files.read_array_header_2_0(stream)
-    except Exception as error:
-        raise _torn(error, name) from None
+    if files.read_magic(stream) == (1, 0):
+        shape, by_columns, kind = files.read_array_header_1_0(stream)
+    else:
+        shape, by_columns, kind = files.read_array_header_2_0(stream)
     if len(shape) == 3 and shape[2] == 1:
         shape = shape[:2]
     if kind.kind not in "iub" or len(shape) != 2 or 0 in shape:

@@ -104,7 +104,10 @@ def read_csv(path: Path_) -> Contents:
             differ.
     """
     text = read_bytes(path).decode("utf-8-sig")
-    rows = [row for row in csv.reader(text.splitlines()) if row]
+    try:
+        rows = [row for row in csv.reader(text.splitlines()) if row]
+    except csv.Error as error:
+        raise ValueError(f"Expected CSV. Received: {error}.") from error
     if not rows:
         raise ValueError("Expected rows of costs. Received: an empty file.")
     if _is_number(rows[0][0]):
