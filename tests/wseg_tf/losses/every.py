@@ -49,7 +49,6 @@ LOSSES: dict[str, Make] = {
     ),
     "uniformity": lambda **k: UniformityLoss(**k),
 }
-BY_IMAGE = ("dice", "dice_background", "lovasz", "lovasz_by_image", "mixture")
 
 
 def batch(seed: int = 0) -> tuple[Any, Any, Any]:
