@@ -99,7 +99,7 @@ def test_a_bad_frame_is_refused_before_anything_is_trained(
     reported = find_frames(plan).reported["val"]
     with open(reported[-1].image, "rb+") as file:
         file.truncate(60)
-    with pytest.raises(DataError, match=r"val.*ends early or is damaged"):
+    with pytest.raises(DataError, match=r"val.*expected a whole image"):
         run.run(plan)
     assert trained == []
 
