@@ -257,7 +257,7 @@ def summary(results: Results, found: Figures) -> str:
                 _number(figure.difference.mean, name, signed=True) + figure.mark
             )
         rows.append([method, *cells])
-    return f"{_markdown(rows)}\n\n{_key(results, found)}\n"
+    return f"{_markdown(rows)}\n\n{_key(results, found, is_short=True)}\n"
 
 
 def _title(results: Results, evaluation: str) -> str:
@@ -270,34 +270,35 @@ def _title(results: Results, evaluation: str) -> str:
     if evaluation in results.exploratory:
         text += ", looked at while methods were chosen: exploratory"
     if own.shared:
-        text += f". **Not unseen: {own.shared}**"
+        text += f". **Seen in training: {own.shared}**"
     return text + "."
 
 
-def _key(results: Results, found: Figures) -> str:
-    tests = [
-        figure
-        for methods in found.values()
-        for row in methods.values()
-        for figure in row.values()
-        if figure.corrected is not None
-    ]
+def _key(results: Results, found: Figures, is_short: bool = False) -> str:
+    rows = [row for methods in found.values() for row in methods.values()]
+    each = [figure for row in rows for figure in row.values()]
+    tests = [figure for figure in each if figure.corrected is not None]
     kept = sum(figure.mark == "**" for figure in tests)
-    seeds = max(
-        len(figure.values)
-        for methods in found.values()
-        for row in methods.values()
-        for figure in row.values()
+    seeds = max(len(figure.values) for figure in each)
+    apart = (
+        f"ifferences to {results.reference}, IoU and shares in points. * The "
+        f"95 % interval over {seeds} seeds and {results.resample} drawn anew "
+        f"leaves 0 out; ** so does a test corrected for all {len(tests)} "
+        f"(Holm): {kept}."
     )
-    text = (
-        "IoU in percent, and the share of a group's pixels given any class of "
-        "it; mean ± standard deviation over seeds. Differences to "
-        f"{results.reference}: their 95 % interval is over {seeds} seeds and "
-        f"{results.resample} drawn anew; * it leaves 0 out, ** so does a test "
-        f"corrected for all {len(tests)} (Holm): {kept} of them."
-    )
+    text = f"D{apart}"
+    if not is_short:
+        text = (
+            "IoU in percent; found: the share of a group's pixels given any "
+            "class of it; mean ± standard deviation over seeds. In brackets: "
+            f"d{apart} So many seeds would take 0 out, were mean and spread "
+            f"the same; without a number, none do, but more {results.resample} "
+            "may."
+        )
     if seeds < 2:
         text += " One seed has no interval: two is the least, five are advised."
+    if explored := [name for name in found if name in results.exploratory]:
+        text += f" Not tested: {', '.join(explored)}."
     return text
 
 
@@ -317,6 +318,8 @@ def _cell(figure: Figure, metric: str, is_compared: bool) -> str:
             for value in (apart.mean, apart.low, apart.high)
         )
         between = "" if math.isnan(apart.low) else f": {low} to {high}"
+        if apart.low <= 0 <= apart.high and math.isfinite(apart.seeds):
+            between += f", {apart.seeds:.0f} seeds"
         text += f" ({mean}{figure.mark}{between})"
     return text
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.experiments.results import COUNTS, RESULTS, read, write
-from pipeline.experiments.tables import as_values, figures, pages
+from pipeline.experiments.tables import as_values, figures, pages, summary
 from tests.pipeline.experiments.test_tables import (
     GROUND,
     IMAGES,
@@ -128,3 +128,16 @@ def test_the_saved_figures_follow_from_the_saved_counts(path):
                 for key, value in saved.items():
                     found = again[name][method][metric][key]
                     assert found == pytest.approx(value), (name, method, metric)
+
+
+@pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
+def test_the_tables_of_the_documents_are_what_the_commands_print(path):
+    found = read(str(path))
+    computed = figures(found)
+    for page, options, shown in (
+        ("results-tables.md", "", pages(found, computed)),
+        ("results.md", " --summary", summary(found, computed)),
+    ):
+        text = Path("docs", page).read_text()
+        command = f"```sh\nwseg experiment {path}{options}\n```\n\n"
+        assert f"{command}{shown}" in text

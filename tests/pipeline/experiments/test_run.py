@@ -5,7 +5,6 @@ import os
 import shutil
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -17,6 +16,7 @@ from pipeline.experiments import keys, run
 from pipeline.experiments.figures import rounds_of
 from pipeline.experiments.frames import HELD_OUT, TARGET, find_frames
 from pipeline.experiments.plan import Experiment, Method
+from tests.pipeline.experiments import small
 from wseg_tf import CAMVID
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.checks import DataError
@@ -54,23 +54,11 @@ def trained(monkeypatch):
     """Real frames and counts; what is trained is one convolution."""
     recipes = []
 
-    def build(recipe, classes):
-        keras.utils.set_random_seed(recipe.seed)
-        image = keras.Input([None, None, 3])
-        logits = keras.layers.Conv2D(len(classes), 1, name="head")(
-            keras.layers.Rescaling(1 / 255)(image)
-        )
-        model = keras.Model(image, logits)
-        if recipe.initial is not None:
-            model.load_weights(recipe.initial)
-        return model
-
-    def train(recipe, classes, training, **folders):
+    def train(recipe, *given, **folders):
         recipes.append(recipe)
-        run.tf.io.gfile.makedirs(folders["checkpoints"])
-        return build(dataclasses.replace(recipe, initial=None), classes)
+        return small.train(recipe, *given, **folders)
 
-    monkeypatch.setattr(run, "build_model", build)
+    monkeypatch.setattr(run, "build_model", small.build)
     monkeypatch.setattr(run, "train", train)
     return recipes
 

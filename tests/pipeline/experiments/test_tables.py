@@ -209,7 +209,7 @@ def test_the_page_says_what_it_shows():
     assert "| *published: W* | 87.4 |  |  |" in page
     assert page.count("\n| ") == 5
     assert "30 images of 2 drives, looked at while" in page
-    assert "**Not unseen: 30 of the images judged on are training" in page
+    assert "**Seen in training: 30 of the images judged on are training" in page
     assert page.rstrip().endswith("A note.")
     row = next(line for line in page.splitlines() if line.startswith("| W |"))
     cells = row.strip("| ").split(" | ")
