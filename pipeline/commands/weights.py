@@ -54,6 +54,8 @@ def import_weights(
         say(f"SHA-256: {digest(content)}")
         say(f"Known as: {known_as(content) or 'no file that is known here'}")
         say(str(report))
+        if report.mismatched:
+            refuse("Nothing is written: some layers are of another shape.")
         if out:
             with local_target(out) as path:
                 network.save_weights(path)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from pipeline.experiments import figures, results, tables
+from pipeline.experiments import figures, misses, results, tables
 from pipeline.experiments.frames import Frames
 from pipeline.experiments.plan import Experiment, folder
 from pipeline.experiments.results import Results
@@ -24,7 +24,7 @@ TABLES = "results.md"
 def write(
     plan: Experiment, frames: Frames, outcomes: Sequence[Outcome]
 ) -> Results:
-    """Writes `results.md`, `results.json`, `results.npz` and the pictures.
+    """Writes `results.md` and `.json`, `misses.json` and the pictures.
 
     Args:
         plan: The experiment.
@@ -38,7 +38,12 @@ def write(
     computed = tables.figures(found)
     own = folder(plan)
     results.write(found, tables.as_values(computed), own)
-    write_whole(os.path.join(own, TABLES), tables.pages(found, computed))
+    missed = misses.count(plan, frames, outcomes)
+    write_whole(os.path.join(own, "misses.json"), misses.as_text(missed))
+    text = misses.as_markdown(missed, plan.data.class_set, plan.reference)
+    write_whole(
+        os.path.join(own, TABLES), f"{tables.pages(found, computed)}\n{text}"
+    )
     for name in frames.reported:
         contrast = figures.find_contrast(plan, outcomes, name)
         if contrast is not None:

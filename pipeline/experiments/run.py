@@ -156,11 +156,20 @@ def restore(plan: Experiment, outcome: Outcome) -> SegmentationService:
         plan: The experiment.
         outcome: One of what `run` returned.
     """
-    recipe = plan.start
-    if outcome.method != START:
-        method = plan.method(outcome.method)
-        recipe = plan.recipe(method, outcome.seed, outcome.weights)
-    return _serve(plan, recipe, outcome.weights)
+    return _serve(plan, recipe_of(plan, outcome), outcome.weights)
+
+
+def recipe_of(plan: Experiment, outcome: Outcome) -> Recipe:
+    """Returns what was run, or decides as it does.
+
+    Args:
+        plan: The experiment.
+        outcome: One of what `run` returned.
+    """
+    if outcome.method == START:
+        return plan.start
+    method = plan.method(outcome.method)
+    return plan.recipe(method, outcome.seed, outcome.weights)
 
 
 def _serve(

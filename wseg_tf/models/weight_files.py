@@ -17,9 +17,9 @@ from typing import Any
 
 import h5py
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from wseg_tf.filesystems import read_bytes
 from wseg_tf.models.torch_files import is_torch, read_torch
 
 Array = NDArray[Any]
@@ -63,12 +63,11 @@ def read_file(path: str) -> bytes:
             ends names by the first digits of the SHA-256.
     """
     try:
-        with tf.io.gfile.GFile(path, "rb") as stream:
-            content: bytes = stream.read()
-    except tf.errors.OpError as error:
+        content = read_bytes(path)
+    except OSError as error:
         raise ValueError(
             "Invalid file of weights. Expected a file. Received: "
-            f"{path}, which cannot be read ({error.message})."
+            f"{path}, which cannot be read ({error.strerror})."
         ) from error
     found = digest(content)
     named = re.search(r"-([0-9a-f]{8,})\.pth$", os.path.basename(path))

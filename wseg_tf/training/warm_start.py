@@ -137,7 +137,8 @@ def _from_others(model: keras.Model, path: str) -> None:
     except ValueError as error:
         raise _other_network(model, path) from error
     if report.mismatched:
-        raise _other_network(model, path)
+        shapes = f": {report.mismatched[0]}"
+        raise _other_network(model, path, shapes)
     LOG.info("%s: %s", path, report)
 
 
@@ -157,9 +158,11 @@ def _from_exported(model: keras.Model, folder: str) -> None:
         variable.assign(values)
 
 
-def _other_network(model: keras.Model, path: str) -> ValueError:
+def _other_network(
+    model: keras.Model, path: str, shapes: str = ""
+) -> ValueError:
     return ValueError(
         f"Invalid value for argument `initial`. Expected weights of "
         f"`{model.name}` with {model.output_shape[-1]} classes. Received: "
-        f"initial={path!r}, weights of another network."
+        f"initial={path!r}, weights of another network{shapes}."
     )
