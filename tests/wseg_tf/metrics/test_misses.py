@@ -55,8 +55,8 @@ def test_small_regions_void_and_other_classes_count_nowhere():
 def test_corners_join_and_classes_part():
     labels = scene()
     labels[0:2, 0:2] = labels[2:4, 2:4] = CAR  # They touch by a corner.
-    labels[4:6, 0:2] = CAR  # Apart from both.
-    labels[6:8, 0:2] = PEDESTRIAN  # Beside a car, an object of its own.
+    labels[6:8, 0:2] = CAR  # Apart from both.
+    labels[8:10, 0:2] = PEDESTRIAN  # Beside a car, an object of its own.
     counted = critical_misses(labels, labels, CAMVID, smallest=1)
     assert counted.regions[CAR] == 2
     assert counted.regions[PEDESTRIAN] == 1
