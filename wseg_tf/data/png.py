@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 START = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _FILTERS = bytes(range(5))
 # First column and row, and steps, of the seven passes of an interlaced image.
 _PASSES = (
@@ -93,6 +94,9 @@ def read_chunks(encoded: bytes) -> Contents:
         if zlib.crc32(whole[place + 4 : end]) != checksum:
             raise DamageError(f"damage after byte {place}")
         content = whole[place + 8 : end]
+        # Decoders must not pass over what they do not know in capitals.
+        if not kind.isalpha() or (kind[:1].isupper() and kind not in _CRITICAL):
+            raise DamageError(f"an unknown part {kind!r}")
         if kind == b"IHDR" and header is None:
             header = _header(bytes(content))
         elif kind == b"IDAT":
@@ -138,7 +142,13 @@ def check_rows(contents: Contents) -> None:
 
 
 def _header(content: bytes) -> Header:
-    if len(content) != 13 or content[9] not in _CHANNELS:
+    if (
+        len(content) != 13
+        or content[9] not in _CHANNELS
+        or content[8] not in (1, 2, 4, 8, 16)
+        or any(content[10:12])
+        or content[12] > 1
+    ):
         raise DamageError("a damaged header")
     return Header(
         width=int.from_bytes(content[:4], "big"),

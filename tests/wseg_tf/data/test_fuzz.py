@@ -10,7 +10,7 @@ def test_500_mutated_files_are_refused_in_a_sentence_or_read_rightly():
     for kind in range(5):
         assert found[kind, "refused"] > 20
     # So that the mutations are not all too coarse to try what passes.
-    assert sum(found[kind, "passed"] for kind in range(5)) > 50
+    assert sum(found[kind, "passed"] for kind in range(5)) > 25
 
 
 def test_the_seeds_pass():
