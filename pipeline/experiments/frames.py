@@ -6,7 +6,8 @@ import hashlib
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from pipeline.config.adaptation_config import DomainOptions
 from pipeline.config.pipeline_config import PipelineConfig
@@ -14,7 +15,7 @@ from pipeline.experiments.plan import Experiment
 from pipeline.gate.rules import Gate, Rule
 from pipeline.ingest.leaks import Shared, find_shared, refuse_shared
 from pipeline.ingest.listing import domain_splits, find_splits
-from pipeline.ingest.manifest import ASKED_AT_ONCE
+from pipeline.ingest.manifest import ASKED_AT_ONCE, stats
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import Layout
@@ -34,12 +35,34 @@ class Frames:
         reported: What is reported on, by name, in the order of names.
         target: What methods label themselves.
         shared: What each reported set has in common with the other two.
+        files: Sizes and dates of the files of all, in the order of `pairs`.
     """
 
     training: list[Pair]
     reported: dict[str, list[Pair]]
     target: list[Pair]
     shared: dict[str, Shared]
+    files: list[list[tuple[int, int]]]
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """All of them, what is reported last."""
+        return [*self.training, *self.target, *chain(*self.reported.values())]
+
+    def refuse_changed(self) -> None:
+        """Refuses to go on with other files than those that were found.
+
+        Raises:
+            DataError: If one was changed since; names it.
+        """
+        now = stats(self.pairs)
+        for pair, old, new in zip(self.pairs, self.files, now, strict=True):
+            if old != new:
+                raise DataError(
+                    f"{pair.label or pair.image}: expected a frame that stays "
+                    "as it is while it is used. Found: it, or its image, was "
+                    "changed; run the same command again."
+                )
 
 
 def find_frames(plan: Experiment) -> Frames:
@@ -100,7 +123,8 @@ def find_frames(plan: Experiment) -> Frames:
     shared = {n: find_shared(learned, p) for n, p in reported.items()}
     for name, pairs in reported.items():
         _check_reported(plan, name, pairs, shared[name])
-    return Frames(kept, reported, target["train"], shared)
+    found = Frames(kept, reported, target["train"], shared, [])
+    return replace(found, files=stats(found.pairs))
 
 
 def _check_reported(

@@ -257,17 +257,37 @@ def load(
     given = [*overrides, *data_override("data.path", data)]
     plan = configuration.fill(Experiment, values, path, given)
     classes = plan.data.class_set
-    check(plan.start, classes)
     try:
+        _read_grounds(plan)
         build_ground(plan.severity, classes)
         compared_metrics(plan)
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from error
+    check(plan.start, classes)
     for method in plan.methods:
         check(plan.recipe(method, plan.seeds[0], ""), classes)
         if method.adaptation:
             plan.rounds(method)
     return plan
+
+
+def _read_grounds(plan: Experiment) -> None:
+    """Puts its numbers in place of each D's file, which may change later."""
+
+    def numbers(file: str | None) -> dict[str, Any]:
+        if file is None:
+            return {"file": None, "matrix": None}
+        ground = build_ground(GroundOptions(file=file), plan.data.class_set)
+        return {"file": None, "matrix": ground.values.tolist()}
+
+    for owner, name in ((plan.start, "ground"), (plan, "severity")):
+        own: GroundOptions = getattr(owner, name)
+        if own.file is not None:
+            setattr(owner, name, dataclasses.replace(own, **numbers(own.file)))
+    for method in plan.methods:
+        # `file: null` goes back from the start's file to its preset.
+        if "file" in method.ground and method.ground.get("matrix") is None:
+            method.ground |= numbers(method.ground["file"])
 
 
 def metric_names(plan: Experiment) -> list[str]:

@@ -214,6 +214,7 @@ def _once(
             LOG.info("%s, seed %d: %s", method.name, recipe.seed, name)
             serving = serving or [_serve(plan, recipe, weights)]
             found = _count(serving[0], pairs, plan, name)
+            frames.refuse_changed()
             _write_counts(path, found)
         counts[name] = _read_counts(path)
     rounds = _read_json(_beside(weights, ROUNDS)) if method.adaptation else ()
@@ -256,6 +257,7 @@ def _trained(
             logs=place,
         )
     seconds = time.monotonic() - started
+    frames.refuse_changed()
     with local_target(weights) as path:
         model.save_weights(path)
     content = {

@@ -283,9 +283,13 @@ def _key(results: Results, found: Figures, is_short: bool = False) -> str:
     apart = (
         f"ifferences to {results.reference}, IoU and shares in points. * The "
         f"95 % interval over {seeds} seeds and {results.resample} drawn anew "
-        f"leaves 0 out; ** so does a test corrected for all {len(tests)} "
-        f"(Holm): {kept}."
+        "leaves 0 out"
     )
+    if tests:
+        apart += (
+            f"; ** so does a test corrected for all {len(tests)} (Holm): {kept}"
+        )
+    apart += "."
     text = f"D{apart}"
     if not is_short:
         text = (

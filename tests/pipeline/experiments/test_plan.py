@@ -89,16 +89,23 @@ def test_paths_in_a_plan_are_relative_to_it(tmp_path, monkeypatch):
         "target: {dataset: camvid, path: dusk}\n"
         "start: {initial: w.weights.h5, ground: {file: costs.csv}}\n"
         "severity: {file: costs.csv}\n"
-        "methods: [{name: A, ground: {file: costs.csv}}, {name: B}]\n"
+        "methods: [{name: A, ground: {file: costs.csv}}, {name: B}, "
+        "{name: C, ground: {file: null}}]\n"
     )
     monkeypatch.chdir(tmp_path)
     plan = load(os.path.join("plans", "plan.yaml"))
     assert plan.data.path == str(tmp_path / "plans" / "data")
     assert plan.target.path == str(tmp_path / "plans" / "dusk")
     assert plan.start.initial == str(tmp_path / "plans" / "w.weights.h5")
-    for options in (plan.start.ground, plan.severity):
-        assert options.file == str(matrix)
-    assert plan.methods[0].ground == {"file": str(matrix)}
+    GroundMatrix(2 * rows, CAMVID).to_csv(matrix)  # It was read by then.
+    for options in (
+        plan.start.ground,
+        plan.severity,
+        plan.recipe(plan.methods[0], 0, "").ground,
+    ):
+        assert build_ground(options, CAMVID).values.tolist() == rows.tolist()
+    preset = build_ground(plan.recipe(plan.methods[2], 0, "").ground, CAMVID)
+    assert preset.values.max() == 4
     # What is typed is relative to where it is typed; so is the root.
     typed = load(str(path), data="here")
     assert typed.data.path == "here"

@@ -265,6 +265,24 @@ def test_weights_to_start_from_count_by_content(plan, tmp_path):
     assert first == moved
 
 
+def test_frames_that_change_while_it_runs_make_no_figure(
+    plan, trained, streets, tmp_path, monkeypatch
+):
+    folder = shutil.copytree(streets, tmp_path / "own")
+    plan.data = DataOptions("camvid", str(folder))
+    label = find_frames(plan).training[3].label
+    count = run._count
+
+    def edit_then_count(*given):
+        os.utime(label)
+        return count(*given)
+
+    monkeypatch.setattr(run, "_count", edit_then_count)
+    with pytest.raises(DataError, match=Path(label).name):
+        run.run(plan)
+    assert not list(Path(plan.root).rglob("counts-*.npz"))
+
+
 def test_other_code_makes_other_figures(plan, trained, monkeypatch):
     run.run(plan)
     monkeypatch.setattr(keys, "training_code", lambda: "other")

@@ -191,6 +191,7 @@ def test_one_seed_shows_no_interval_and_tests_nothing():
     page = pages(results(runs), found)
     assert " to +" not in page
     assert "two is the least" in page
+    assert "Holm" not in page
 
 
 def test_the_page_says_what_it_shows():
