@@ -157,25 +157,34 @@ def _best(
     """Returns the way in which most images have labels, if it is the only."""
     photographs = _named(folder, files, (PHOTOGRAPH,), images, "images")
     painted = _named(folder, files, (IDS, COLOURS), labels, "labels")
-    # Splits count only where labels have several.
-    has_splits = len({split_word(file.path) for file in painted} - {""}) > 1
-    best = _matched(folder, photographs, painted, has_splits)
-    if has_splits and len(best.splits) < 2:  # drives, such as test_track
-        best = _matched(folder, photographs, painted, has_splits=False)
+    ranked = _ranked(photographs, painted, has_splits=False)
+    if len({split_word(file.path) for file in painted} - {""}) > 1:
+        parted = _ranked(photographs, painted, has_splits=True)
+        # Else the words are of drives, such as test_track.
+        if (
+            parted
+            and len(parted[0].splits) > 1
+            and (len(parted[0].pairs) >= len(ranked[0].pairs if ranked else ()))
+        ):
+            ranked = parted
+    if not ranked:
+        raise DataError(
+            f"{folder}: expected labels named as their images. Found: "
+            f"{photographs[0].path} and {painted[0].path}, for example."
+        )
+    _refuse_rivals(folder, ranked[0], ranked)
     others = [
         Place.of(file.path, has_splits=False)
         for file in files
-        if file.path not in best.imaged
+        if file.path not in ranked[0].imaged
     ]
-    return apart(best, others)
+    return apart(ranked[0], others)
 
 
-def _matched(
-    folder: str,
-    photographs: Sequence[File],
-    painted: Sequence[File],
-    has_splits: bool,
-) -> Match:
+def _ranked(
+    photographs: Sequence[File], painted: Sequence[File], has_splits: bool
+) -> list[Match]:
+    """Returns the ways in which images and labels match, the best first."""
     pictures = [Place.of(file.path, has_splits) for file in photographs]
     found: list[Match] = []
     for kind in (IDS, COLOURS):
@@ -188,15 +197,7 @@ def _matched(
             replace(match, in_colours=kind == COLOURS)
             for match in matches(pictures, places)
         ]
-    if not found:
-        raise DataError(
-            f"{folder}: expected labels named as their images. Found: "
-            f"{photographs[0].path} and {painted[0].path}, for example."
-        )
-    ranked = sorted(found, key=_rank)
-    best = ranked[0]
-    _refuse_rivals(folder, best, ranked)
-    return best
+    return sorted(found, key=_rank)
 
 
 def _rank(match: Match) -> tuple[object, ...]:

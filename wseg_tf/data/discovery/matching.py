@@ -139,6 +139,7 @@ def templates(
             level
             for level in range(depth)
             if len({place.folders[level] for place in some}) > 1
+            and not any(SPLIT in place.folders[level] for place in some)
         ]
         for count in range(3):
             for levels in itertools.combinations(varying, count):
