@@ -33,7 +33,7 @@ from wseg_tf.data.discovery.patterns import Key, Place, split_word
 from wseg_tf.data.layouts.splits import Splits, assign
 
 # Where nothing tells the splits, about a fifth of the frames, by drive.
-_SHARES = Splits(shares={"val": 0.2})
+EVAL, _SHARE, _SEEDS = "val", 0.2, 16
 # Of several labels of one image, those that are published to train on.
 _PREFERRED = ("labelIds", "TrainIds")
 
@@ -50,6 +50,7 @@ class Discovery:
         meaning: What the values in the labels mean.
         contents: What the labels of each split hold.
         drives: Drives of each split.
+        left_out: Images that are in no pair.
     """
 
     folder: str
@@ -59,6 +60,7 @@ class Discovery:
     meaning: Meaning
     contents: Mapping[str, Contents]
     drives: Mapping[str, set[str]]
+    left_out: int = 0
 
     @property
     def train(self) -> str:
@@ -144,6 +146,8 @@ def discover(
         ),
         found,
         drives,
+        sum(file.kind == PHOTOGRAPH for file in files)
+        - sum(map(len, by_split.values())),
     )
 
 
@@ -153,8 +157,34 @@ def _best(
     """Returns the way in which most images have labels, if it is the only."""
     photographs = _named(folder, files, (PHOTOGRAPH,), images, "images")
     painted = _named(folder, files, (IDS, COLOURS), labels, "labels")
-    # Splits count only where labels have several.
-    has_splits = len({split_word(file.path) for file in painted} - {""}) > 1
+    ranked = _ranked(photographs, painted, has_splits=False)
+    if len({split_word(file.path) for file in painted} - {""}) > 1:
+        parted = _ranked(photographs, painted, has_splits=True)
+        # Else the words are of drives, such as test_track.
+        if (
+            parted
+            and len(parted[0].splits) > 1
+            and (len(parted[0].pairs) >= len(ranked[0].pairs if ranked else ()))
+        ):
+            ranked = parted
+    if not ranked:
+        raise DataError(
+            f"{folder}: expected labels named as their images. Found: "
+            f"{photographs[0].path} and {painted[0].path}, for example."
+        )
+    _refuse_rivals(folder, ranked[0], ranked)
+    others = [
+        Place.of(file.path, has_splits=False)
+        for file in files
+        if file.path not in ranked[0].imaged
+    ]
+    return apart(ranked[0], others)
+
+
+def _ranked(
+    photographs: Sequence[File], painted: Sequence[File], has_splits: bool
+) -> list[Match]:
+    """Returns the ways in which images and labels match, the best first."""
     pictures = [Place.of(file.path, has_splits) for file in photographs]
     found: list[Match] = []
     for kind in (IDS, COLOURS):
@@ -167,20 +197,7 @@ def _best(
             replace(match, in_colours=kind == COLOURS)
             for match in matches(pictures, places)
         ]
-    if not found:
-        raise DataError(
-            f"{folder}: expected labels named as their images. Found: "
-            f"{photographs[0].path} and {painted[0].path}, for example."
-        )
-    ranked = sorted(found, key=_rank)
-    best = ranked[0]
-    _refuse_rivals(folder, best, ranked)
-    others = [
-        Place.of(file.path, has_splits)
-        for file in files
-        if file.path not in best.imaged
-    ]
-    return apart(best, others)
+    return sorted(found, key=_rank)
 
 
 def _rank(match: Match) -> tuple[object, ...]:
@@ -283,7 +300,7 @@ def _with_splits(folder: str, match: Match) -> tuple[Match, Splits]:
         return match, lists
     _refuse_alone(folder, match)
     if len({drive for _, drive, _ in named.pairs}) > 1:
-        return named, _SHARES
+        return named, _drawn(folder, named)
     blocks = in_blocks(match)
     if blocks is None:
         raise DataError(
@@ -291,7 +308,20 @@ def _with_splits(folder: str, match: Match) -> tuple[Match, Splits]:
             "folders or lists called train and val, or names that tell drives "
             f"apart. Found: {len(match.pairs)} pairs of {match.images.text}."
         )
-    return blocks, _SHARES
+    return blocks, _drawn(folder, blocks)
+
+
+def _drawn(folder: str, match: Match) -> Splits:
+    """Draws drives whose frames make up about the share to judge on."""
+
+    def error(splits: Splits) -> float:
+        taken = len(_assigned(folder, match, splits)[EVAL])
+        return abs(taken / len(match.pairs) - _SHARE)
+
+    return min(
+        (Splits(shares={EVAL: _SHARE}, seed=seed) for seed in range(_SEEDS)),
+        key=error,
+    )
 
 
 def _assigned(

@@ -139,6 +139,7 @@ def templates(
             level
             for level in range(depth)
             if len({place.folders[level] for place in some}) > 1
+            and not any(SPLIT in place.folders[level] for place in some)
         ]
         for count in range(3):
             for levels in itertools.combinations(varying, count):
@@ -309,18 +310,22 @@ def apart(match: Match, others: Sequence[Place]) -> Match:
     """
     folders = {posixpath.dirname(path) for path in match.imaged}
     stems = [image.stem for image, _ in match.pairs.values()]
-    before: set[str] = set()
-    behind: set[str] = set()
+    words: set[tuple[str, str]] = set()
     for place in others:
-        if posixpath.dirname(place.path) not in folders or (
-            match.images.ending not in (place.ending, ".*")
+        if posixpath.dirname(place.path) in folders and (
+            match.images.ending in (place.ending, ".*")
         ):
-            continue
-        last, first = LAST_WORD.search(place.stem), _FIRST.search(place.stem)
-        if last and last[0] and not any(s.endswith(last[0]) for s in stems):
-            behind.add(last[0])
-        elif first and not any(s.startswith(first[0]) for s in stems):
-            before.add(first[0])
+            first, last = (
+                found[0] if (found := word.search(place.stem)) else ""
+                for word in (_FIRST, LAST_WORD)
+            )
+            words.add((first, last))
+    before, behind = set(), set()
+    for first, last in words:
+        if last and not any(stem.endswith(last) for stem in stems):
+            behind.add(last)
+        elif first and not any(stem.startswith(first) for stem in stems):
+            before.add(first)
     images = replace(
         match.images,
         not_before=tuple(sorted(before)),

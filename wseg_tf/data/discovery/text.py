@@ -41,17 +41,19 @@ def describe(found: Discovery) -> str:
 def summary(found: Discovery) -> str:
     """Returns in a line what was found."""
     height, width = found.size
-    counts = ", ".join(
-        f"{split} {sum(each.sizes.values()) + each.unreadable}"
+    pairs = {
+        split: sum(each.sizes.values()) + each.unreadable
         for split, each in found.contents.items()
-    )
+    }
+    counts = ", ".join(f"{split} {count}" for split, count in pairs.items())
+    left_out = f"; {found.left_out} images have no part" * (found.left_out > 0)
     what = "colours" if found.match.in_colours else "ids"
     told = found.meaning.known
     classes = f"{len(found.meaning.classes)} classes"
     named = f"told by {told}" if told else "without names"
     return (
-        f"{len(found.match.pairs)} pairs ({counts}), {width}x{height}, "
-        f"labels of {what}; {classes}, {named}"
+        f"{sum(pairs.values())} pairs ({counts}), {width}x{height}, "
+        f"labels of {what}; {classes}, {named}{left_out}"
     )
 
 

@@ -187,6 +187,30 @@ def test_frames_without_drives_are_parted_into_runs(tmp_path: Path) -> None:
     assert judged == [*range(judged[0], judged[0] + 10)]
 
 
+def test_drives_that_are_called_as_splits_are_drives(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for drive in ("train station", "test track", "harbour"):
+        for n in range(4):
+            photograph(folder / drive / "rgb" / f"{n}.jpg", seed=n)
+            ids(folder / drive / "seg" / f"{n}.png", areas(0, 1))
+    read = [*pairs_of(folder, tmp_path)]
+    assert len(read) == 12
+    assert {split for split, _, _ in read} == {"train", "val"}
+
+
+def test_the_larger_drives_are_trained_on(tmp_path: Path) -> None:
+    for name in ("ab", "ba"):
+        folder = tmp_path / name
+        for drive, count in zip(name, (20, 4), strict=True):
+            for n in range(count):
+                photograph(folder / drive / "rgb" / f"{n}.jpg", seed=n)
+                ids(folder / drive / "seg" / f"{n}.png", areas(0, 1))
+        assert discover(str(folder)).drives == {
+            "train": {name[0]},
+            "val": {name[1]},
+        }
+
+
 def test_lists_tell_the_splits(tmp_path: Path) -> None:
     folder = tmp_path / "VOC2012"
     names = [f"2007_{n:06}" for n in range(9)]
@@ -206,6 +230,7 @@ def test_lists_tell_the_splits(tmp_path: Path) -> None:
     (lists / "trainval.txt").write_text("\n".join(names[:6]) + "\n")
     read = [*pairs_of(folder, tmp_path)]
     assert [split for split, _, _ in read] == ["train"] * 4 + ["val"] * 2
+    assert discover(str(folder)).left_out == 3
 
 
 def test_drives_that_both_splits_have_are_named(tmp_path: Path) -> None:
