@@ -39,6 +39,7 @@ ROOMS = {
         "classes",
         "palettes",
         "class_ids",
+        "refusal",
         "code",
         "locks",
         "configuration",
