@@ -63,6 +63,9 @@ def count_confusion(
            [1, 0]])>
     """
     y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
+    if y_pred.dtype == tf.int32:
+        # On a GPU TensorFlow takes int32 for sizes and moves it on the host.
+        y_pred = tf.cast(y_pred, tf.int64)
     y_pred = _with_classes(y_true, y_pred, classes)
     rows = _rows(y_true, y_pred, classes, ignore_class)
     if sample_weight is not None:
