@@ -16,7 +16,7 @@ from pipeline.gate.evaluation import eval_config
 from pipeline.ingest.component import Ingest
 from pipeline.ingest.drift import StopOnDrift, drift_reference
 from pipeline.ingest.validation import StopOnAnomalies
-from pipeline.release.decisions import decisions
+from pipeline.release.decisions import RESET, decisions
 from pipeline.release.push import Pusher
 from pipeline.release.serving_check import ServingCheck
 from pipeline.report.reporter import Reporter
@@ -186,6 +186,8 @@ def promote(
         Pusher, in this order.
     """
     classes = config.data.class_set
+    decided = decisions(config.folder())
+    resets = sum(each.what == RESET for each in decided)
     baseline = engine.baseline(model)
     evaluator = tfx.components.Evaluator(
         examples=examples,
@@ -194,7 +196,9 @@ def promote(
         baseline_model=baseline.outputs["model"],
         eval_config=engine.given(
             "gate",
-            eval_config(config.gate, classes, ground, config.folder("configs")),
+            eval_config(
+                config.gate, classes, ground, config.folder("configs"), resets
+            ),
         ),
     )
     check = ServingCheck(
@@ -217,7 +221,7 @@ def promote(
         # After a decision of somebody's, what was pushed is asked anew.
         custom_config={
             "code": code_digest("pipeline.release.push"),
-            "decisions": len(decisions(config.folder())),
+            "decisions": len(decided),
         },
     )
     return [baseline, evaluator, check, pusher]

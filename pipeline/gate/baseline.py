@@ -8,32 +8,42 @@ from typing import Any
 
 import tensorflow as tf
 from tfx import v1 as tfx
+from tfx.components.evaluator.constants import (
+    ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY,
+)
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
 # Shown while a run goes on, as all that the library says.
 LOG = logging.getLogger("wseg_tf.baseline")
 
+# Custom property of a blessing whose model a rollback withdrew.
+WITHDRAWN = "withdrawn"
+
 Artifacts = dict[str, list[tfx.dsl.Artifact]]
 _LATEST = tfx.dsl.experimental.LatestBlessedModelStrategy
 
 
 class PreviousBlessedModel(_LATEST):  # type: ignore[misc, valid-type]
-    """TFX's latest blessed model that is there, except the candidate itself.
+    """TFX's latest blessed model that is there and was not withdrawn.
 
-    A model compared with itself loses nothing, so it would pass every rule
-    about a change; and a run that repeats the last one would find another
-    baseline, and judge and push the same model again.
+    Nor is it the candidate itself: a model compared with itself loses nothing,
+    so it would pass every rule about a change; and a run that repeats the last
+    one would find another baseline, and judge and push the same model again.
+    A model that was withdrawn may be judged anew by other rules and blessed
+    again, and is no baseline for that.
     """
 
     def resolve_artifacts(self, store: Any, input_dict: Artifacts) -> Artifacts:
         """Picks the model and its blessing, for TFX's resolver."""
-        candidates = {each.id for each in input_dict["candidate"]}
+        left_out = {each.id for each in input_dict["candidate"]} | {
+            each.get_int_custom_property(ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY)
+            for each in input_dict["model_blessing"]
+            if each.get_int_custom_property(WITHDRAWN)
+        }
         others = {
             "model": [
-                each
-                for each in input_dict["model"]
-                if each.id not in candidates
+                each for each in input_dict["model"] if each.id not in left_out
             ],
             "model_blessing": input_dict["model_blessing"],
         }

@@ -9,6 +9,7 @@ import tensorflow as tf
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
+from pipeline.gate.baseline import WITHDRAWN
 from pipeline.release.lineage import is_service, open_store
 
 # Custom properties of blessings.
@@ -73,11 +74,22 @@ class Blessings:
         blessings: list[metadata_store_pb2.Artifact],
         blessed: int,
         reason: str,
+        withdrawn: int | None = None,
     ) -> None:
-        """Marks them as they count from now on; TFX's resolver reads it."""
+        """Marks them as they count from now on; TFX's resolver reads it.
+
+        Args:
+            blessings: The blessings.
+            blessed: 1 if they count, else 0.
+            reason: Why not.
+            withdrawn: 1 if their models were withdrawn, 0 if restored; None
+                leaves it.
+        """
         for each in blessings:
             each.custom_properties[IS_BLESSED].int_value = blessed
             each.custom_properties[REVOKED].string_value = reason
+            if withdrawn is not None:
+                each.custom_properties[WITHDRAWN].int_value = withdrawn
         if self._store is not None and blessings:
             self._store.put_artifacts(blessings)
 

@@ -16,6 +16,8 @@ import tensorflow as tf
 from wseg_tf.filesystems import write_whole
 
 DECISIONS = "decisions.jsonl"
+# What was decided: a rollback, or that no model before is a baseline.
+ROLLBACK, RESET = "rollback", "baseline reset"
 # A rollback that has begun and not ended.
 INTENT = "rollback.json"
 
@@ -26,7 +28,7 @@ class Decision:
 
     Args:
         when: UTC, ISO 8601.
-        what: `"rollback"` or `"baseline reset"`.
+        what: `ROLLBACK` or `RESET`.
         reason: Why, in the person's words.
         withdrawn: Versions taken from the serving folder.
         restored: Versions brought back to it.
@@ -129,6 +131,27 @@ def withdrawals(root: str) -> dict[str, Decision]:
         for version, digest in zip(each.withdrawn, each.digests, strict=False):
             found[version] = digest, each
     return dict(found.values())
+
+
+def why_withdrawn(root: str, digest: str) -> str:
+    """Says why a model that was withdrawn is not pushed again.
+
+    Args:
+        root: The pipeline's folder.
+        digest: What `model_files.digest` says of the model.
+
+    Returns:
+        A clause, or nothing if it was not withdrawn, or restored since.
+    """
+    decision = withdrawals(root).get(digest)
+    if decision is None:
+        return ""
+    version = decision.withdrawn[decision.digests.index(digest)]
+    return (
+        f"the same model was withdrawn by {decision.who or 'somebody'} at "
+        f"{decision.when} ({decision.reason or 'no reason given'}); "
+        f"`wseg rollback --to {version}` restores it"
+    )
 
 
 def now() -> str:

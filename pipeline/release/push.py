@@ -17,12 +17,9 @@ from tfx.types.standard_component_specs import (
     PUSHED_MODEL_KEY,
 )
 
-from pipeline.release.decisions import Decision, withdrawals
+from pipeline.release.decisions import withdrawals
 from pipeline.release.model_files import digest, move, versions
 from wseg_tf.filesystems import folder_aside
-
-# Custom property of a model that was not pushed although it passed: why.
-REFUSAL = "refusal"
 
 
 class AtomicExecutor(PusherExecutor):
@@ -51,10 +48,8 @@ class AtomicExecutor(PusherExecutor):
                 if digest(latest) == own:
                     self._MarkPushed(pushed, latest, str(there[-1]))
                     return
-            withdrawn = withdrawals(root).get(own)
-            if withdrawn is not None:
+            if own in withdrawals(root):
                 self._MarkNotPushed(pushed)
-                pushed.set_string_custom_property(REFUSAL, why_not(withdrawn))
                 return
         with folder_aside(serving) as unfinished:
             destination.filesystem.base_directory = unfinished
@@ -70,20 +65,6 @@ class AtomicExecutor(PusherExecutor):
             target = os.path.join(serving, str(version))
             move(partial, target)
         self._MarkPushed(pushed, target, str(version))
-
-
-def why_not(withdrawn: Decision) -> str:
-    """Says why a model that was withdrawn is not pushed again.
-
-    Args:
-        withdrawn: The decision that withdrew it.
-    """
-    version = next(iter(withdrawn.withdrawn), 0)
-    return (
-        f"the same model was withdrawn by {withdrawn.who or 'somebody'} at "
-        f"{withdrawn.when} ({withdrawn.reason or 'no reason given'}); "
-        f"`wseg rollback --to {version}` restores it"
-    )
 
 
 class Pusher(tfx.components.Pusher):

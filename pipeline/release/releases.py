@@ -66,7 +66,7 @@ def rollback(
     blessings = Blessings(root, metadata)
     decision = Decision(
         when=decisions.now(),
-        what="rollback",
+        what=decisions.ROLLBACK,
         reason=reason,
         withdrawn=newer,
         restored=restored,
@@ -119,7 +119,7 @@ def _do(root: str, decision: Decision, blessings: Blessings) -> Decision:
         (decision.renewed, 1, ""),
     ):
         found = [known[each] for each in ids if each in known]
-        blessings.mark(found, blessed, reason)
+        blessings.mark(found, blessed, reason, withdrawn=1 - blessed)
     if decision not in decisions.decisions(root):
         decisions.record(root, decision)
     decisions.finished(root)
@@ -151,7 +151,7 @@ def reset_baseline(
         root,
         Decision(
             when=decisions.now(),
-            what="baseline reset",
+            what=decisions.RESET,
             reason=reason,
             serving=there[-1] if there else None,
             blessings=_ids(found),

@@ -33,7 +33,8 @@ class Run:
         blessed: The Evaluator's verdict.
         serving_fault: What the serving check said; empty if all is well.
         shared: What training and evaluation have in common, in words.
-        refusal: Why a model that passed was not pushed; empty otherwise.
+        withdrawn: Who withdrew the same model before, and why; empty if
+            nobody did.
         pushed: Folder the model is served from, or None.
         model: Folder of the trained model.
         baseline: Folder of the baseline, or None.
@@ -61,7 +62,7 @@ class Run:
     lineage: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     config: str = ""
     decisions: Sequence[Mapping[str, Any]] = ()
-    refusal: str = ""
+    withdrawn: str = ""
     shared: str = ""
 
 
@@ -195,16 +196,13 @@ def costliest(
 def _reason(run: Run) -> str:
     reason = verdict(list(run.findings))
     holds = all(each.holds for each in run.findings)
+    # A rollback takes the blessing back, too.
+    if holds and run.withdrawn and not run.pushed:
+        return f"{reason}, but {run.withdrawn}"
     if holds and not run.blessed:
-        return (
-            "every rule holds, but it is not blessed: the same model was "
-            "withdrawn by a rollback, whose decision says who and why, or "
-            "the Evaluator judged otherwise"
-        )
+        return "the Evaluator refused it although every rule holds here"
     if holds and run.serving_fault:
         return f"{reason}, but the serving check failed: {run.serving_fault}"
-    if run.refusal:
-        return f"{reason}, but {run.refusal}"
     return reason
 
 

@@ -20,9 +20,8 @@ from pipeline.ingest.pixel_counts import STATISTICS
 from pipeline.ingest.pixel_counts import read as read_counts
 from pipeline.ingest.pixel_counts import total as total_of
 from pipeline.ingest.records import read_quarantine
-from pipeline.release.decisions import decisions
+from pipeline.release.decisions import decisions, why_withdrawn
 from pipeline.release.model_files import digest
-from pipeline.release.push import REFUSAL
 from pipeline.report.facts import Run, facts
 from pipeline.report.pages import write_report
 from pipeline.report.pictures import (
@@ -113,7 +112,7 @@ def Reporter(  # noqa: N802
             pushed=pushed_model.get_string_custom_property("pushed_destination")
             or None,
             shared=read_shared(manifest).sentence,
-            refusal=pushed_model.get_string_custom_property(REFUSAL),
+            withdrawn=why_withdrawn(settings.folder(), digest(trained)),
             model=trained,
             baseline=baseline,
             worst=worst,

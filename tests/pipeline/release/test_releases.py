@@ -10,11 +10,17 @@ from ml_metadata.proto import metadata_store_pb2 as proto
 from tfx.types import standard_artifacts
 from tfx.types.standard_component_specs import PUSH_DESTINATION_KEY
 
+from pipeline.gate.baseline import WITHDRAWN
 from pipeline.release import releases
-from pipeline.release.decisions import decisions, intended
+from pipeline.release.decisions import (
+    decisions,
+    intended,
+    why_withdrawn,
+    withdrawals,
+)
 from pipeline.release.lineage import open_store
 from pipeline.release.model_files import digest, versions
-from pipeline.release.push import REFUSAL, AtomicExecutor
+from pipeline.release.push import AtomicExecutor
 from pipeline.release.releases import reset_baseline, rollback
 
 
@@ -166,10 +172,10 @@ def three(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def blessed(root: Path) -> list[int]:
+def blessed(root: Path, name: str = "blessed") -> list[int]:
     store = open_store(str(root / "metadata.sqlite"))
     return [
-        artifact.custom_properties["blessed"].int_value
+        artifact.custom_properties[name].int_value
         for artifact in store.get_artifacts_by_type("ModelBlessing")
     ]
 
@@ -190,9 +196,11 @@ def test_a_rollback_serves_the_version_before_and_is_recorded(
 def test_a_rollback_reaches_back_and_can_be_undone(three: Path) -> None:
     rollback(str(three), "", to=1)
     assert (served(three), blessed(three)) == (["1"], [1, 0, 0])
+    assert blessed(three, WITHDRAWN) == [0, 1, 1]
     done = rollback(str(three), "it was the camera", to=3)
     assert (done.restored, done.withdrawn) == ((3,), ())
     assert (served(three), blessed(three)) == (["1", "3"], [1, 0, 1])
+    assert blessed(three, WITHDRAWN) == [0, 1, 0]
 
 
 def test_there_must_be_something_to_roll_back_to(three: Path) -> None:
@@ -207,6 +215,7 @@ def test_there_must_be_something_to_roll_back_to(three: Path) -> None:
 def test_a_reset_baseline_is_forgotten_but_still_served(three: Path) -> None:
     done = reset_baseline(str(three), "new label guide")
     assert blessed(three) == [0, 0, 0]
+    assert blessed(three, WITHDRAWN) == [0, 0, 0]
     assert served(three) == ["1", "2", "3"]
     assert (done.what, len(done.blessings)) == ("baseline reset", 3)
     store = open_store(str(three / "metadata.sqlite"))
@@ -221,7 +230,8 @@ def test_a_withdrawn_model_does_not_come_back_unnoticed(tmp_path: Path) -> None:
     refused = push(tmp_path, "b")
     assert served(tmp_path) == ["a"]
     assert refused.get_int_custom_property("pushed") == 0
-    said = refused.get_string_custom_property(REFUSAL)
+    (gone,) = withdrawals(str(tmp_path))
+    said = why_withdrawn(str(tmp_path), gone)
     assert "loses cyclists at dusk" in said
     assert done.who in said
     assert f"--to {done.withdrawn[0]}" in said
@@ -231,7 +241,8 @@ def test_a_withdrawn_model_does_not_come_back_unnoticed(tmp_path: Path) -> None:
     rollback(str(tmp_path), "it was the camera", to=done.withdrawn[0])
     assert served(tmp_path) == ["a", "b"]
     restored = push(tmp_path, "b")
-    assert restored.get_string_custom_property(REFUSAL) == ""
+    assert restored.get_int_custom_property("pushed") == 1
+    assert why_withdrawn(str(tmp_path), gone) == ""
 
 
 @pytest.mark.parametrize("moves", [0, 1, 2])

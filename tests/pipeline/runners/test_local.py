@@ -242,13 +242,30 @@ def test_a_withdrawn_model_stays_withdrawn_until_it_is_restored(
     GroundMatrix(ground["ground"]["values"], CAMVID).to_yaml(matrix)
     code, screen = wseg(*command, f"training.ground.file={matrix}")
     assert code == REFUSED, screen
-    assert "the same model was withdrawn by" in " ".join(screen.split())
+    said = " ".join(screen.split())
+    assert "the same model was withdrawn by" in said
+    assert "too slow" in said
     code, screen = wseg(*given, "--reason=it was fine", f"--to={last.name}")
     assert code == 0, screen
     code, screen = wseg(*command, f"training.ground.file={matrix}")
     assert code == 0, screen
     assert versions(root)[-1].name == last.name
     assert first in versions(root)
+
+
+def test_a_verdict_that_a_reset_revoked_is_given_anew(
+    root: Path, pushed: str
+) -> None:
+    command = ["run", str(CONFIG), f"root={root}", *TINY, LENIENT]
+    assert wseg(*command)[0] == 0
+    code, screen = wseg(
+        "baseline", str(CONFIG), f"root={root}", "--reset=new label guide"
+    )
+    assert code == 0, screen
+    code, screen = wseg(*command)
+    assert code == 0, screen
+    states = steps(root)
+    assert (states["Trainer"], states["Evaluator"]) == ("cached", "complete")
 
 
 def test_a_label_that_changes_is_ingested_again_and_checked(
