@@ -15,8 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import yaml
-
 from wseg_tf import configuration
 from wseg_tf.palettes import Colour as Colour
 from wseg_tf.palettes import palette
@@ -193,9 +191,12 @@ class ClassSet:
         """
         values = self.as_dict()
         rows = values.pop("classes")
-        head = [_flow({key: value})[1:-1] for key, value in values.items()]
+        head = [
+            configuration.in_one_line({key: value})[1:-1]
+            for key, value in values.items()
+        ]
         lines = [
-            f"  - {_flow(row)}"
+            f"  - {configuration.in_one_line(row)}"
             + "  # group inferred" * (row["name"] in self.inferred)
             for row in rows
         ]
@@ -273,18 +274,6 @@ def _built_in(name: str) -> ClassSet:
     folder = os.path.join(os.path.dirname(__file__), "class_sets")
     file = os.path.join(folder, f"{_SAME.get(name, name)}.yaml")
     return replace(class_set(file), name=name)
-
-
-def _flow(value: Any) -> str:
-    """Returns a value as YAML on one line."""
-    text: str = yaml.safe_dump(
-        value,
-        default_flow_style=True,
-        sort_keys=False,
-        allow_unicode=True,
-        width=float("inf"),
-    )
-    return text.strip()
 
 
 def _read(value: Any) -> ClassSet:

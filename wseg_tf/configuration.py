@@ -253,6 +253,22 @@ def fill(
         raise ConfigurationError(f"{source}: {error}") from error
 
 
+def in_one_line(value: Any) -> str:
+    """Returns plain values as YAML in one line.
+
+    >>> in_one_line({"name": "pole", "group": 2})
+    '{name: pole, group: 2}'
+    """
+    text: str = yaml.safe_dump(
+        value,
+        default_flow_style=True,
+        sort_keys=False,
+        allow_unicode=True,
+        width=float("inf"),
+    )
+    return text.strip()
+
+
 def dump(configuration: object) -> str:
     r"""Returns a configuration as YAML that `load` reads back.
 

@@ -44,7 +44,8 @@ def importance_weights(
     ```
 
     For soft targets M_k is the target's mass in the groups >= k and s_true
-    the target's mean of s.
+    the target's mean of s. Groups count by their order: 1, 3, 7 are three
+    levels.
 
     Args:
         pixels: What `flatten` returned.
@@ -60,7 +61,8 @@ def importance_weights(
     within = valid
     product, total = tf.constant(1.0), tf.constant(1.0)
     by_group = [total]
-    for level in range(2, max(groups) + 1):
+    levels = sorted({*groups})
+    for level in levels[1:]:
         member = by_truth(pixels, [float(own >= level) for own in groups])
         member = tf.where(pixels.valid, member, 0.0)
         errors = within * (member + margin) * tf.square(true - member)
@@ -69,7 +71,7 @@ def importance_weights(
         total += product
         by_group.append(total)
         within = member
-    return tf.stack([by_group[own - 1] for own in groups])
+    return tf.stack([by_group[levels.index(own)] for own in groups])
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")

@@ -38,6 +38,15 @@ def test_an_empty_level_adds_nothing() -> None:
     assert float(value) == pytest.approx(np.log(2))
 
 
+@pytest.mark.parametrize("groups", [[1, 3, 7], [2, 3, 4]])
+def test_groups_count_by_their_order(groups: list[int]) -> None:
+    s = np.random.default_rng(0).dirichlet(np.ones(3), 5).astype(np.float32)
+    labels = [0, 1, 2, 1, 0]
+    value = float(ImportanceAwareLoss(groups)(labels, s))
+    expected = float(ImportanceAwareLoss([1, 2, 3])(labels, s))
+    assert value == pytest.approx(expected)
+
+
 def test_class_weights_multiply() -> None:
     s = np.full((1, 2), 0.5, np.float32)
     plain = float(ImportanceAwareLoss([1, 2])([1], s))

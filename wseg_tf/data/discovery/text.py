@@ -6,8 +6,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 
-import yaml
-
+from wseg_tf.configuration import in_one_line
 from wseg_tf.data.discovery.contents import Contents, unpacked
 from wseg_tf.data.discovery.folder import Discovery
 
@@ -69,7 +68,7 @@ def critical_classes(found: Discovery) -> tuple[str, ...]:
 def _splits(found: Discovery) -> list[str]:
     own = found.splits
     if own.lists:
-        lists = [f"  {_flow({k: v})[1:-1]}" for k, v in own.lists.items()]
+        lists = [f"  {in_one_line({k: v})[1:-1]}" for k, v in own.lists.items()]
         return ["# These lists tell the splits.", "lists:", *lists]
     if not own.shares:
         return []
@@ -79,7 +78,7 @@ def _splits(found: Discovery) -> list[str]:
         "# No folder is called train or val: drives, or runs of frames, are",
         f"# drawn by lot to be judged on ({named}); another seed draws others.",
         "# Or name them: drives: {val: [...]}",
-        f"shares: {_flow(own.shares)}",
+        f"shares: {in_one_line(own.shares)}",
         f"seed: {own.seed}",
     ]
 
@@ -95,7 +94,7 @@ def _map(found: Discovery, total: Contents) -> list[str]:
         if found.match.in_colours:
             key = " ".join(map(str, unpacked(value)))
         share = _share(total.pixels[value], pixels)
-        lines.append(f"  {_flow({key: name})[1:-1]}  # {share}")
+        lines.append(f"  {in_one_line({key: name})[1:-1]}  # {share}")
     absent = [
         name
         for name in found.meaning.classes.names
@@ -103,25 +102,13 @@ def _map(found: Discovery, total: Contents) -> list[str]:
     ]
     if absent:
         lines += ["# Classes that no value becomes."]
-        lines += [f"absent: {_flow(absent)}"]
+        lines += [f"absent: {in_one_line(absent)}"]
     return lines
 
 
 def _bits(found: Discovery, total: Contents) -> list[str]:
     is_wide = not found.match.in_colours and max(total.pixels) > _MOST_OF_8
     return ["bits: 16"] if is_wide else []
-
-
-def _flow(value: object) -> str:
-    """Returns a value as YAML on one line."""
-    text: str = yaml.safe_dump(
-        value,
-        default_flow_style=True,
-        allow_unicode=True,
-        sort_keys=False,
-        width=float("inf"),
-    )
-    return text.strip()
 
 
 def _classes(found: Discovery, total: Contents) -> list[str]:
