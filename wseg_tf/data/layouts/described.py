@@ -200,6 +200,11 @@ def _check_classes(
     for name in (*(targets or {}).values(), *description.absent):
         if name != VOID:
             classes.index(name)
+    if len(classes) < 2:  # Of one, there is nothing to tell apart.
+        raise ValueError(
+            "invalid `classes`. Expected two classes or more. Found: "
+            f"{classes.names[0]} alone."
+        )
     if targets is None:
         if description.absent:
             raise ValueError("`absent` needs `ids` or `colours`.")

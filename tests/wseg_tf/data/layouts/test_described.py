@@ -463,3 +463,6 @@ def test_classes_that_are_none_are_refused_in_one_sentence(tmp_path, describe):
         with pytest.raises(DataError, match=said) as caught:
             layout(describe(OWN % written))
         assert "\n" not in str(caught.value)
+    alone = (OWN % "[person]").replace(", 3: floor", "")
+    with pytest.raises(DataError, match="two classes or more"):
+        layout(describe(alone))
