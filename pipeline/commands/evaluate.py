@@ -16,7 +16,14 @@ from pipeline.commands.arguments import (
     ScoresFile,
     Split,
 )
-from pipeline.commands.screen import SCREEN, iou_table, refusals, say
+from pipeline.commands.screen import (
+    SCREEN,
+    first_line,
+    iou_table,
+    refusals,
+    refuse,
+    say,
+)
 
 if TYPE_CHECKING:
     from wseg_tf.metrics.confusion import Counts
@@ -53,27 +60,29 @@ def predict(
     images: Annotated[list[str], typer.Argument(help="PNG or JPEG files.")],
     out: OutFolder = None,
 ) -> None:
-    """Writes class ids and a colour overlay of each image."""
+    """Writes class ids and a colour overlay of each image.
+
+    Of more than 256 classes, ids are PNG files of 16 bits.
+    """
     with refusals():
         import tensorflow as tf
         from PIL import Image
 
-        from wseg_tf.data.checks import DataError
         from wseg_tf.plots import overlay
         from wseg_tf.serving import ServedModel
 
         served = ServedModel(model)
         folder = out or "predictions"
         tf.io.gfile.makedirs(folder)
+        unanswered = []
         for path in images:
             try:
                 encoded = tf.io.read_file(path)
                 ids = served.segment(encoded.numpy())
-                image = tf.io.decode_image(encoded, 3, expand_animations=False)
-            except tf.errors.OpError as error:
-                raise DataError(
-                    f"{path}: expected a PNG or JPEG file. Found none."
-                ) from error
+            except (tf.errors.OpError, ValueError) as error:
+                unanswered.append(f"{path}: {first_line(error)}")
+                continue
+            image = tf.io.decode_image(encoded, 3, expand_animations=False)
             stem = os.path.join(
                 folder, os.path.basename(path).rsplit(".", 1)[0]
             )
@@ -85,6 +94,8 @@ def predict(
                 with tf.io.gfile.GFile(name, "wb") as file:
                     Image.fromarray(picture).save(file, "PNG")
                 say(name)
+        if unanswered:
+            refuse("\n".join(unanswered))
 
 
 def show_scores(
