@@ -1,5 +1,6 @@
 """Small versions of every network, for tests."""
 
+from importlib.util import find_spec
 from typing import Any
 
 import keras
@@ -16,9 +17,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "deeplab_v2": {"width": 0.125, "blocks": (1, 1, 1, 1)},
     "deeplab_v3plus": {"width": 0.125},
 }
-# KerasCV, and so deeplab_v3plus, is tested on Keras 2 alone.
 IS_KERAS_2 = keras.__version__.startswith("2")
-NAMES = [n for n in ARCHITECTURES if IS_KERAS_2 or n != "deeplab_v3plus"]
+HAS_KERAS_CV = find_spec("keras_cv") is not None
+NAMES = [n for n in ARCHITECTURES if HAS_KERAS_CV or n != "deeplab_v3plus"]
 # FCN's three versions share their code; where time counts, one stands for all.
 DISTINCT_NAMES = [n for n in NAMES if n not in ("fcn16s", "fcn32s")]
 
