@@ -3,7 +3,7 @@ ENVIRONMENT := .venv/.installed
 PYTHON := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-keras3 lint lock clean
+.PHONY: demo test test-keras3 fuzz lint lock clean
 
 demo: $(ENVIRONMENT)
 	.venv/bin/wseg run configs/demo.yaml
@@ -14,6 +14,10 @@ test: $(ENVIRONMENT)
 # The library again, on Keras 3 and the newest TensorFlow; needs Python 3.11.
 test-keras3: .venv-keras3/.installed
 	.venv-keras3/bin/python -m pytest tests/wseg_tf wseg_tf
+
+# The tests try 500 files with something wrong; this, 10,000 in minutes.
+fuzz: $(ENVIRONMENT)
+	$(PYTHON) -m tests.wseg_tf.data.fuzz --count 10000
 
 lint: $(ENVIRONMENT)
 	.venv/bin/ruff check

@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from pipeline.experiments.frames import find_frames, layout_of
 from pipeline.experiments.plan import Experiment, load
-from pipeline.experiments.run import find_frames, start
+from pipeline.experiments.run import alone, start
 from wseg_tf.data.inspection import read_checked
-from wseg_tf.data.layouts import layout
 from wseg_tf.data.records import decode, parse, serialise
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import confusion_count, iou_per_class
@@ -46,14 +46,22 @@ def predict(plan: Experiment, on: str) -> tuple[Logits, Labels]:
         plan: The experiment.
         on: An evaluation set.
     """
-    frames, classes = find_frames(plan), plan.data.class_set
-    first = start(plan, frames)
-    recipe = dataclasses.replace(plan.start, initial=first.weights)
+    classes = plan.data.class_set
+    with alone(plan):
+        frames = find_frames(plan)
+        reported = frames.reported
+        if on not in reported:
+            raise ValueError(
+                "Invalid value for argument `--on`. Expected one of "
+                f"{sorted(reported)}. Received: {on!r}."
+            )
+        initial = start(plan, frames).weights
+    recipe = dataclasses.replace(plan.start, initial=initial)
     model = build_model(recipe, classes)
-    size, described = (plan.start.height, plan.start.width), plan.data.dataset
+    size = (plan.start.height, plan.start.width)
     logits, labels = [], []
-    for pair in frames.reported[on]:
-        record = serialise(pair, read_checked(pair, layout(described)))
+    for pair in reported[on]:
+        record = serialise(pair, read_checked(pair, layout_of(plan, on)))
         image, label = decode(parse(tf.constant(record)))
         seen = tf.image.resize(image[None], size, antialias=True)
         truth = tf.image.resize(label[..., None], size, "nearest").numpy()
@@ -192,10 +200,7 @@ def main() -> None:
     parser.add_argument("--data", help="folder of the data set")
     parser.add_argument("--on", default="val", help="evaluation set")
     chosen = parser.parse_args()
-    overrides = list(chosen.overrides)
-    if chosen.data is not None:
-        overrides.append(f"data.path={chosen.data}")
-    plan = load(chosen.config, overrides)
+    plan = load(chosen.config, chosen.overrides, chosen.data)
     logits, labels = predict(plan, chosen.on)
     critical = plan.data.class_set.critical
     columns = [

@@ -14,12 +14,14 @@ from pipeline.commands import (
     experiment,
     export,
     gate,
+    init,
     models,
     releases,
     report,
     run,
     submit,
     train,
+    weights,
 )
 from pipeline.commands.screen import refusals
 from wseg_tf.filesystems import plugins, prepare, whole_program
@@ -30,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(init.init)
 app.command()(run.run)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
@@ -45,6 +48,7 @@ app.command()(releases.baseline)
 app.command("compile")(compile.compile_pipeline)
 app.command()(submit.submit)
 app.add_typer(data.app, name="data")
+app.add_typer(weights.app, name="weights")
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         MixtureLoss,
         WassersteinDiceLoss,
         WassersteinLoss,
+        severity_loss,
     )
     from wseg_tf.metrics import Confusion
 
@@ -41,6 +42,7 @@ __all__ = [
     "WassersteinDiceLoss",
     "WassersteinLoss",
     "class_set",
+    "severity_loss",
 ]
 
 # Where the names above are looked for, the quickest import first.

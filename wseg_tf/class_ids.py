@@ -156,3 +156,68 @@ def refuse_unknown(
     )
     with tf.control_dependencies([refuse(bad, labels, message, show)]):
         return tf.identity(ids)
+
+
+def target_kind(y_true: tf.Tensor, pred: tf.TensorShape) -> str:
+    """Returns what targets hold, read from their shape, whatever their dtype.
+
+    Args:
+        y_true: Class ids `[...]` or `[..., 1]`, or distributions `[..., N]`.
+        pred: The shape of predictions, `[..., N]`.
+
+    Returns:
+        `"labels"` or `"distributions"`; where the shape does not tell, integers
+        are labels, and of floats it is `"either"`: their number tells.
+
+    Raises:
+        ValueError: If the shapes do not fit each other.
+
+    Example:
+
+    >>> target_kind(tf.zeros([2, 3]), tf.TensorShape([2, 3, 5]))
+    'labels'
+    """
+    true = y_true.shape
+    if true.rank is None or (true.rank == pred.rank and true[-1] is None):
+        return "either" if y_true.dtype.is_floating else "labels"
+    if true.rank == pred.rank - 1 and true.is_compatible_with(pred[:-1]):
+        return "labels"
+    if true.rank == pred.rank and true[:-1].is_compatible_with(pred[:-1]):
+        if true[-1] == 1:
+            return "labels"
+        if true[-1] == pred[-1]:
+            return "distributions"
+    raise ValueError(
+        "Invalid shape for argument `y_true`. Expected class ids "
+        f"{pred[:-1]} (or with a last axis of 1), or distributions {pred}, to "
+        f"fit y_pred. Received: shape={true}."
+    )
+
+
+def in_a_row(y_true: tf.Tensor, y_pred: tf.Tensor, last: int) -> tf.Tensor:
+    """Returns targets as `[-1]`, that have the axes of predictions.
+
+    Args:
+        y_true: Targets of the predictions' axes but the last, and `last`; a
+            last axis of 1 may be missing.
+        y_pred: Predictions `[..., N]`.
+        last: Size of the targets' last axis.
+
+    Raises:
+        tf.errors.InvalidArgumentError: If the axes differ, where they were
+            unknown until the graph ran.
+    """
+    row = tf.reshape(y_true, [-1])
+    known = y_true.shape.is_fully_defined(), y_pred.shape.is_fully_defined()
+    if all(known):
+        return row
+    own, rank = tf.shape(y_true), y_pred.shape.rank
+    wanted = tf.concat([tf.shape(y_pred)[:-1], [last]], axis=0)
+    padded = tf.concat([own, tf.ones([rank], tf.int32)], axis=0)[:rank]
+    fits = tf.reduce_all(padded == wanted)
+    fits &= tf.size(row) == tf.reduce_prod(wanted)
+    message = "Invalid shape for argument `y_true`. Expected, to fit y_pred,"
+    said = [message, wanted, "Received: shape", own]
+    check = tf.debugging.Assert(fits, said)
+    with tf.control_dependencies([] if check is None else [check]):
+        return tf.identity(row)

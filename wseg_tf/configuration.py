@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import types
 import typing
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -21,6 +22,10 @@ from omegaconf.errors import OmegaConfBaseException
 from wseg_tf.filesystems import prepare, read_bytes
 
 Configuration = TypeVar("Configuration")
+
+
+_UNIONS = (typing.Union, types.UnionType)
+MOST_VALUES = 100_000  # more than any configuration
 
 
 class ConfigurationError(ValueError):
@@ -96,25 +101,84 @@ def parse(text: str, source: str) -> dict[str, Any]:
     return values
 
 
-def parse_any(text: str, source: str) -> Any:
-    """Returns what YAML text holds, of whatever type.
+def parse_any(text: str, source: str, as_written: bool = False) -> Any:
+    """Returns what YAML text holds, of whatever type, strictly read.
 
     Args:
-        text: YAML.
+        text: YAML of one document.
         source: Name of the file the text came from, for error messages.
+        as_written: Whether all scalars stay the text that was written: `07`
+            is `"07"`, not 7.
+
+    Returns:
+        Dicts, lists and scalars.
 
     Raises:
-        ConfigurationError: If it is no YAML.
+        ConfigurationError: If it is not YAML, a key is there twice, or
+            aliases make it larger than any configuration.
+
+    Example:
+
+    >>> parse_any("drives: [07, 2011_09_26]", "yard.yaml", as_written=True)
+    {'drives': ['07', '2011_09_26']}
     """
     try:
-        return yaml.safe_load(text)
+        loader = (yaml.BaseLoader if as_written else yaml.SafeLoader)(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, source, loader, {}) > MOST_VALUES:
+            raise ConfigurationError(
+                f"Invalid YAML in {source}. Expected at most {MOST_VALUES} "
+                "values, aliases counted as what they stand for. Received: "
+                "more."
+            )
+        return loader.construct_document(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or error
-        raise ConfigurationError(
-            f"Invalid YAML in {source}{place}: {problem}."
-        ) from error
+        reason = " ".join(str(problem).split())
+    except ConfigurationError:
+        raise
+    except RecursionError:
+        place, reason = "", "nested too deeply"
+    except (ValueError, TypeError, OverflowError) as error:
+        # Such as the thirteenth month, or a list that is a key.
+        place, reason = "", " ".join(str(error).split())
+    raise ConfigurationError(f"Invalid YAML in {source}{place}: {reason}.")
+
+
+def _size(
+    node: yaml.Node, source: str, loader: Any, known: dict[int, int]
+) -> int:
+    """Counts values, aliases as what they stand for; refuses repeated keys."""
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = MOST_VALUES + 1  # an alias within itself has no end
+    size = 1
+    if isinstance(node, yaml.SequenceNode):
+        size += sum(_size(each, source, loader, known) for each in node.value)
+    elif isinstance(node, yaml.MappingNode):
+        lines: dict[Any, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            # By value: 1 and 0x1 are one key. Merge keys (`<<`) are none.
+            scalar = isinstance(key, yaml.ScalarNode) and not key.tag.endswith(
+                ":merge"
+            )
+            mark = loader.construct_object(key) if scalar else None
+            if scalar and mark in lines:
+                raise ConfigurationError(
+                    f"Invalid YAML in {source} line {line}. Expected each key "
+                    f"once. Received: `{key.value}` again (line "
+                    f"{lines[mark]})."
+                )
+            lines[mark] = line
+            size += _size(key, source, loader, known)
+            size += _size(value, source, loader, known)
+    known[id(node)] = min(size, MOST_VALUES + 1)
+    return size
 
 
 def load(
@@ -175,7 +239,7 @@ def fill(
     Raises:
         ConfigurationError: As `load` raises it.
     """
-    _refuse_unknown_keys(schema, values, source)
+    _refuse_misfits(schema, values, source)
     try:
         merged = OmegaConf.merge(OmegaConf.structured(schema), values)
         for override in overrides:
@@ -217,12 +281,25 @@ def _override(merged: Any, override: str, schema: type) -> Any:
             "Invalid override. Expected key=value, e.g. training.batch=4. "
             f"Received: {override!r}."
         )
-    _refuse_unknown_path(schema, key.split("."), key)
+    kind = _type_at(schema, key.split("."), key)
+    content = parse_any(value, "the command line", as_written=_is_text(kind))
+    if content == "" and type(None) in typing.get_args(kind):
+        content = None
     parent = OmegaConf.select(merged, key.rpartition(".")[0]) or merged
     # OmegaConf takes a frozen dataclass for a read-only one.
     OmegaConf.set_readonly(parent, False)
-    OmegaConf.update(merged, key, yaml.safe_load(value), merge=True)
+    OmegaConf.update(merged, key, content, merge=True)
     return merged
+
+
+def _is_text(kind: Any, alone: bool = False) -> bool:
+    """Whether a type is text or optional text, or else a list of texts."""
+    parts = {*typing.get_args(kind)} - {type(None), Ellipsis}
+    if kind is str:
+        return True
+    origin = typing.get_origin(kind)
+    may_be = origin in _UNIONS or (not alone and origin is not dict)
+    return parts == {str} and may_be
 
 
 def _fields(schema: Any) -> dict[str, Any] | None:
@@ -233,33 +310,56 @@ def _fields(schema: Any) -> dict[str, Any] | None:
     return None
 
 
-def _refuse_unknown_keys(
+def _refuse_misfits(
     schema: Any, values: Any, source: str, prefix: str = ""
 ) -> None:
+    """Refuses unknown keys, and numbers and truth values for texts."""
     fields = _fields(schema)
-    if isinstance(values, list) and fields is not None:
+    if isinstance(values, list):
+        inner = schema if fields is not None else _element(schema)
         for position, value in enumerate(values):
-            _refuse_unknown_keys(schema, value, source, f"{prefix}{position}.")
-    if not isinstance(values, dict) or fields is None:
-        return
-    for key, value in values.items():
-        if key not in fields:
-            raise ConfigurationError(
-                _unknown_key(f"{prefix}{key}", str(key), fields, source)
-            )
-        _refuse_unknown_keys(fields[key], value, source, f"{prefix}{key}.")
+            _refuse_misfits(inner, value, source, f"{prefix}{position}.")
+    elif isinstance(values, dict) and fields is not None:
+        for key, value in values.items():
+            if key not in fields:
+                raise ConfigurationError(
+                    _unknown_key(f"{prefix}{key}", str(key), fields, source)
+                )
+            _refuse_misfits(fields[key], value, source, f"{prefix}{key}.")
+    elif isinstance(values, dict):
+        for key, value in values.items():
+            _refuse_misfits(_element(schema), value, source, f"{prefix}{key}.")
+    elif _is_text(schema, alone=True) and not isinstance(
+        values, (str, type(None))
+    ):
+        raise ConfigurationError(
+            f"Invalid value for `{prefix[:-1]}` in {source}. Expected text, "
+            f"which YAML wants in quotes where it looks like a "
+            f"{type(values).__name__}. Received: {values}."
+        )
 
 
-def _refuse_unknown_path(schema: Any, path: list[str], key: str) -> None:
+def _element(schema: Any) -> Any:
+    """The type of the values of a list, a tuple or a mapping."""
+    for candidate in (schema, *typing.get_args(schema)):
+        if typing.get_origin(candidate) in (list, tuple, dict):
+            parts = typing.get_args(candidate)
+            return parts[-1] if parts[-1] is not Ellipsis else parts[0]
+    return None
+
+
+def _type_at(schema: Any, path: list[str], key: str) -> Any:
     for part in path:
         fields = _fields(schema)
         if fields is None or part.isdigit():
+            schema = schema if fields is not None else _element(schema)
             continue
         if part not in fields:
             raise ConfigurationError(
                 _unknown_key(key, part, fields, "the command line")
             )
         schema = fields[part]
+    return schema
 
 
 def _unknown_key(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import errno
+import fnmatch
 import hashlib
 import importlib
 import os
@@ -109,6 +110,31 @@ def whole_program() -> Iterator[None]:
 def is_loaded() -> bool:
     """Whether a plugin was loaded, so that Python cannot end by itself."""
     return any(module in sys.modules for module in PLUGINS.values())
+
+
+def matching(pattern: str) -> list[str]:
+    """Returns the files of a pattern, in the order of names.
+
+    A path that is there means itself, and so does a folder that is there:
+    `run[1]/Split-train/*` is all that the folder `run[1]/Split-train` holds.
+
+    Args:
+        pattern: A path, in whose last part `*`, `?` and `[ ]` stand for more;
+            in all parts where there is no such folder.
+    """
+    import tensorflow as tf
+
+    if tf.io.gfile.exists(pattern):
+        return [pattern]
+    folder, name = os.path.split(pattern)
+    if not tf.io.gfile.isdir(folder or "."):
+        return sorted(tf.io.gfile.glob(pattern))
+    found = (each.rstrip("/") for each in tf.io.gfile.listdir(folder or "."))
+    return sorted(
+        os.path.join(folder, each)
+        for each in found
+        if fnmatch.fnmatchcase(each, name)
+    )
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:

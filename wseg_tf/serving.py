@@ -98,14 +98,15 @@ class SegmentationService(tf.Module):
         """Segments encoded images, each for itself.
 
         Args:
-            images: PNG or JPEG files `[B]`, of any sizes.
+            images: PNG or JPEG files `[B]`, of any sizes, each turned as its
+                EXIF says.
 
         Returns:
             `"classes"`: class ids `[B, H, W]`, uint8 or, of more than 256
             classes, uint16. H and W are those of the largest image; a smaller
             one is in the upper left corner, and void is around it.
-            `"sizes"`: height and width of each `[B, 2]`, int32; 0 for one
-            that has no answer.
+            `"sizes"`: height and width of each `[B, 2]`, int32, as it is
+            displayed; 0 for one that has no answer.
             `"errors"`: why it has none `[B]`, a sentence; else empty.
         """
         sizes, errors = checked_sizes(images, self._max_pixels)

@@ -217,6 +217,24 @@ def convert(
         )
 
 
+@app.command()
+def classes(
+    name: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Argument(help="A built-in set, or a YAML file. Else all names."),
+    ] = None,
+) -> None:
+    """Prints a set of classes as YAML, to copy and edit."""
+    with refusals():
+        from wseg_tf.classes import CLASS_SETS, class_set
+
+        if name is not None:
+            say(class_set(name).to_yaml().rstrip())
+            return
+        for each in CLASS_SETS:
+            say(f"{each}: {len(class_set(each))} classes")
+
+
 def _find(path: str, dataset: str, splits: list[str] | None) -> list[Pair]:
     from wseg_tf.data.layouts import find_pairs
 

@@ -68,6 +68,7 @@ def predict(
         import tensorflow as tf
         from PIL import Image
 
+        from wseg_tf.data.inspection import read_image
         from wseg_tf.plots import overlay
         from wseg_tf.serving import ServedModel
 
@@ -77,10 +78,12 @@ def predict(
         unanswered = []
         for path in images:
             try:
-                encoded = tf.io.read_file(path)
-                ids = served.segment(encoded.numpy())
-            except (tf.errors.OpError, ValueError) as error:
-                unanswered.append(f"{path}: {first_line(error)}")
+                encoded = read_image(path).encoded
+                ids = served.segment(encoded)
+            except ValueError as error:
+                reason = first_line(error)
+                named = reason if path in reason else f"{path}: {reason}"
+                unanswered.append(named)
                 continue
             image = tf.io.decode_image(encoded, 3, expand_animations=False)
             stem = os.path.join(

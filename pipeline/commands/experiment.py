@@ -2,64 +2,70 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+from typing import TYPE_CHECKING, Annotated
 
-from pipeline.commands.arguments import ConfigFile, DataFolder, Overrides
-from pipeline.commands.screen import refusals, say
+import typer
+
+from pipeline.commands.arguments import DataFolder, Overrides
+from pipeline.commands.screen import refusals, refuse, say
 from pipeline.commands.train import endings, log_lines
+
+if TYPE_CHECKING:
+    from pipeline.experiments.results import Results
+
+Comparison = Annotated[
+    str,
+    typer.Argument(help="A file of configs/tables/, or a results.json."),
+]
+Summary = Annotated[
+    bool, typer.Option("--summary", help="Show the tested differences alone.")
+]
 
 
 def experiment(
-    config: ConfigFile,
+    comparison: Comparison,
     overrides: Overrides = None,
     data: DataFolder = None,
+    summary: Summary = False,
 ) -> None:
-    """Trains all methods with all seeds; run again, it goes on."""
-    with refusals():
-        import json
-        import platform
+    """Trains all methods with all seeds; run again, it goes on.
 
-        import tensorflow as tf
+    Of the results.json of an earlier comparison, it shows the tables again.
+    """
+    if comparison.endswith(".json"):
+        _show(_read(comparison, [*(overrides or []), data]), summary)
+        return
+    with contextlib.ExitStack() as stack:
+        with refusals():
+            from pipeline.experiments import plan, report, run
+            from pipeline.experiments.frames import find_frames
 
-        from pipeline.experiments import figures, plan, run, tables
-
-        chosen = plan.load(config, overrides or [], data)
-        tables.check_metrics(chosen, chosen.data.class_set)
-        run.find_frames(chosen)
-    with endings(), log_lines():
-        outcomes = run.run(chosen)
-    found = {
-        evaluation: tables.figures(chosen, outcomes, evaluation)
-        for evaluation in outcomes[0].counts
-    }
-    hardware = f"{os.cpu_count()} cores, {platform.machine()}"
-    if gpus := tf.config.list_physical_devices("GPU"):
-        hardware += f", {len(gpus)} GPUs"
-    pages = [
-        tables.as_markdown(chosen, methods, evaluation)
-        for evaluation, methods in found.items()
-    ]
-    if chosen.notes:
-        pages.append(chosen.notes)
-    content = tables.as_json(chosen, outcomes, found, hardware)
-    for name, text in (
-        ("results.md", "\n".join(pages)),
-        ("results.json", json.dumps(content, indent=1) + "\n"),
-    ):
-        path = plan.folder(chosen, name)
-        with tf.io.gfile.GFile(path, "w") as file:
-            file.write(text)
-    for evaluation in found:
-        contrast = figures.find_contrast(chosen, outcomes, evaluation)
-        if contrast is not None:
-            figure = figures.plot_contrast(chosen, contrast, evaluation)
-            name = f"contrast-{evaluation.replace(' ', '-')}.png"
-            with tf.io.gfile.GFile(plan.folder(chosen, name), "wb") as file:
-                figure.savefig(file, format="png")
-    if rounds := figures.rounds_of(chosen, outcomes):
-        from wseg_tf.plots import plot_rounds
-
-        with tf.io.gfile.GFile(plan.folder(chosen, "rounds.png"), "wb") as file:
-            plot_rounds(rounds).savefig(file, format="png")
-    say("\n".join(pages))
+            chosen = plan.load(comparison, overrides or [], data)
+            stack.enter_context(run.alone(chosen))
+            frames = find_frames(chosen)
+        with endings(), log_lines():
+            outcomes = run.run(chosen, frames)
+        found = report.write(chosen, frames, outcomes)
+    _show(found, summary)
     say(f"Results: {plan.folder(chosen)}/results.md and results.json")
+
+
+def _read(path: str, given: list[str | None]) -> Results:
+    with refusals():
+        from pipeline.experiments.results import read
+
+        if any(given):
+            refuse(
+                "Invalid arguments. Expected none beside a results.json: its "
+                "figures are of what it was run with. Received: "
+                f"{[each for each in given if each]}."
+            )
+        return read(path)
+
+
+def _show(results: Results, summary: bool) -> None:
+    from pipeline.experiments import tables
+
+    show = tables.summary if summary else tables.pages
+    say(show(results, tables.figures(results)))

@@ -51,7 +51,8 @@ def load(
         ConfigurationError: One sentence that names the file and the field.
     """
     values = configuration.parse(configuration.text_of(path), path)
-    _place(values, path)
+    values.setdefault("schema", SCHEMA)
+    place_paths(values, path)
     kind: type[Config] = (
         AdaptationConfig if ADAPTS in values else PipelineConfig
     )
@@ -110,6 +111,49 @@ def parts(config: Config) -> list[PipelineConfig]:
     return [config]
 
 
+def place_paths(values: dict[str, Any], path: str) -> None:
+    """Makes the paths that a file names relative to its folder, in place.
+
+    Args:
+        values: What the file says, as `configuration.parse` returned it: of a
+            run, or of a comparison.
+        path: The file.
+    """
+    folder = os.path.dirname(path)
+
+    def place(section: Any, key: str, endings: tuple[str, ...] = ("",)) -> None:
+        found = section.get(key) if isinstance(section, dict) else None
+        if (
+            isinstance(found, str)
+            and found.endswith(endings)
+            and not is_remote(found)
+        ):
+            placed = os.path.join(folder, found)
+            section[key] = (
+                placed if is_remote(path) else os.path.abspath(placed)
+            )
+
+    def place_ground(section: Any) -> None:
+        if isinstance(section, dict):
+            place(section.get("ground"), "file")
+
+    place(values, "schema")
+    for name in ("data", *DOMAINS):
+        section = values.get(name)
+        for key in ("path", "drift_reference"):
+            place(section, key)
+        for key in ("dataset", "classes"):
+            place(section, key, (".yaml", ".yml"))
+    for recipe in (values.get("training"), values.get("start")):
+        if isinstance(recipe, dict) and recipe.get("initial") != BLESSED:
+            place(recipe, "initial")
+        place_ground(recipe)
+    place(values.get("severity"), "file")
+    methods = values.get("methods")
+    for method in methods if isinstance(methods, list) else []:
+        place_ground(method)
+
+
 def data_override(field: str, data: str | None) -> list[str]:
     """Returns `--data` as an override.
 
@@ -144,35 +188,3 @@ def _refuse_nowhere(domain: str, chosen: DomainOptions) -> None:
             f"folder of the {chosen.dataset} data set; give it with "
             f"{domain}.path=FOLDER. Received: {domain}.path=None."
         )
-
-
-def _place(values: dict[str, Any], path: str) -> None:
-    """Makes the paths that a file names relative to its folder."""
-    folder = os.path.dirname(path)
-
-    def place(section: Any, key: str) -> None:
-        found = section.get(key) if isinstance(section, dict) else None
-        if isinstance(found, str) and not is_remote(found):
-            placed = os.path.join(folder, found)
-            section[key] = (
-                placed if is_remote(path) else os.path.abspath(placed)
-            )
-
-    def place_yaml(section: Any, key: str) -> None:
-        found = section.get(key) if isinstance(section, dict) else None
-        if str(found).endswith((".yaml", ".yml")):
-            place(section, key)
-
-    values.setdefault("schema", SCHEMA)
-    place(values, "schema")
-    for section in ("data", *DOMAINS):
-        own = values.get(section)
-        for key in ("path", "drift_reference"):
-            place(own, key)
-        for key in ("dataset", "classes"):
-            place_yaml(own, key)
-    training = values.get("training")
-    if isinstance(training, dict):
-        if training.get("initial") != BLESSED:
-            place(training, "initial")
-        place(training.get("ground"), "file")

@@ -10,16 +10,11 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
+from pipeline.experiments.frames import TARGET, layout_of
 from pipeline.experiments.plan import START, Experiment
-from pipeline.experiments.run import (
-    TARGET,
-    Outcome,
-    dataset_of,
-    find_frames,
-    restore,
-)
+from pipeline.experiments.run import Outcome, restore
 from wseg_tf.data.inspection import read_checked
-from wseg_tf.data.layouts import layout
+from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import decode, parse, serialise
 from wseg_tf.metrics.table import score
 from wseg_tf.plots import plot_comparison
@@ -95,7 +90,7 @@ def find_contrast(
 
 
 def plot_contrast(
-    plan: Experiment, contrast: Contrast, evaluation: str
+    plan: Experiment, contrast: Contrast, evaluation: str, pair: Pair
 ) -> Figure:
     """Draws an image, its truth and both outputs.
 
@@ -103,12 +98,12 @@ def plot_contrast(
         plan: The experiment.
         contrast: What `find_contrast` returned.
         evaluation: The set it was found in.
+        pair: The frame at its place there.
 
     Returns:
         The figure.
     """
-    described = layout(dataset_of(plan, evaluation))
-    pair = find_frames(plan).reported[evaluation][contrast.place]
+    described = layout_of(plan, evaluation)
     record = serialise(pair, read_checked(pair, described))
     image, label = decode(parse(tf.constant(record)))
     maps = {"truth": label.numpy()}

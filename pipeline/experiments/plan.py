@@ -10,17 +10,22 @@ from typing import Any, Optional
 
 from pipeline.config.adaptation_config import DomainOptions
 from pipeline.config.data_options import DataOptions
-from pipeline.config.loading import data_override
+from pipeline.config.loading import data_override, place_paths
 from wseg_tf import configuration
 from wseg_tf.adaptation.options import SelfTraining
 from wseg_tf.adaptation.target import check_domains
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.decisions import LEAST_RISK
-from wseg_tf.training.objectives import check
+from wseg_tf.metrics.table import CRITICAL, expand
+from wseg_tf.training.objectives import build_ground, check
 from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
 
 # The common start, among the names of methods.
 START = "start"
+# What is drawn anew beside the seeds, and what a report may share with what
+# was trained on: as the gate says it.
+UNITS = ("images", "drives")
+SHAREABLE = ("image", "drive")
 
 
 @dataclass
@@ -76,7 +81,21 @@ class Experiment:
         methods: What is compared.
         reference: The method that the others are tested against.
         seeds: Of the fine-tuning: order and augmentation.
-        metrics: Rows of the tables, names of `wseg_tf.metrics.table`.
+        metrics: Columns of the tables, names of `wseg_tf.metrics.table`; by
+            default the IoU of the critical classes and of the two most
+            important groups, what is found of the first, the mean IoU and the
+            expected severity.
+        tested: Metrics whose differences to the reference get an interval and
+            a test, corrected for their number; the fewer, the more a test can
+            find. By default the most important group's IoU and what is found
+            of it, the mean IoU and the severity.
+        exploratory: Evaluation sets that were looked at while D or a method
+            was chosen: their differences get an interval, but no test.
+        resample: What differs between one evaluation set and the next, beside
+            the seeds: `"images"` or whole `"drives"`.
+        allow_shared: What a report may have in common with the training:
+            `"image"`, or its images are refused. Shared drives are allowed,
+            and the table names them.
         severity: D of the reported expected severity; the same for all.
         published: Figures printed elsewhere, by method and metric, in percent.
         notes: What a reader of the published figures should know.
@@ -94,6 +113,10 @@ class Experiment:
     reference: str = "continued CE"
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     metrics: list[str] = field(default_factory=list)
+    tested: list[str] = field(default_factory=list)
+    exploratory: list[str] = field(default_factory=list)
+    resample: str = "images"
+    allow_shared: list[str] = field(default_factory=list)
     severity: GroundOptions = field(default_factory=GroundOptions)
     published: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: Optional[str] = None  # noqa: UP045
@@ -110,6 +133,17 @@ class Experiment:
                     "least one, and none twice. Received: "
                     f"{argument}={keys}."
                 )
+        if self.resample not in UNITS:
+            raise ValueError(
+                "Invalid value for argument `resample`. Expected one of "
+                f"{list(UNITS)}. Received: resample={self.resample!r}."
+            )
+        if set(self.allow_shared) - set(SHAREABLE):
+            raise ValueError(
+                "Invalid value for argument `allow_shared`. Expected some of "
+                f"{list(SHAREABLE)}. Received: "
+                f"allow_shared={list(self.allow_shared)}."
+            )
         if self.reference not in names:
             raise ValueError(
                 "Invalid value for argument `reference`. Expected one of "
@@ -156,7 +190,7 @@ class Experiment:
         try:
             stage = dataclasses.replace(
                 self.adaptation.stage if method.adaptation else self.finetune,
-                **{"name": method.name, **method.stage},
+                **method.stage,
             )
             ground = dataclasses.replace(self.start.ground, **method.ground)
         except (TypeError, ValueError) as error:
@@ -204,6 +238,9 @@ def load(
 ) -> Experiment:
     """Reads an experiment and checks every recipe in it.
 
+    Relative paths in the file are relative to its folder, but for `root`;
+    those of the command line are relative to where it is typed.
+
     Args:
         path: A YAML file.
         overrides: `key=value` assignments, applied last.
@@ -215,19 +252,89 @@ def load(
     Raises:
         ConfigurationError: One sentence that names the file and the field.
     """
-    plan = configuration.load(
-        Experiment,
-        configuration.text_of(path),
-        path,
-        [*overrides, *data_override("data.path", data)],
-    )
+    values = configuration.parse(configuration.text_of(path), path)
+    place_paths(values, path)
+    given = [*overrides, *data_override("data.path", data)]
+    plan = configuration.fill(Experiment, values, path, given)
     classes = plan.data.class_set
+    try:
+        _read_grounds(plan)
+        build_ground(plan.severity, classes)
+        compared_metrics(plan)
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
     check(plan.start, classes)
     for method in plan.methods:
         check(plan.recipe(method, plan.seeds[0], ""), classes)
         if method.adaptation:
             plan.rounds(method)
     return plan
+
+
+def _read_grounds(plan: Experiment) -> None:
+    """Puts its numbers in place of each D's file, which may change later."""
+
+    def numbers(file: str | None) -> dict[str, Any]:
+        if file is None:
+            return {"file": None, "matrix": None}
+        ground = build_ground(GroundOptions(file=file), plan.data.class_set)
+        return {"file": None, "matrix": ground.values.tolist()}
+
+    for owner, name in ((plan.start, "ground"), (plan, "severity")):
+        own: GroundOptions = getattr(owner, name)
+        if own.file is not None:
+            setattr(owner, name, dataclasses.replace(own, **numbers(own.file)))
+    for method in plan.methods:
+        # `file: null` goes back from the start's file to its preset.
+        if "file" in method.ground and method.ground.get("matrix") is None:
+            method.ground |= numbers(method.ground["file"])
+
+
+def metric_names(plan: Experiment) -> list[str]:
+    """Returns the columns of the tables.
+
+    Args:
+        plan: The experiment.
+
+    Raises:
+        ValueError: If there is no such score; suggests the nearest name.
+    """
+    classes = plan.data.class_set
+    most, *others = sorted(set(classes.groups), reverse=True)
+    chosen = list(plan.metrics) or [
+        f"iou/{CRITICAL}",
+        f"iou_group/{most}",
+        f"merged_recall/{most}",
+        *(f"iou_group/{group}" for group in others[:1]),
+        "mean_iou",
+        "expected_severity",
+    ]
+    return [one for name in chosen for one in expand(name, classes, "metric")]
+
+
+def compared_metrics(plan: Experiment) -> list[str]:
+    """Returns the metrics whose differences are tested.
+
+    Args:
+        plan: The experiment.
+
+    Raises:
+        ValueError: If one is no column of the tables.
+    """
+    names = metric_names(plan)
+    if unknown := [name for name in plan.tested if name not in names]:
+        raise ValueError(
+            "Invalid value for argument `tested`. Expected some of `metrics`, "
+            f"{names}. Received: {unknown}."
+        )
+    most = max(plan.data.class_set.groups)
+    usual = (
+        f"iou_group/{most}",
+        f"merged_recall/{most}",
+        "mean_iou",
+        "expected_severity",
+    )
+    return list(plan.tested) or [name for name in usual if name in names]
 
 
 def folder(plan: Experiment, *parts: str) -> str:

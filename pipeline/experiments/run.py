@@ -1,16 +1,21 @@
-"""Runs a comparison; run again after a kill, it goes on where it was."""
+"""Runs a comparison; run again after a kill, it goes on where it was.
+
+A run lies in a folder whose name ends with the digest of what decides its
+weights; in it, `counts-DIGEST.npz` are the counts of one evaluation set by
+one decision. So what is found there is of the values at hand, or is not found.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import hashlib
 import io
 import json
 import logging
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,50 +24,35 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.adaptation.rounds import count_labels, label_scores
-from pipeline.config.adaptation_config import DomainOptions
-from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.experiments import keys
+from pipeline.experiments.frames import (
+    TARGET,
+    Frames,
+    find_frames,
+    layout_of,
+)
 from pipeline.experiments.plan import START, Experiment, Method, folder
 from pipeline.gate.counting import count_images
-from pipeline.gate.rules import Gate, Rule
-from pipeline.ingest.listing import domain_splits, find_splits
-from wseg_tf import configuration
 from wseg_tf.adaptation.rounds import adapt
-from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.input import read_pairs
 from wseg_tf.data.inspection import read_checked, refuse_problems
-from wseg_tf.data.layouts import layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.decisions import ground_of
-from wseg_tf.filesystems import local_target, write_whole
+from wseg_tf.filesystems import is_remote, local_target, write_whole
+from wseg_tf.locks import held
 from wseg_tf.metrics.confusion import Counts
 from wseg_tf.serving import CONFUSION, SegmentationService
 from wseg_tf.training.loop import build_model, train
 from wseg_tf.training.objectives import build_ground
 from wseg_tf.training.recipe import Recipe
+from wseg_tf.training.warm_start import weights_digest
 
 LOG = logging.getLogger("wseg_tf.experiments")
 
-HELD_OUT = "held-out drives"
-TARGET = "target"
 WEIGHTS = "model.weights.h5"
 ROUNDS = "rounds.json"
-RESULT = "counts.npz"  # Written last: a run that has it is finished.
-
-
-@dataclass(frozen=True)
-class Frames:
-    """The frames of an experiment.
-
-    Args:
-        training: What is trained on.
-        reported: What is reported on, by name.
-        target: What methods label themselves.
-    """
-
-    training: list[Pair]
-    reported: dict[str, list[Pair]]
-    target: list[Pair]
+FINISHED = "run.json"  # Written last: weights that have it are finished.
 
 
 @dataclass(frozen=True)
@@ -74,7 +64,8 @@ class Outcome:
         seed: The seed.
         counts: Per-image confusion `[images, N, N]` by evaluation set.
         seconds: What the training took; of the last sitting, if resumed.
-        recipe: What was run, as YAML.
+        recipe: What was run, as YAML; D from a file is numbers, weights to
+            start from are their digest.
         weights: Where they are.
         rounds: Of an adaptation: what its labels were, round by round.
     """
@@ -88,77 +79,39 @@ class Outcome:
     rounds: Sequence[Mapping[str, Any]] = ()
 
 
-def find_frames(plan: Experiment) -> Frames:
-    """Finds the frames and sets the held-out drives apart.
-
-    Where there is a target, they are left out of the training alone: it may
-    be made of them.
+@contextlib.contextmanager
+def alone(plan: Experiment) -> Iterator[None]:
+    """Holds an experiment's folder; nobody can hold a remote one.
 
     Args:
         plan: The experiment.
 
-    Returns:
-        The frames.
-
     Raises:
-        ConfigurationError: If a held-out drive is not there, or none is left.
-        DataError: If a file has no partner.
+        InUseError: If another program works in it; names it.
     """
-    # Streets are drawn below the experiment's folder, as below a pipeline's.
-    gate = Gate(rules=[Rule(metric="mean_iou", floor=0.0)])
-    name = re.sub(r"\W", "_", plan.name)
-    splits = find_splits(
-        PipelineConfig(name=name, root=plan.root, data=plan.data, gate=gate)
-    )
-    drives = {pair.drive for pair in splits["train"]}
-    if unknown := sorted(set(plan.hold_out) - drives):
-        raise ConfigurationError(
-            "Invalid value for argument `hold_out`. Expected drives of the "
-            f"training split, {sorted(drives)}. Received: {unknown}."
-        )
-    kept = [p for p in splits["train"] if p.drive not in plan.hold_out]
-    held = [p for p in splits["train"] if p.drive in plan.hold_out]
-    if not kept:
-        raise ConfigurationError(
-            "Invalid value for argument `hold_out`. Expected a drive to train "
-            f"on to be left. Received: hold_out={list(plan.hold_out)}."
-        )
-    # In the order in which images are counted.
-    splits["eval"].sort(key=lambda pair: (pair.name, pair.drive))
-    held.sort(key=lambda pair: (pair.name, pair.drive))
-    reported = {plan.data.eval: splits["eval"]}
-    if plan.target is not None:
-        target = _target_splits(plan, plan.target)
-        target["eval"].sort(key=lambda pair: (pair.name, pair.drive))
-        return Frames(
-            kept, {**reported, TARGET: target["eval"]}, target["train"]
-        )
-    return Frames(kept, {**reported, HELD_OUT: held} if held else reported, [])
+    if is_remote(plan.root):
+        yield
+        return
+    with held(folder(plan), "an experiment"):
+        yield
 
 
-def _target_splits(
-    plan: Experiment, target: DomainOptions
-) -> dict[str, list[Pair]]:
-    path = target.path or plan.data.path
-    if path is None:
-        raise ConfigurationError(
-            "Invalid value for argument `target.path`. Expected the folder of "
-            "the target's data set. Received: target.path=None."
-        )
-    return domain_splits(target, path)
-
-
-def run(plan: Experiment) -> list[Outcome]:
+def run(plan: Experiment, frames: Frames | None = None) -> list[Outcome]:
     """Trains the start once, then every method with every seed.
 
     Args:
-        plan: The experiment.
+        plan: The experiment; `alone` keeps others from its folder.
+        frames: What `find_frames` returned. Defaults to asking it.
 
     Returns:
         The start's outcome, then those of the methods, seed by seed.
+
+    Raises:
+        ConfigurationError: As `find_frames` raises it.
+        DataError: If a frame cannot be used; before anything is trained.
     """
-    frames = find_frames(plan)
-    first = start(plan, frames)
+    frames = frames or find_frames(plan)
+    first, digests = _start(plan, frames)
     outcomes = [first]
     for seed in plan.seeds:
         weights = {START: first.weights}
@@ -168,7 +121,7 @@ def run(plan: Experiment) -> list[Outcome]:
                 continue
             initial = weights[method.decides or START]
             recipe = plan.recipe(method, seed, initial)
-            outcomes.append(_once(plan, method, recipe, frames))
+            outcomes.append(_once(plan, method, recipe, frames, digests))
             weights[method.name] = outcomes[-1].weights
     return outcomes
 
@@ -177,17 +130,23 @@ def start(plan: Experiment, frames: Frames) -> Outcome:
     """Trains the common start, unless it is there.
 
     Args:
-        plan: The experiment.
+        plan: The experiment; `alone` keeps others from its folder.
         frames: What `find_frames` returned.
 
     Raises:
         DataError: If one of them cannot be used; before anything is trained.
     """
-    refuse_problems(frames.training, layout(plan.data.dataset))
-    refuse_problems(frames.target, layout(dataset_of(plan, TARGET)))
+    return _start(plan, frames)[0]
+
+
+def _start(plan: Experiment, frames: Frames) -> tuple[Outcome, dict[str, str]]:
+    refuse_problems(frames.training, plan.data.layout)
+    refuse_problems(frames.target, layout_of(plan, TARGET))
     for name, pairs in frames.reported.items():
-        refuse_problems(pairs, layout(dataset_of(plan, name)))
-    return _once(plan, Method(START), plan.start, frames)
+        refuse_problems(pairs, layout_of(plan, name))
+    digests = keys.frame_digests(plan, frames)
+    first = _once(plan, Method(START), plan.start, frames, digests)
+    return first, digests
 
 
 def restore(plan: Experiment, outcome: Outcome) -> SegmentationService:
@@ -197,38 +156,34 @@ def restore(plan: Experiment, outcome: Outcome) -> SegmentationService:
         plan: The experiment.
         outcome: One of what `run` returned.
     """
-    recipe = plan.start
-    if outcome.method != START:
-        method = plan.method(outcome.method)
-        recipe = plan.recipe(method, outcome.seed, outcome.weights)
-    recipe = dataclasses.replace(recipe, initial=outcome.weights)
-    return _serve(plan, recipe, build_model(recipe, plan.data.class_set))
+    return _serve(plan, recipe_of(plan, outcome), outcome.weights)
+
+
+def recipe_of(plan: Experiment, outcome: Outcome) -> Recipe:
+    """Returns what was run, or decides as it does.
+
+    Args:
+        plan: The experiment.
+        outcome: One of what `run` returned.
+    """
+    if outcome.method == START:
+        return plan.start
+    method = plan.method(outcome.method)
+    return plan.recipe(method, outcome.seed, outcome.weights)
 
 
 def _serve(
-    plan: Experiment, recipe: Recipe, model: keras.Model
+    plan: Experiment, recipe: Recipe, weights: str
 ) -> SegmentationService:
-    ground = build_ground(recipe.ground, plan.data.class_set)
+    recipe = dataclasses.replace(recipe, initial=weights)
+    classes = plan.data.class_set
     return SegmentationService(
-        model,
-        plan.data.class_set,
+        build_model(recipe, classes),
+        classes,
         recipe.height,
         recipe.width,
-        ground_of(recipe.decision, ground),
+        ground_of(recipe.decision, build_ground(recipe.ground, classes)),
     )
-
-
-def _place(plan: Experiment, method: Method, recipe: Recipe) -> str:
-    """Returns a folder for a recipe; another recipe has another one."""
-    # Where it is run from does not matter, only what it starts from.
-    own = configuration.dump(recipe).replace(plan.root, "")
-    what = f"{own} {list(plan.hold_out)} {plan.data.limit}"
-    if method.adaptation:
-        what += configuration.dump(plan.rounds(method))
-        what += configuration.dump(plan.target)
-    digest = hashlib.sha256(what.encode()).hexdigest()[:8]
-    slug = re.sub(r"[^\w]+", "-", method.name).strip("-")
-    return folder(plan, f"{slug}-seed{recipe.seed}-{digest}")
 
 
 def _once(
@@ -236,83 +191,147 @@ def _once(
     method: Method,
     recipe: Recipe,
     frames: Frames,
+    digests: Mapping[str, str],
 ) -> Outcome:
-    place = _place(plan, method, recipe)
-    result = os.path.join(place, RESULT)
-    if not tf.io.gfile.exists(result):
-        LOG.info("%s, seed %d", method.name, recipe.seed)
-        _make(plan, method, recipe, place, frames)
-    with tf.io.gfile.GFile(result, "rb") as file:
-        arrays = dict(np.load(io.BytesIO(file.read())))
-    seconds = float(arrays.pop("seconds"))
-    text = configuration.dump(recipe)
-    weights = os.path.join(place, WEIGHTS)
-    rounds = _read_rounds(place) if method.adaptation else ()
+    """Returns what a method came to, and makes what is not there of it."""
+    classes = plan.data.class_set
+    own = None if recipe.initial is None else weights_digest(recipe.initial)
+    text = keys.said(recipe, classes, own)
+    finished: dict[str, Any] = {"seconds": 0.0, "weights": own}
+    if method.decides is not None and recipe.initial is not None:
+        weights = recipe.initial
+    else:
+        weights = _trained(plan, method, recipe, frames, digests)
+        finished = _read_json(_beside(weights, FINISHED))
+    counts = {}
+    serving: list[SegmentationService] = []
+    for name, pairs in frames.reported.items():
+        key = keys.counts_key(
+            recipe, classes, finished["weights"], digests[name]
+        )
+        path = _beside(weights, f"counts-{keys.short(key)}.npz")
+        if not tf.io.gfile.exists(path):
+            LOG.info("%s, seed %d: %s", method.name, recipe.seed, name)
+            serving = serving or [_serve(plan, recipe, weights)]
+            found = _count(serving[0], pairs, plan, name)
+            frames.refuse_changed()
+            _write_counts(path, found)
+        counts[name] = _read_counts(path)
+    rounds = _read_json(_beside(weights, ROUNDS)) if method.adaptation else ()
     return Outcome(
-        method.name, recipe.seed, arrays, seconds, text, weights, rounds
+        method.name,
+        recipe.seed,
+        counts,
+        finished["seconds"],
+        text,
+        weights,
+        rounds,
     )
 
 
-def _read_rounds(place: str) -> list[dict[str, Any]]:
-    with tf.io.gfile.GFile(os.path.join(place, ROUNDS)) as file:
-        rows: list[dict[str, Any]] = json.load(file)
-    return rows
-
-
-def _make(
+def _trained(
     plan: Experiment,
     method: Method,
     recipe: Recipe,
-    place: str,
     frames: Frames,
-) -> None:
-    classes = plan.data.class_set
+    digests: Mapping[str, str],
+) -> str:
+    """Returns finished weights of a recipe; trains them if there are none."""
+    key = keys.weights_key(plan, method, recipe, digests)
+    place = _place(plan, f"{method.name} seed{recipe.seed}", keys.short(key))
+    weights = os.path.join(place, WEIGHTS)
+    if _is_finished(weights):
+        return weights
+    LOG.info("%s, seed %d", method.name, recipe.seed)
     started = time.monotonic()
-    if method.decides is not None:
-        model = build_model(recipe, classes)
-    elif method.adaptation:
-        model = build_model(recipe, classes)
+    tf.io.gfile.makedirs(place)
+    if method.adaptation:
+        model = build_model(recipe, plan.data.class_set)
         _adapt(plan, method, recipe, frames, model, place)
     else:
         model = train(
             recipe,
-            classes,
-            read_pairs(frames.training, layout(plan.data.dataset)),
+            plan.data.class_set,
+            read_pairs(frames.training, plan.data.layout),
             checkpoints=_kept(place),
             logs=place,
         )
     seconds = time.monotonic() - started
-    tf.io.gfile.makedirs(place)
-    with local_target(os.path.join(place, WEIGHTS)) as path:
+    frames.refuse_changed()
+    with local_target(weights) as path:
         model.save_weights(path)
-    service = _serve(plan, recipe, model)
-    counts = {
-        name: count_images(
-            lambda record: service.count_confusion(tf.constant([record]))[
-                CONFUSION
-            ].numpy()[0],
-            pairs,
-            layout(dataset_of(plan, name)),
-        ).candidate
-        for name, pairs in frames.reported.items()
+    content = {
+        "seconds": seconds,
+        "weights": weights_digest(weights),
+        "key": key,
     }
-    content = io.BytesIO()
-    np.savez_compressed(content, seconds=seconds, **counts)
-    write_whole(os.path.join(place, RESULT), content.getvalue())
-    if method.decides is None:
+    write_whole(
+        os.path.join(place, FINISHED), json.dumps(content, indent=1) + "\n"
+    )
+    if tf.io.gfile.exists(_kept(place)):
         tf.io.gfile.rmtree(_kept(place))
+    return weights
 
 
-def dataset_of(plan: Experiment, evaluation: str) -> str:
-    """Returns the layout of an evaluation set.
+def _is_finished(weights: str) -> bool:
+    """Whether weights are there, and those that were trained."""
+    finished = _beside(weights, FINISHED)
+    if not (tf.io.gfile.exists(finished) and tf.io.gfile.exists(weights)):
+        return False
+    if _read_json(finished)["weights"] == weights_digest(weights):
+        return True
+    LOG.warning("%s was changed; its run is made anew.", weights)
+    return False
 
-    Args:
-        plan: The experiment.
-        evaluation: Its name.
-    """
-    if evaluation == TARGET and plan.target is not None:
-        return plan.target.data.dataset
-    return plan.data.dataset
+
+def _place(plan: Experiment, name: str, digest: str) -> str:
+    """Returns the folder of a digest, whatever it was called before."""
+    own = folder(plan)
+    there = tf.io.gfile.listdir(own) if tf.io.gfile.isdir(own) else []
+    for each in there:
+        if each.rstrip("/").endswith(f"-{digest}"):
+            return os.path.join(own, each.rstrip("/"))
+    slug = re.sub(r"[^\w]+", "-", name).strip("-")
+    return os.path.join(own, f"{slug}-{digest}")
+
+
+def _beside(weights: str, name: str) -> str:
+    return os.path.join(os.path.dirname(weights), name)
+
+
+def _read_json(path: str) -> Any:
+    with tf.io.gfile.GFile(path) as file:
+        return json.load(file)
+
+
+def _count(
+    service: SegmentationService,
+    pairs: Sequence[Pair],
+    plan: Experiment,
+    name: str,
+) -> Counts:
+    counted = count_images(
+        lambda record: service.count_confusion(tf.constant([record]))[
+            CONFUSION
+        ].numpy()[0],
+        pairs,
+        layout_of(plan, name),
+    )
+    return counted.candidate
+
+
+def _write_counts(path: str, counts: Counts) -> None:
+    content = io.BytesIO()
+    np.savez_compressed(content, counts=counts)
+    write_whole(path, content.getvalue())
+
+
+def _read_counts(path: str) -> Counts:
+    with tf.io.gfile.GFile(path, "rb") as file:
+        content = io.BytesIO(file.read())
+    with np.load(content) as arrays:
+        counts: Counts = arrays["counts"]
+    return counts
 
 
 def _adapt(
@@ -325,13 +344,12 @@ def _adapt(
 ) -> None:
     """Adapts a model in place; then its labels meet the target's own."""
     classes = plan.data.class_set
-    described = layout(dataset_of(plan, TARGET))
+    described = layout_of(plan, TARGET)
     target, folder = os.path.join(place, "target.tfrecord"), _kept(place)
-    tf.io.gfile.makedirs(place)
     with tf.io.TFRecordWriter(target) as writer:
         for pair in frames.target:
             writer.write(serialise(pair, read_checked(pair, described)))
-    training = read_pairs(frames.training, layout(plan.data.dataset))
+    training = read_pairs(frames.training, plan.data.layout)
     rounds = plan.rounds(method)
     summaries = adapt(model, recipe, rounds, classes, training, target, folder)
     rows = [

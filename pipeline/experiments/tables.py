@@ -1,34 +1,38 @@
-"""The figures of a comparison: means, spreads and paired tests."""
+"""The tables of a comparison: means, spreads and tested differences."""
 
 from __future__ import annotations
 
-import os
+import math
 import statistics
-import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-import wseg_tf
-from pipeline.experiments.plan import START, Experiment
-from pipeline.experiments.run import Outcome
+from pipeline.experiments.plan import START
+from pipeline.experiments.results import OVER_UNITS, Results
+from pipeline.experiments.statistics import (
+    CONFIDENCE,
+    Difference,
+    difference,
+    holm,
+    unit_variance,
+)
 from pipeline.gate.bootstrap import replicate
-from wseg_tf.classes import ClassSet
 from wseg_tf.metrics.confusion import Counts
-from wseg_tf.metrics.table import kind_of, score, score_names
-from wseg_tf.training.objectives import build_ground
+from wseg_tf.metrics.table import kind_of, score
 
 REPLICATES = 2000
-# Metrics that the table shows with their difference to the reference.
-SUMMARISED = (
-    "iou_group/4",
-    "merged_recall/4",
-    "mean_iou",
-    "expected_severity",
-)
+# Heads of columns whose score's own name says less, or more.
+HEADS = {
+    "mean_iou": "mean IoU",
+    "critical_iou": "critical IoU",
+    "expected_severity": "severity",
+    "iou": "{}",
+    "iou_group": "group {}",
+    "merged_recall": "found of group {}",
+}
 
 
 @dataclass(frozen=True)
@@ -37,17 +41,17 @@ class Figure:
 
     Args:
         values: One a seed.
-        difference: Of the counts of all seeds together, less the reference's.
-        low: Lower end of its 95 % interval over images drawn anew.
-        high: Upper end.
-        worse: Share of the drawn sets on which the method is not better.
+        over_units: What the images or drives have of the variance of the
+            difference; NaN where there are not two.
+        difference: Of the reference, seed by seed.
+        corrected: Its chance, corrected for the number of tests; None where
+            it is not tested.
     """
 
     values: tuple[float, ...]
-    difference: float
-    low: float
-    high: float
-    worse: float
+    over_units: float
+    difference: Difference
+    corrected: float | None = None
 
     @property
     def mean(self) -> float:
@@ -57,226 +61,283 @@ class Figure:
     @property
     def spread(self) -> float:
         """Standard deviation over seeds; NaN for one."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else np.nan
+        if len(self.values) < 2:
+            return math.nan
+        return statistics.stdev(self.values)
+
+    @property
+    def mark(self) -> str:
+        """`**` if a corrected test finds it, `*` if its interval leaves 0."""
+        if self.corrected is not None and self.corrected < 1 - CONFIDENCE:
+            return "**"
+        return "*" if self.difference.low * self.difference.high > 0 else ""
 
 
-def metric_names(plan: Experiment) -> list[str]:
-    """Returns the rows of the tables.
-
-    Args:
-        plan: The experiment; without `metrics` it gets the critical classes',
-            the groups', the mean and the expected severity.
-    """
-    if plan.metrics:
-        return list(plan.metrics)
-    classes = plan.data.class_set
-    return [
-        *(f"iou/{name}" for name in classes.critical),
-        "iou_group/4",
-        "merged_recall/4",
-        "iou_group/3",
-        "mean_iou",
-        "expected_severity",
-    ]
+# By evaluation set, method and metric; the start is a method, too.
+Figures = Mapping[str, Mapping[str, Mapping[str, Figure]]]
 
 
-def figures(
-    plan: Experiment, outcomes: Sequence[Outcome], evaluation: str
-) -> dict[str, dict[str, Figure]]:
-    """Computes every figure on one evaluation set.
+def figures(results: Results) -> Figures:
+    """Computes every figure, and corrects the tests for their number.
 
     Args:
-        plan: The experiment.
-        outcomes: What `run` returned.
-        evaluation: Name of the set.
+        results: The results.
 
     Returns:
-        Figures by method and metric; the start is a method too.
+        The figures.
     """
-    classes = plan.data.class_set
-    ground = build_ground(plan.severity, classes).values
-    stacked = {
-        method: np.stack(
-            [o.counts[evaluation] for o in outcomes if o.method == method]
-        )
-        for method in dict.fromkeys(o.method for o in outcomes)
+    found = {
+        name: {
+            method: {
+                metric: _figure(results, name, method, metric, drawn)
+                for metric in results.metrics
+            }
+            for method in results.methods
+        }
+        for name in results.sets
+        for drawn in [_drawn(results, name)]
     }
-    drawn = {
-        method: replicate(counts.sum(axis=0), REPLICATES, seed=0)
-        for method, counts in stacked.items()
-    }
-
-    def figure(method: str, metric: str) -> Figure:
-        def scored(counts: Counts) -> Any:
-            return score(metric, counts, classes, ground)
-
-        values = scored(stacked[method].sum(axis=1))
-        own, other = (
-            scored(stacked[each].sum(axis=(0, 1)))
-            for each in (method, plan.reference)
-        )
-        apart = scored(drawn[method]) - scored(drawn[plan.reference])
-        lower = kind_of(metric).lower_is_better
-        better = apart < 0 if lower else apart > 0
-        low, high = np.nanquantile(apart, [0.025, 0.975])
-        return Figure(
-            tuple(float(value) for value in values),
-            float(own - other),
-            float(low),
-            float(high),
-            float(1 - better.mean()),
-        )
-
-    names = metric_names(plan)
-    return {
-        method: {metric: figure(method, metric) for metric in names}
-        for method in stacked
-    }
+    family = [
+        (name, method, metric)
+        for name, methods in found.items()
+        if name not in results.exploratory
+        for method in methods
+        if _is_compared(results, method)
+        for metric in results.tested
+        # One seed or one image tests nothing.
+        if not math.isnan(found[name][method][metric].difference.p)
+    ]
+    chances = [found[n][m][k].difference.p for n, m, k in family]
+    for (name, method, metric), chance in zip(
+        family, holm(chances), strict=True
+    ):
+        row = found[name][method]
+        row[metric] = replace(row[metric], corrected=chance)
+    return found
 
 
-def as_markdown(
-    plan: Experiment, found: dict[str, dict[str, Figure]], evaluation: str
-) -> str:
-    """Returns a table: methods down, metrics across, published beside ours.
+def _is_compared(results: Results, method: str) -> bool:
+    return method not in (START, results.reference)
+
+
+def _counts(results: Results, name: str, method: str) -> Counts:
+    """Returns counts by image and seed `[images, S, N, N]`."""
+    own = [o.counts[name] for o in results.outcomes if o.method == method]
+    return np.stack(own, axis=1)
+
+
+def _drawn(results: Results, name: str) -> dict[str, Counts]:
+    """Returns counts of sets drawn anew `[replicates, S, N, N]`, by method."""
+    if results.over_units is not None:
+        return {}
+    units = results.sets[name].units(results.resample)
+    if len(units) < 2:
+        return {}
+    found = {}
+    for method in results.methods:
+        counts = _counts(results, name, method)
+        summed = np.stack([counts[own].sum(axis=0) for own in units])
+        # The same sets for all methods.
+        found[method] = replicate(summed, REPLICATES, seed=0)
+    return found
+
+
+def _figure(
+    results: Results,
+    name: str,
+    method: str,
+    metric: str,
+    drawn: Mapping[str, Counts],
+) -> Figure:
+    def scored(counts: Counts) -> Any:
+        return score(metric, counts, results.classes, results.severity)
+
+    own, other = (
+        scored(_counts(results, name, each).sum(axis=0))
+        for each in (method, results.reference)
+    )
+    if results.over_units is not None:
+        over_units = results.over_units[name][method][metric]
+    elif drawn:
+        # What has no seed of its own is compared with every seed.
+        apart = scored(drawn[method]) - scored(drawn[results.reference])
+        units = len(results.sets[name].units(results.resample))
+        over_units = unit_variance(apart.mean(axis=1), units)
+    else:
+        over_units = None
+    over_units = math.nan if over_units is None else float(over_units)
+    units = len(results.sets[name].units(results.resample))
+    return Figure(
+        tuple(own.tolist()),
+        over_units,
+        difference(np.subtract(own, other).tolist(), over_units, units),
+    )
+
+
+def as_values(found: Figures) -> dict[str, Any]:
+    """Returns figures as plain values for JSON.
 
     Args:
-        plan: The experiment.
         found: What `figures` returned.
-        evaluation: Name of the set.
     """
-    names = metric_names(plan)
-    head = " | ".join(_short(name) for name in names)
-    lines = [
-        f"### {evaluation}",
-        "",
-        f"| method | {head} |",
-        f"|---|{'---|' * len(names)}",
-    ]
-    for method, row in found.items():
-        cells = [_cell(name, row[name], method, plan) for name in names]
-        lines.append(f"| {method} | {' | '.join(cells)} |")
-    for method, values in plan.published.items():
-        cells = [f"{values[n]:.1f}" if n in values else "" for n in names]
-        lines.append(f"| *published: {method}* | {' | '.join(cells)} |")
-    lines += [
-        "",
-        "IoU in percent, and the share of group 4's pixels given any class of "
-        "it; mean ± standard deviation over seeds; in brackets the difference "
-        f"to {plan.reference} with its 95 % interval over images drawn anew "
-        f"({REPLICATES} times, the same for both).",
-    ]
-    return "\n".join(lines) + "\n"
 
+    def plain(value: float | None) -> float | None:
+        is_number = value is not None and math.isfinite(value)
+        return value if is_number else None
 
-def _short(metric: str) -> str:
-    kind, _, name = metric.partition("/")
-    short = {
-        "iou": name,
-        "iou_group": f"group {name}",
-        "merged_recall": f"found of group {name}",
+    def row(figure: Figure) -> dict[str, Any]:
+        apart = figure.difference
+        return {
+            "values": [plain(value) for value in figure.values],
+            "mean": plain(figure.mean),
+            "difference": plain(apart.mean),
+            "interval": [plain(apart.low), plain(apart.high)],
+            OVER_UNITS: plain(figure.over_units),
+            "p": plain(apart.p),
+            "corrected_p": plain(figure.corrected),
+            "seeds_needed": plain(apart.seeds),
+        }
+
+    return {
+        name: {
+            method: {metric: row(each) for metric, each in figures.items()}
+            for method, figures in methods.items()
+        }
+        for name, methods in found.items()
     }
-    return short.get(kind, metric.replace("_", " "))
 
 
-def _cell(metric: str, figure: Figure, method: str, plan: Experiment) -> str:
-    scale = 1.0 if kind_of(metric).lower_is_better else 100.0
-    digits = 3 if scale == 1.0 else 1
-    text = f"{scale * figure.mean:.{digits}f}"
-    if len(figure.values) > 1:
-        text += f" ± {scale * figure.spread:.{digits}f}"
-    summarised = metric in SUMMARISED
-    if summarised and method not in (plan.reference, START):
-        text += (
-            f" ({scale * figure.difference:+.{digits}f}: "
-            f"{scale * figure.low:+.{digits}f} to "
-            f"{scale * figure.high:+.{digits}f})"
+def pages(results: Results, found: Figures) -> str:
+    """Returns all tables: methods down, metrics across, published below.
+
+    Args:
+        results: The results.
+        found: What `figures` returned.
+    """
+    names = results.metrics
+    parts = []
+    for evaluation, methods in found.items():
+        rows = [["method", *(_head(name) for name in names)]]
+        for method, row in methods.items():
+            cells = [
+                _cell(
+                    row[name],
+                    name,
+                    name in results.tested and _is_compared(results, method),
+                )
+                for name in names
+            ]
+            rows.append([method, *cells])
+        for method, values in results.published.items():
+            cells = [f"{values[n]:.1f}" if n in values else "" for n in names]
+            rows.append([f"*published: {method}*", *cells])
+        parts += [_title(results, evaluation), _markdown(rows)]
+    parts.append(_key(results, found))
+    if results.notes:
+        parts.append(results.notes.strip())
+    return "\n\n".join(parts) + "\n"
+
+
+def summary(results: Results, found: Figures) -> str:
+    """Returns one small table: the tested differences of all sets, marked.
+
+    Args:
+        results: The results.
+        found: What `figures` returned.
+    """
+    columns = [(name, own) for name in results.tested for own in found]
+    rows = [["method", *(f"{_head(n)}, {own}" for n, own in columns)]]
+    for method in results.methods:
+        if not _is_compared(results, method):
+            continue
+        cells = []
+        for name, own in columns:
+            figure = found[own][method][name]
+            cells.append(
+                _number(figure.difference.mean, name, signed=True) + figure.mark
+            )
+        rows.append([method, *cells])
+    return f"{_markdown(rows)}\n\n{_key(results, found, is_short=True)}\n"
+
+
+def _title(results: Results, evaluation: str) -> str:
+    own = results.sets[evaluation]
+    drives = len(set(own.drives))
+    text = (
+        f"### {evaluation}\n\n{len(own.images)} images of {drives} "
+        f"drive{'s' if drives != 1 else ''}"
+    )
+    if evaluation in results.exploratory:
+        text += ", looked at while methods were chosen: exploratory"
+    if own.shared:
+        text += f". **Seen in training: {own.shared}**"
+    return text + "."
+
+
+def _key(results: Results, found: Figures, is_short: bool = False) -> str:
+    rows = [row for methods in found.values() for row in methods.values()]
+    each = [figure for row in rows for figure in row.values()]
+    tests = [figure for figure in each if figure.corrected is not None]
+    kept = sum(figure.mark == "**" for figure in tests)
+    seeds = max(len(figure.values) for figure in each)
+    apart = (
+        f"ifferences to {results.reference}, IoU and shares in points. * The "
+        f"95 % interval over {seeds} seeds and {results.resample} drawn anew "
+        "leaves 0 out"
+    )
+    if tests:
+        apart += (
+            f"; ** so does a test corrected for all {len(tests)} (Holm): {kept}"
         )
+    apart += "."
+    text = f"D{apart}"
+    if not is_short:
+        text = (
+            "IoU in percent; found: the share of a group's pixels given any "
+            "class of it; mean ± standard deviation over seeds. In brackets: "
+            f"d{apart} So many seeds would take 0 out, were mean and spread "
+            f"the same; without a number, none do, but more {results.resample} "
+            "may."
+        )
+    if seeds < 2:
+        text += " One seed has no interval: two is the least, five are advised."
+    if explored := [name for name in found if name in results.exploratory]:
+        text += f" Not tested: {', '.join(explored)}."
     return text
 
 
-def as_json(
-    plan: Experiment,
-    outcomes: Sequence[Outcome],
-    found: dict[str, dict[str, dict[str, Figure]]],
-    hardware: str,
-) -> dict[str, Any]:
-    """Returns everything behind the tables as plain values.
-
-    Args:
-        plan: The experiment.
-        outcomes: What `run` returned.
-        found: What `figures` returned, by evaluation set.
-        hardware: What it ran on.
-    """
-    return {
-        "experiment": plan.name,
-        "commit": commit(),
-        "version": wseg_tf.__version__,
-        "hardware": hardware,
-        "reference": plan.reference,
-        "runs": [
-            {
-                "method": outcome.method,
-                "seed": outcome.seed,
-                "seconds": round(outcome.seconds, 1),
-                # Where the folder of all experiments lies is nobody's matter.
-                "recipe": outcome.recipe.replace(plan.root + os.sep, ""),
-                **({"rounds": outcome.rounds} if outcome.rounds else {}),
-                "counts": {
-                    name: counts.sum(axis=0).tolist()
-                    for name, counts in outcome.counts.items()
-                },
-            }
-            for outcome in outcomes
-        ],
-        "figures": {
-            evaluation: {
-                method: {
-                    metric: {
-                        "values": list(figure.values),
-                        "mean": figure.mean,
-                        "difference": figure.difference,
-                        "interval": [figure.low, figure.high],
-                        "not_better": figure.worse,
-                    }
-                    for metric, figure in row.items()
-                }
-                for method, row in methods.items()
-            }
-            for evaluation, methods in found.items()
-        },
-    }
+def _head(metric: str) -> str:
+    kind, _, of = metric.partition("/")
+    return HEADS.get(kind, kind.replace("_", " ")).format(of)
 
 
-def commit() -> str | None:
-    """Returns the commit of the code, where it lies in a git repository."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
+def _cell(figure: Figure, metric: str, is_compared: bool) -> str:
+    text = _number(figure.mean, metric)
+    if len(figure.values) > 1:
+        text += f" ± {_number(figure.spread, metric)}"
+    if is_compared:
+        apart = figure.difference
+        mean, low, high = (
+            _number(value, metric, signed=True)
+            for value in (apart.mean, apart.low, apart.high)
         )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
+        between = "" if math.isnan(apart.low) else f": {low} to {high}"
+        if apart.low <= 0 <= apart.high and math.isfinite(apart.seeds):
+            between += f", {apart.seeds:.0f} seeds"
+        text += f" ({mean}{figure.mark}{between})"
+    return text
 
 
-def check_metrics(plan: Experiment, classes: ClassSet) -> None:
-    """Refuses a metric that does not exist, before anything is trained.
+def _number(value: float, metric: str, signed: bool = False) -> str:
+    """Shares are written in percent, severities as they are."""
+    if math.isnan(value):
+        return "absent"
+    sign = "+" if signed else ""
+    if kind_of(metric).lower_is_better:
+        return f"{value:{sign}.3f}"
+    return f"{100 * value:{sign}.1f}"
 
-    Args:
-        plan: The experiment.
-        classes: The class set.
 
-    Raises:
-        ValueError: If a metric is unknown.
-    """
-    known = score_names(classes)
-    for name in metric_names(plan):
-        if name not in known:
-            raise ValueError(
-                "Invalid value for argument `metrics`. Expected some of "
-                f"{known}. Received: {name!r}."
-            )
+def _markdown(rows: list[list[str]]) -> str:
+    first, *others = (f"| {' | '.join(cells)} |" for cells in rows)
+    return "\n".join([first, f"|{'---|' * len(rows[0])}", *others])

@@ -51,10 +51,11 @@ def check_rules(gate: Gate, classes: ClassSet, source: str) -> None:
     for position, rule in enumerate(gate.rules):
         place = f"gate.rules.{position}"
         try:
-            where = f"metric `{rule.metric}` in `{place}` of {source}"
-            expand(rule.metric, classes, where)
+            expand(rule.metric, classes)
         except ValueError as error:
-            raise ConfigurationError(str(error)) from error
+            where = f"metric `{rule.metric}` in `{place}` of {source}"
+            said = str(error).replace("score", where, 1)
+            raise ConfigurationError(said) from error
         for key, value in (
             ("every", rule.every),
             ("slice", next(iter(rule.slice)) if rule.slice else None),

@@ -17,6 +17,7 @@ from pipeline.gate.image_counts import ImageCounts
 from pipeline.gate.rules import BOUNDS, IMAGE, IMAGES, Gate, Rule
 from wseg_tf.classes import ClassSet
 from wseg_tf.metrics.confusion import Counts
+from wseg_tf.metrics.formulas import in_order
 from wseg_tf.metrics.table import classes_of, kind_of, score
 
 # Fewer draw too few different sets for a bound that decides.
@@ -161,7 +162,8 @@ def judge(
         A finding for each of `judged_rules`, in order.
     """
     ordered = images.in_order()
-    judged = _Judge(gate, ordered, classes, np.asarray(ground, np.float64))
+    severity = in_order(ground, classes.names)
+    judged = _Judge(gate, ordered, classes, severity)
     return [judged.finding(rule) for rule in judged_rules(gate, classes)]
 
 

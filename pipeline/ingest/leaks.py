@@ -81,16 +81,21 @@ def find_shared(training: Sequence[Pair], judged: Sequence[Pair]) -> Shared:
     return Shared(tuple(names), tuple(drives))
 
 
-def refuse_shared(shared: Shared, allowed: Sequence[str]) -> None:
+def refuse_shared(
+    shared: Shared,
+    allowed: Sequence[str],
+    field: str = "gate.allow_shared",
+) -> None:
     """Refuses a run that would judge a model by what it learned.
 
     Args:
         shared: What `find_shared` returned.
-        allowed: `gate.allow_shared`.
+        allowed: The value of `field`.
+        field: What allows it. Defaults to `"gate.allow_shared"`.
 
     Raises:
-        ConfigurationError: If images, or drives, are shared and the gate does
-            not allow it.
+        ConfigurationError: If images, or drives, are shared and it is not
+            allowed.
     """
     for kind, found in (("image", shared.images), ("drive", shared.drives)):
         if found and kind not in allowed:
@@ -98,8 +103,8 @@ def refuse_shared(shared: Shared, allowed: Sequence[str]) -> None:
             raise ConfigurationError(
                 f"Invalid data: {own.sentence}, so a verdict would say little "
                 "about streets it has not seen. Expected other splits or "
-                f"drives, or gate.allow_shared=[{kind}], which the report "
-                f"shows. Received: gate.allow_shared={list(allowed)}."
+                f"drives, or {field}=[{kind}], which the report shows. "
+                f"Received: {field}={list(allowed)}."
             )
 
 

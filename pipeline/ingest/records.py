@@ -97,7 +97,7 @@ class LeftOut:
 
 
 def read_quarantine(folder: str) -> list[LeftOut]:
-    """Returns the pairs that were left out, in the manifest's order.
+    """Returns the pairs that were left out, by split and name.
 
     Args:
         folder: A folder with `quarantine.jsonl`, such as the `Quarantine`
@@ -159,9 +159,16 @@ def _lines(root: Any, manifest: str, split: str) -> Any:
     path = os.path.join(manifest, f"{split}.jsonl")
     return (
         root
-        | f"Read[{split}]" >> beam.io.ReadFromText(path)
+        # Beam's own reader would take a folder's name for a pattern.
+        | f"Name[{split}]" >> beam.Create([path])
+        | f"Read[{split}]" >> beam.FlatMap(_lines_of)
         | f"KeyByShard[{split}]" >> beam.Map(keyed)
     )
+
+
+def _lines_of(path: str) -> Iterator[str]:
+    with tf.io.gfile.GFile(path) as file:
+        yield from (line for line in file if line.strip())
 
 
 def threads(options: Any) -> int:
@@ -262,18 +269,19 @@ def _write_findings(
 ) -> None:
     """Writes problems and statistics in the order of the manifest."""
     total: StatisticsBySplit = {split: {} for split in splits}
-    lines = []
+    lines: list[dict[str, str]] = []
     for (split, _, _), shard in sorted(found, key=lambda each: each[0]):
         for problem in shard["problems"]:
-            lines.append(json.dumps({"split": split, **problem}) + "\n")
+            lines.append({"split": split, **problem})
         for drive, values in shard["statistics"].items():
             more = pixel_counts.from_json(values)
             pixel_counts.add(total, split, drive, more)
+    lines.sort(key=lambda line: (line["split"], line["name"]))
     for folder in (records, quarantine, counts):
         tf.io.gfile.makedirs(folder)
     path = os.path.join(quarantine, QUARANTINE)
     with _writing(path), tf.io.gfile.GFile(path, "w") as file:
-        file.write("".join(lines))
+        file.write("".join(json.dumps(line) + "\n" for line in lines))
     for folder in sorted({records, counts}):
         path = os.path.join(folder, STATISTICS)
         with _writing(path):

@@ -31,6 +31,15 @@ class Recipe:
     zoom: Zoom = field(default_factory=Zoom)
     path: Optional[str] = None  # noqa: UP045 (OmegaConf reads it on 3.10)
     stages: list[Stage] = field(default_factory=lambda: [Stage()])
+    drives: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+
+
+# Nine levels of ten aliases each: 10^9 values in 300 bytes.
+BOMB = "\n".join(
+    ["a0: &a0 [x, x]"]
+    + [f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]" for k in range(1, 10)]
+)
 
 
 def load(text: str, *overrides: str) -> Recipe:
@@ -53,6 +62,21 @@ def test_overrides_come_last_and_reach_into_lists() -> None:
     assert recipe == Recipe(5, Zoom((1.0, 2.0)), "a b", [Stage(7)])
 
 
+def test_a_text_of_the_command_line_is_taken_as_written() -> None:
+    recipe = load(
+        "", "path=07", "stages.0.loss=on", "drives=[08, 2011_09_26, '1 2']"
+    )
+    assert recipe.path == "07"
+    assert recipe.stages[0].loss == "on"
+    assert recipe.drives == ["08", "2011_09_26", "1 2"]
+    assert load("path: a", "path=").path is None
+
+
+def test_anchors_and_merge_keys_may_be_used() -> None:
+    text = "stages: [&first {epochs: 3}, {<<: *first, loss: wasserstein}]"
+    assert load(text).stages == [Stage(3), Stage(3, "wasserstein")]
+
+
 def test_dump_is_read_back() -> None:
     recipe = Recipe(3, Zoom((0.5, 2.0)), "x", [Stage(2), Stage(9)])
     assert load(configuration.dump(recipe)) == recipe
@@ -70,6 +94,22 @@ def test_empty_file_is_all_defaults() -> None:
         ("batch: many", (), r"`batch` in recipe.yaml.*'many'.*Integer"),
         ("stages: [{epochs: 0}]", (), r"recipe.yaml: .*`epochs`.*epochs=0"),
         ("batch: [1", (), r"Invalid YAML in recipe.yaml line 1"),
+        ("batch: 1\npath: a\nbatch: 2", (), r"line 3.*`batch` again \(line 1"),
+        ("stages: [{epochs: 1, epochs: 2}]", (), r"each key once"),
+        ("? [a, b]\n: 1", (), r"Invalid YAML in recipe.yaml"),
+        ("path: 2011-13-45", (), r"Invalid YAML in recipe.yaml: month"),
+        ("path: 07", (), r"`path` in recipe.yaml.*quotes.*int.*7"),
+        ("path: 2011_09_26", (), r"`path` in recipe.yaml.*20110926"),
+        ("path: on", (), r"`path`.*quotes.*bool"),
+        ("path: 1e3\nstages: [{loss: 2.5}]", (), r"`stages.0.loss`.*float"),
+        ("drives: [a, 07]", (), r"`drives.1`.*quotes"),
+        ("names: {a: 1}", (), r"`names.a`.*quotes"),
+        ("a: &a [*a]", (), r"at most"),
+        (BOMB, (), r"at most"),
+        ("[" * 5000, (), r"nested too deeply"),
+        ("path: \x00", (), r"Invalid YAML in recipe.yaml"),
+        ("a: 1\n---\nb: 2", (), r"Invalid YAML in recipe.yaml line 2"),
+        ("", ("batch=[1",), r"Invalid YAML in the command line line 1"),
         ("- 1", (), r"Expected keys and values. Received: a list"),
         ("", ("batch",), r"Expected key=value.*'batch'"),
         ("", ("stages.0.epoch=1",), r"`stages.0.epoch` in the command line"),

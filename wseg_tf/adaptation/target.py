@@ -15,6 +15,7 @@ import tensorflow as tf
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.input import resize, untuned
+from wseg_tf.filesystems import matching
 
 TEXTS = ("image/encoded", "image/format", "name", "drive", "dataset")
 
@@ -107,7 +108,7 @@ def find_files(patterns: str | Sequence[str]) -> list[str]:
     patterns = [patterns] if isinstance(patterns, str) else list(patterns)
     files: list[str] = []
     for pattern in patterns:
-        found = sorted(tf.io.gfile.glob(pattern))
+        found = matching(pattern)
         if not found:
             raise DataError(f"{pattern}: no such record files.")
         files += found

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from wseg_tf.data.orientation import decode_upright, exif_orientation
+
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8\xff"
 # Height and width stand after the signature and the first chunk's length,
@@ -29,7 +31,8 @@ def checked_sizes(
         max_pixels: Pixels of the largest image that is taken.
 
     Returns:
-        A tuple of heights and widths `[B, 2]`, int32, and of errors `[B]`,
+        A tuple of heights and widths `[B, 2]`, int32, as the images are
+        displayed, and of errors `[B]`,
         string: a sentence, and a size of 0, for what is no PNG or JPEG file or
         is too large; else empty.
 
@@ -54,6 +57,8 @@ def checked_sizes(
             ],
             default=lambda: unread,
         )
+        turned = _read(exif_orientation, encoded, tf.constant(1)) > 4
+        size = tf.where(turned, size[::-1], size)
         # Not multiplied: the product of two header fields may overflow.
         rows, columns = tf.unstack(tf.cast(size, tf.int64))
         is_read = (rows > 0) & (columns > 0)
@@ -94,7 +99,8 @@ def decoded(encoded: tf.Tensor, error: tf.Tensor) -> tf.Tensor:
         error: What `checked_sizes` found of it.
 
     Returns:
-        uint8 `[H, W, 3]`; `[0, 0, 3]` if it has an error or is broken.
+        uint8 `[H, W, 3]`, turned as EXIF says; `[0, 0, 3]` if it has an error
+        or is broken.
 
     Example:
 
@@ -105,7 +111,7 @@ def decoded(encoded: tf.Tensor, error: tf.Tensor) -> tf.Tensor:
     nothing = tf.zeros([0, 0, 3], tf.uint8)
     return tf.cond(
         tf.equal(error, ""),
-        lambda: _read(_decode, encoded, nothing),
+        lambda: _read(decode_upright, encoded, nothing),
         lambda: nothing,
     )
 
@@ -124,11 +130,6 @@ def _png_size(encoded: tf.Tensor) -> tf.Tensor:
 
 def _jpeg_size(encoded: tf.Tensor) -> tf.Tensor:
     return tf.image.extract_jpeg_shape(encoded)[:2]
-
-
-def _decode(encoded: tf.Tensor) -> tf.Tensor:
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, 3])
 
 
 def _read(

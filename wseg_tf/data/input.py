@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from weakref import WeakKeyDictionary
 
 import tensorflow as tf
 
 from wseg_tf.data.augmentation import Augmentation
+from wseg_tf.data.caching import cache_path
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import Layout
@@ -14,15 +16,19 @@ from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import decode, parse
 from wseg_tf.data.sampling import class_presence, copies, expected_copies
 from wseg_tf.data.warp import augment
+from wseg_tf.filesystems import matching
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 
 CACHE_BYTES = 2 * 2**30  # what frames may take of the memory by default
-SHUFFLE_CACHED, SHUFFLE_ENCODED = 4096, 512  # frames
+SHUFFLE_CACHED, SHUFFLE_ENCODED = 4096, 512  # frames, where order is unknown
 AHEAD = 2  # batches that are ready before they are asked for
 # What is drawn once an epoch has a seed like that of a frame.
 _ORDER, _DRAW = -1, -2
 _MOST_FRAMES = 2**40
+# What can be read in any order: how many there are, and one by its index.
+_Listed = tuple[int, Callable[[tf.Tensor], dict[str, tf.Tensor]]]
+_LISTED: WeakKeyDictionary[tf.data.Dataset, _Listed] = WeakKeyDictionary()
 
 
 def read_records(
@@ -43,7 +49,7 @@ def read_records(
     patterns = [patterns] if isinstance(patterns, str) else list(patterns)
     files: list[str] = []
     for pattern in patterns:
-        found = sorted(tf.io.gfile.glob(pattern))
+        found = matching(pattern)
         if not found:
             raise DataError(f"{pattern}: no such record files.")
         files += found
@@ -84,7 +90,10 @@ def read_pairs(pairs: Sequence[Pair], layout: Layout) -> tf.data.Dataset:
         }
 
     dataset = tf.data.Dataset.range(len(pairs))
-    return untuned(dataset.map(encoded, num_parallel_calls=tf.data.AUTOTUNE))
+    dataset = dataset.map(encoded, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = untuned(dataset)
+    _LISTED[dataset] = len(pairs), encoded
+    return dataset
 
 
 def evaluation_batches(
@@ -150,11 +159,14 @@ def training_batches(
         count: Number of examples, where it is known: gives the dataset a
             cardinality without a pass. Defaults to unknown.
         cache: Keep decoded, resized frames in memory (True), in files whose
-            names start with a path (str), or not (False). Defaults to memory
-            where `count` says that they take at most 2 GiB.
+            names start with a path (str) and go on with a digest of the
+            examples, which are read once for it, or not (False). Defaults to
+            memory where `count` says that they take at most 2 GiB.
         shuffle: Whether each epoch has an order of its own.
         shuffle_buffer: Frames that order is drawn from at a time. Defaults to
-            4096 where they are cached, otherwise 512.
+            all where `read_pairs` lists them or memory keeps `count` of them,
+            to 4096 of other caches, and otherwise to 512: let the records lie
+            in no order then, as ingest writes them.
         drop_remainder: Whether a last, smaller batch is left out.
         shard: Number of machines and the place of this one, from 0. Each
             prepares its share of an epoch alone: with a share of the batch
@@ -174,21 +186,35 @@ def training_batches(
     window = crop or size
     if cache is None:
         cache = count is not None and _bytes(count, size) <= CACHE_BYTES
+    listed = None if cache else _LISTED.get(examples)
     if shuffle_buffer is None:
         shuffle_buffer = SHUFFLE_CACHED if cache else SHUFFLE_ENCODED
+        if listed is not None or (cache is True and count):
+            shuffle_buffer = listed[0] if listed else count
     expected = None
     if options.rare_images > 0:
         presence = class_presence(examples, options.rare_classes)
         expected = expected_copies(presence, options.rare_images)
     frames = examples.enumerate()
     resize = _sized(size, read)
+    if listed is not None:
+        # Numbers are shuffled, not files: all of them, for nothing.
+        indices = tf.data.Dataset.range(listed[0])
+        frames = tf.data.Dataset.zip((indices, indices))
 
     def prepare(index: tf.Tensor, *example: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        if listed is not None:
+            example = (listed[1](*example),)
         return (index, *resize(*_flattened(example)))
 
     if cache:
         frames = frames.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
-        frames = frames.cache("" if cache is True else cache)
+        name = (
+            ""
+            if cache is True
+            else cache_path(cache, examples, size, _name(read))
+        )
+        frames = frames.cache(name)
 
     def epoch_batches(epoch: tf.Tensor) -> tf.data.Dataset:
         ordered = frames
@@ -297,6 +323,11 @@ def resize(image: tf.Tensor, label: tf.Tensor, size: tuple[int, int]) -> Batch:
 def _bytes(count: int, size: tuple[int, int]) -> int:
     """Returns the bytes that decoded frames take: RGB and a label."""
     return count * size[0] * size[1] * 4
+
+
+def _name(function: Callable[..., object]) -> str:
+    """Returns a name that the next program knows a function by."""
+    return f"{function.__module__}.{function.__qualname__}"
 
 
 def _repeat(times: tf.Tensor) -> Callable[..., tf.data.Dataset]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,9 +14,13 @@ from wseg_tf.data.checks import (
     check_image,
     check_pair,
 )
+from wseg_tf.data.decoding import DecodedImage, decode_image
 from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.statistics import PixelStatistics
+from wseg_tf.filesystems import is_remote, read_bytes
+
+MOST_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ def read_checked(pair: Pair, layout: Layout) -> CheckedPair:
         layout.colour_map,
         image_name=pair.image,
         label_name=pair.label,
+        panoptic=layout.panoptic,
+        divisor=layout.divisor,
     )
 
 
@@ -131,13 +138,40 @@ def refuse_problems(pairs: Iterable[Pair], layout: Layout) -> None:
         raise DataError(problems[0].reason + more)
 
 
-def _read(path: str) -> bytes:
-    import tensorflow as tf
+def read_image(path: str) -> DecodedImage:
+    """Reads and checks one image, for a prediction.
 
+    Args:
+        path: A PNG or JPEG.
+
+    Returns:
+        The `DecodedImage`, turned as EXIF says.
+
+    Raises:
+        DataError: If it cannot be read, or a check fails.
+    """
+    return decode_image(_read(path), path)
+
+
+def _read(path: str) -> bytes:
+    """Reads a regular file: a pipe or a device may never end."""
     try:
-        with tf.io.gfile.GFile(path, "rb") as file:
-            contents: bytes = file.read()
-    except tf.errors.OpError as error:
-        reason = " ".join((error.message or "no reason given").split())
+        if not is_remote(path):
+            status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode):
+                raise DataError(
+                    f"{path}: cannot be read (expected a file; found a "
+                    "folder, a pipe or a device)."
+                )
+            if status.st_size > MOST_BYTES:
+                raise DataError(
+                    f"{path}: cannot be read (expected at most {MOST_BYTES} "
+                    f"bytes; found {status.st_size})."
+                )
+        return read_bytes(path)
+    except (OSError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = getattr(error, "strerror", None) or str(error)
+        reason = " ".join(str(reason).split())
         raise DataError(f"{path}: cannot be read ({reason}).") from None
-    return contents

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wseg_tf.data.checks import DataError
+from wseg_tf.filesystems import is_remote
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def by_name(
         ending = next((s for s in suffixes if base.lower().endswith(s)), None)
         if ending is None or base.startswith("."):
             continue
-        name = base[: -len(ending)]
+        name = normal(base[: -len(ending)])
         if name in named:
             raise DataError(
                 f"{path}: duplicate name {name!r}, already used by "
@@ -95,30 +98,113 @@ def by_name(
     return named
 
 
-def listing(folder: str) -> list[str]:
-    """Returns the paths in a folder, in the order of their names.
+def files(folder: str) -> list[str]:
+    """Returns the paths of the files in a folder, in the order of names.
 
     Raises:
         DataError: If there is no such folder, or it cannot be read.
     """
+    return _entries(folder)[0]
+
+
+def folders(folder: str) -> list[str]:
+    """Returns the paths of the folders in a folder, but hidden ones.
+
+    Raises:
+        DataError: If there is no such folder, or it cannot be read.
+    """
+    return [
+        path
+        for path in _entries(folder)[1]
+        if not posixpath.basename(path).startswith(".")
+    ]
+
+
+def normal(text: str) -> str:
+    """Returns a text in NFC, so that one spelling compares as another does."""
+    return unicodedata.normalize("NFC", text)
+
+
+def refuse_links_out(folder: str, paths: Iterable[str]) -> None:
+    """Refuses linked files that lie outside of the data.
+
+    Args:
+        folder: The folder of the data; a folder in it may be a link.
+        paths: Paths of files.
+
+    Raises:
+        DataError: If one is a link out of the folder.
+    """
+    if is_remote(folder):
+        return
+    root = os.path.realpath(folder)
+    for path in paths:
+        if not os.path.islink(path):
+            continue
+        target = os.path.realpath(path)
+        homes = root, os.path.realpath(os.path.dirname(path))
+        if not any(target.startswith(f"{home}/") for home in homes):
+            raise DataError(
+                f"{path}: expected a file of {folder}. Found: a link to "
+                f"{target}; put the file itself there, or link its folder."
+            )
+
+
+def _entries(folder: str) -> tuple[list[str], list[str]]:
+    """Returns the paths of files and of folders, each in order."""
+    if is_remote(folder):
+        return _remote_entries(folder)
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted((each.name, each.is_dir()) for each in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataError(f"{folder}: no such folder.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{folder}: cannot be read ({reason}).") from None
+    for name, _ in found:
+        if not name.isascii():
+            _refuse_no_text(folder, name)
+    paths = [(posixpath.join(folder, name), is_dir) for name, is_dir in found]
+    return (
+        [path for path, is_dir in paths if not is_dir],
+        [path for path, is_dir in paths if is_dir],
+    )
+
+
+def _remote_entries(folder: str) -> tuple[list[str], list[str]]:
     import tensorflow as tf
 
     if not tf.io.gfile.isdir(folder):
         raise DataError(f"{folder}: no such folder.")
     try:
-        names = tf.io.gfile.listdir(folder)
+        names = sorted(tf.io.gfile.listdir(folder))
     except tf.errors.OpError as error:
         raise DataError(f"{folder}: cannot be read ({error}).") from None
     except UnicodeDecodeError as error:
-        raise not_unicode(folder, error) from None
-    # Object stores end the names of folders with a slash.
-    return [posixpath.join(folder, name.rstrip("/")) for name in sorted(names)]
+        raise not_unicode(folder, error.object) from None
+    paths: tuple[list[str], list[str]] = [], []
+    for name in names:
+        path = posixpath.join(folder, name.rstrip("/"))
+        # Object stores end the names of folders with a slash.
+        is_folder = name.endswith("/") or (
+            "." not in name and tf.io.gfile.isdir(path)
+        )
+        paths[is_folder].append(path)
+    return paths
 
 
-def not_unicode(folder: str, error: UnicodeDecodeError) -> DataError:
+def _refuse_no_text(folder: str, name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise not_unicode(folder, os.fsencode(name)) from None
+
+
+def not_unicode(folder: str, name: bytes) -> DataError:
     """Returns the refusal of a file whose name is no text."""
     return DataError(
-        f"{folder}: expected file names in UTF-8. Found: {error.object!r}."
+        f"{folder}: expected file names in UTF-8. Found: {name!r}."
     )
 
 

@@ -2,7 +2,7 @@
 
 | feature          | type  | what it is                                    |
 |------------------|-------|-----------------------------------------------|
-| `image/encoded`  | bytes | PNG or JPEG, as it was read                   |
+| `image/encoded`  | bytes | PNG or JPEG, as it was read; a PNG if turned  |
 | `image/format`   | bytes | `png` or `jpeg`                               |
 | `label/encoded`  | bytes | grey PNG of class ids                         |
 | `height`,`width` | int64 | size of both, pixels                          |
@@ -11,6 +11,8 @@
 | `dataset`        | bytes | its dataset                                   |
 | `split`          | bytes | its split                                     |
 | `checksum`       | bytes | SHA-256 of image and label, hexadecimal       |
+| `orientation`    | int64 | EXIF's, 2 to 8, only where the image was      |
+|                  |       | turned                                        |
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ STRINGS = (
     "checksum",
 )
 INTEGERS = ("height", "width")
+ORIENTATION = "orientation"
 
 
 def example(pair: Pair, checked: CheckedPair) -> tf.train.Example:
@@ -77,6 +80,8 @@ def example(pair: Pair, checked: CheckedPair) -> tf.train.Example:
         features[key].bytes_list.value.append(encoded)
     features["height"].int64_list.value.append(checked.height)
     features["width"].int64_list.value.append(checked.width)
+    if checked.orientation != 1:
+        features[ORIENTATION].int64_list.value.append(checked.orientation)
     return record
 
 
@@ -101,6 +106,7 @@ def feature_spec() -> dict[str, tf.io.FixedLenFeature]:
     spec = {key: tf.io.FixedLenFeature([], tf.string) for key in STRINGS}
     for key in INTEGERS:
         spec[key] = tf.io.FixedLenFeature([], tf.int64)
+    spec[ORIENTATION] = tf.io.FixedLenFeature([], tf.int64, 1)
     return spec
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from wseg_tf import configuration
 from wseg_tf.filesystems import read_bytes, write_bytes
 
 Array = npt.NDArray[np.float64]
@@ -52,8 +53,8 @@ def read_yaml(path: Path_) -> Contents:
     """
     text = read_bytes(path).decode()
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        content = configuration.parse_any(text, str(path))
+    except configuration.ConfigurationError as error:
         raise ValueError(f"Expected YAML. Received: {error}") from error
     if not isinstance(content, dict) or "values" not in content:
         raise ValueError("Expected the keys `values` and `classes`.")
@@ -103,7 +104,10 @@ def read_csv(path: Path_) -> Contents:
             differ.
     """
     text = read_bytes(path).decode("utf-8-sig")
-    rows = [row for row in csv.reader(text.splitlines()) if row]
+    try:
+        rows = [row for row in csv.reader(text.splitlines()) if row]
+    except csv.Error as error:
+        raise ValueError(f"Expected CSV. Received: {error}.") from error
     if not rows:
         raise ValueError("Expected rows of costs. Received: an empty file.")
     if _is_number(rows[0][0]):

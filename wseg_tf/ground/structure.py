@@ -14,6 +14,7 @@ Nothing found is trusted: it is used only if D can be rebuilt from it.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,9 @@ Array = npt.NDArray[np.float64]
 # roundings. Depths closer than the second are one depth.
 REBUILT_WITHIN = 1e-6
 SAME_DEPTH_WITHIN = 3e-7
+# Of so many classes, a part of what is rebuilt within the first cannot miss by
+# more than this: 11 x 11 mixed differences of four entries each.
+FEW, NEARLY_WITHIN = 12, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +57,10 @@ class Tree:
     def matrix(self) -> Array:
         """Returns the ground matrix `[N, N]` that this tree defines."""
         inside = self.members.astype(np.float64)
-        leaving = (inside * self.up[:, None]).T @ (1 - inside)
-        entering = (inside * self.down[:, None]).T @ (1 - inside)
-        return np.asarray(leaving.T + entering, np.float64)
+        # From each class to the root and back, but for what both ways share.
+        shared = (inside * (self.up + self.down)[:, None]).T @ inside
+        ends = (inside.T @ self.down)[:, None] + inside.T @ self.up
+        return np.asarray(ends - shared, np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,44 +172,52 @@ def _nested(
             the depth of the classes themselves.
         tolerance: Depths this close are equal.
     """
+    order, joined = _by_nearness(depth[1:, 1:])
+    own = np.diagonal(depth)
     edges = []
-    waiting: list[tuple[npt.NDArray[np.intp], float]]
-    waiting = [(np.arange(1, len(depth)), 0.0)]
+    waiting = [(0, len(order), 0.0)] if len(order) else []
     while waiting:
-        part, above = waiting.pop()
-        if len(part) == 0:
-            continue
-        own = depth[np.ix_(part, part)]
-        level = float(own.min())
+        start, stop, above = waiting.pop()
+        part, joins = order[start:stop] + 1, joined[start + 1 : stop]
+        level = float(min(own[part].min(), joins.min(initial=np.inf)))
         if level > above + tolerance:
             edges.append((part, level - above))
         else:
             level = above
         if len(part) == 1:
             continue
-        components = _components(own > level + tolerance)
-        if len(components) == 1:  # Two classes part here, yet others join them.
+        cuts = start + 1 + np.flatnonzero(joins <= level + tolerance)
+        if len(cuts) == 0:  # Two classes part here, yet others join them.
             return None
-        waiting += [(part[each], level) for each in components]
+        ends = [start, *map(int, cuts), stop]
+        waiting += [(*pair, level) for pair in itertools.pairwise(ends)]
     return edges
 
 
-def _components(
-    joined: npt.NDArray[np.bool_],
-) -> list[npt.NDArray[np.intp]]:
-    """Returns the connected components of a graph, as positions."""
-    left = np.ones(len(joined), bool)
-    found = []
-    while left.any():
-        reached = np.zeros(len(joined), bool)
-        front = np.zeros(len(joined), bool)
-        front[np.argmax(left)] = True
-        while front.any():
-            reached |= front
-            front = joined[front].any(0) & ~reached
-        left &= ~reached
-        found.append(np.flatnonzero(reached))
-    return found
+def _by_nearness(depth: Array) -> tuple[npt.NDArray[np.intp], Array]:
+    """Returns an order in which classes that share an ancestor are neighbours.
+
+    It is Prim's: each class is the one with the deepest ancestor in common
+    with any before. So the parts below a depth are intervals, cut where a class
+    joins at no more than that depth.
+
+    Args:
+        depth: `[M, M]`.
+
+    Returns:
+        The order, and the depth at which each class joins.
+    """
+    count = len(depth)
+    order = np.zeros(count, np.intp)
+    joined = np.zeros(count)
+    nearest = np.full(count, -np.inf)
+    for place in range(1, count):
+        last = order[place - 1]
+        nearest = np.maximum(nearest, depth[last])
+        nearest[order[:place]] = -np.inf
+        order[place] = np.argmax(nearest)
+        joined[place] = nearest[order[place]]
+    return order, joined
 
 
 def find_line(values: Array) -> Line | None:
@@ -215,25 +228,37 @@ def find_line(values: Array) -> Line | None:
 
     Returns:
         The `Line`, or None if no candidate order passes. The candidates are
-        the given order and, for every class, the order of distances from it:
-        from an end of the line that is the order along it.
+        the given order and, for every class that may be an end of the line,
+        the order of distances from it.
     """
-    lengths = values + values.T
-    candidates = [np.arange(len(values))]
-    ends = np.argsort(-lengths.max(axis=1), kind="stable")
-    candidates += [np.argsort(lengths[end], kind="stable") for end in ends]
+    lengths, count = values + values.T, len(values)
+    few = np.unique(np.linspace(0, count - 1, FEW).astype(int))
+    nearly = NEARLY_WITHIN * float(values.max(initial=0.0))
+    # A Monge array's lengths add up to no more than the whole, so the largest
+    # one is from end to end.
+    farthest = lengths.max(axis=1)
+    is_end = farthest >= (1 - NEARLY_WITHIN) * farthest.max()
+    candidates = [np.arange(count)]
+    candidates += [
+        np.argsort(lengths[end], kind="stable")
+        for end in np.argsort(-farthest, kind="stable")
+        if is_end[end]
+    ]
     for order in candidates:
-        if is_monge(values[np.ix_(order, order)]):
+        # A part of a Monge array is one: most orders fall at a first look.
+        part = values[np.ix_(order[few], order[few])]
+        if is_monge(part, nearly) and is_monge(values[np.ix_(order, order)]):
             ends_first = order if order[0] < order[-1] else order[::-1]
             return Line(tuple(int(each) for each in ends_first))
     return None
 
 
-def is_monge(values: Array) -> bool:
-    """Returns whether a Monge array lies within `REBUILT_WITHIN` of `values`.
+def is_monge(values: Array, within: float | None = None) -> bool:
+    """Returns whether a Monge array lies near `values`.
 
     Args:
         values: `[N, N]`.
+        within: How near. Defaults to None: `REBUILT_WITHIN` of the largest.
 
     Returns:
         Whether clipping the wrong-signed mixed differences to 0 and summing
@@ -243,4 +268,6 @@ def is_monge(values: Array) -> bool:
     clipped = np.cumsum(np.cumsum(np.minimum(mixed, 0), axis=0), axis=1)
     kept = np.cumsum(np.cumsum(mixed, axis=0), axis=1)
     error = np.abs(clipped - kept).max(initial=0.0)
-    return bool(error <= REBUILT_WITHIN * values.max(initial=0.0))
+    if within is None:
+        within = REBUILT_WITHIN * float(values.max(initial=0.0))
+    return bool(error <= within)

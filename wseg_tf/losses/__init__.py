@@ -4,7 +4,9 @@ from wseg_tf.losses.cross_entropy import CrossEntropyLoss
 from wseg_tf.losses.dice import WassersteinDiceLoss
 from wseg_tf.losses.focal import FocalLoss
 from wseg_tf.losses.importance_aware import ImportanceAwareLoss
+from wseg_tf.losses.lovasz import LovaszSoftmaxLoss
 from wseg_tf.losses.mixture import MixtureLoss
+from wseg_tf.losses.recommended import severity_loss
 from wseg_tf.losses.reduction import reduce
 from wseg_tf.losses.targets import PixelLoss, Pixels, flatten
 from wseg_tf.losses.wasserstein import WassersteinLoss
@@ -13,6 +15,7 @@ __all__ = [
     "CrossEntropyLoss",
     "FocalLoss",
     "ImportanceAwareLoss",
+    "LovaszSoftmaxLoss",
     "MixtureLoss",
     "PixelLoss",
     "Pixels",
@@ -20,4 +23,5 @@ __all__ = [
     "WassersteinLoss",
     "flatten",
     "reduce",
+    "severity_loss",
 ]

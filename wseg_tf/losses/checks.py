@@ -77,7 +77,8 @@ def checked(loss: tf.Tensor, pixels: Pixels, partial: bool) -> tf.Tensor:
     Raises:
         ValueError: If a valid pixel's probabilities or target are no
             distribution, in eager mode.
-        tf.errors.InvalidArgumentError: The same when a graph runs.
+        tf.errors.InvalidArgumentError: The same when a graph runs, but for
+            shares below 0 of a target.
     """
     sums = "" if partial else " that sum to 1 over classes"
     found = []
@@ -93,11 +94,14 @@ def checked(loss: tf.Tensor, pixels: Pixels, partial: bool) -> tf.Tensor:
         found.append(refuse(bad & pixels.valid, rows, message))
     if pixels.distributions is not None:
         rows = pixels.distributions
-        # In graphs, whether there is any; row by row takes four times as long.
-        axis = -1 if tf.executing_eagerly() else None
-        bad = ~(tf.reduce_min(rows, axis) >= -TOLERANCE)
-        mass = row_sum(rows)[:, 0]
-        bad |= pixels.valid & ~(partial | (tf.abs(mass - 1.0) <= TOLERANCE))
+        mass = tf.reduce_sum(
+            rows, axis=-1
+        )  # As `flatten` has it: no pass more.
+        bad = tf.math.is_nan(mass)
+        if not partial:
+            bad |= pixels.valid & (tf.abs(mass - 1.0) > TOLERANCE)
+        if tf.executing_eagerly():
+            bad |= tf.reduce_min(rows, axis=-1) < -TOLERANCE
         message = (
             "Invalid value for argument `y_true`. Expected distributions, "
             f"shares >= 0{sums} (to 0 where void)."

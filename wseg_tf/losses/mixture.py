@@ -151,12 +151,15 @@ class MixtureLoss(PixelLoss):
                 mixture, which earlier versions saved.
         """
         own = {k: v for k, v in config.items() if k == "reduction"}
-        members = [
-            (weight, {**loss, "config": {**loss["config"], **own}})
-            for weight, loss in config["terms"]
-        ]
-        terms = [
-            (weight, keras.saving.deserialize_keras_object(loss))
-            for weight, loss in members
-        ]
+        terms = []
+        for weight, loss in config["terms"]:
+            # Not Keras' own deserialisation: from .h5 it takes another form.
+            known = loss.get("registered_name") or loss["class_name"]
+            made = keras.saving.get_registered_object(known)
+            if made is None:
+                raise ValueError(
+                    "Invalid member of a mixture. Expected a registered loss. "
+                    f"Received: {known!r}."
+                )
+            terms.append((weight, made.from_config({**loss["config"], **own})))
         return cls(terms, config["name"])

@@ -13,7 +13,14 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from wseg_tf.class_ids import checked_void, read_ids, refuse_unknown, signed
+from wseg_tf.class_ids import (
+    checked_void,
+    in_a_row,
+    read_ids,
+    refuse_unknown,
+    signed,
+    target_kind,
+)
 from wseg_tf.losses.checks import checked, predicted_logits
 from wseg_tf.losses.reduction import (
     MEAN,
@@ -21,7 +28,6 @@ from wseg_tf.losses.reduction import (
     checked_reduction,
     reduce,
 )
-from wseg_tf.transport.products import row_sum
 
 
 class Pixels(NamedTuple):
@@ -114,7 +120,7 @@ def flatten(
         )
     predictions = tf.reshape(tf.cast(y_pred, tf.float32), [-1, classes])
     shape = tf.shape(y_pred)[:-1]
-    kind = _kind(y_true, y_pred.shape)
+    kind = target_kind(y_true, y_pred.shape)
     if kind == "labels":
         labels = _labels(y_true, y_pred, ignore_class)
         valid = labels <= classes
@@ -127,28 +133,12 @@ def flatten(
         )
     else:
         target = _shares(y_true, y_pred)
-    mass = row_sum(target)[:, 0]
+    mass = tf.reduce_sum(target, axis=-1)
     if ignore_class is not None and 0 <= ignore_class < classes:
         mass = mass - target[:, ignore_class]
-    return Pixels(predictions, None, target, ~(mass <= 0.0), shape, from_logits)
-
-
-def _kind(y_true: tf.Tensor, pred: tf.TensorShape) -> str:
-    true = y_true.shape
-    if true.rank is None or (true.rank == pred.rank and true[-1] is None):
-        return "either" if y_true.dtype.is_floating else "labels"
-    if true.rank == pred.rank - 1 and true.is_compatible_with(pred[:-1]):
-        return "labels"
-    if true.rank == pred.rank and true[:-1].is_compatible_with(pred[:-1]):
-        if true[-1] == 1:
-            return "labels"
-        if true[-1] == pred[-1]:
-            return "distributions"
-    raise ValueError(
-        "Invalid shape for argument `y_true`. Expected class ids "
-        f"{pred[:-1]} (or with a last axis of 1), or distributions {pred}, to "
-        f"fit y_pred. Received: shape={true}."
-    )
+    # Not `~(mass <= 0)`: a graph's optimiser makes `mass > 0` of it.
+    valid = (mass > 0.0) | tf.math.is_nan(mass)
+    return Pixels(predictions, None, target, valid, shape, from_logits)
 
 
 def _labels(
@@ -156,14 +146,14 @@ def _labels(
 ) -> tf.Tensor:
     """Returns class ids `[P]`."""
     classes = y_pred.shape[-1]
-    ids = _in_a_row(read_ids(y_true, classes, ignore_class), y_pred, 1)
+    ids = in_a_row(read_ids(y_true, classes, ignore_class), y_pred, 1)
     return refuse_unknown(y_true, ids, classes, ignore_class)
 
 
 def _shares(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     """Returns distributions `[P, N]`."""
     classes = y_pred.shape[-1]
-    row = _in_a_row(y_true, y_pred, classes)
+    row = in_a_row(y_true, y_pred, classes)
     return tf.reshape(tf.cast(row, tf.float32), [-1, classes])
 
 
@@ -171,27 +161,6 @@ def _one_hot(labels: tf.Tensor, classes: int) -> tf.Tensor:
     unknown, void = [[float("nan")] * classes], [[0.0] * classes]
     table = tf.concat([tf.eye(classes), unknown, void], axis=0)
     return tf.gather(table, signed(labels))
-
-
-def _in_a_row(y_true: tf.Tensor, y_pred: tf.Tensor, last: int) -> tf.Tensor:
-    """Returns `y_true` as `[-1]`, with `y_pred`'s axes and a last one.
-
-    A last axis of 1 may be missing.
-    """
-    row = tf.reshape(y_true, [-1])
-    known = y_true.shape.is_fully_defined(), y_pred.shape.is_fully_defined()
-    if all(known):
-        return row
-    own, rank = tf.shape(y_true), y_pred.shape.rank
-    wanted = tf.concat([tf.shape(y_pred)[:-1], [last]], axis=0)
-    padded = tf.concat([own, tf.ones([rank], tf.int32)], axis=0)[:rank]
-    fits = tf.reduce_all(padded == wanted)
-    fits &= tf.size(row) == tf.reduce_prod(wanted)
-    message = "Invalid shape for argument `y_true`. Expected, to fit y_pred,"
-    said = [message, wanted, "Received: shape", own]
-    check = tf.debugging.Assert(fits, said)
-    with tf.control_dependencies([] if check is None else [check]):
-        return tf.identity(row)
 
 
 class PixelLoss(keras.losses.Loss):

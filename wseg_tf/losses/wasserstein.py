@@ -55,8 +55,9 @@ class WassersteinLoss(PixelLoss):
             cross-entropy if D is a star. A soft target takes the mean of its
             classes' losses (see `wseg_tf.losses.log_link`).
         solver: For distributions: `"auto"` (the default) takes the exact
-            solver of D's structure; `"tree"`, `"line"` and `"sinkhorn"` are
-            taken by name.
+            solver of D's structure; `"tree"`, `"line"`, `"sinkhorn"` and
+            `"pot"` (for more than some 60 classes without structure; it needs
+            POT, and no XLA) are taken by name.
         partial: Whether prediction and target may have different masses, as in
             Eq. 1: only the smaller mass moves, see `wseg_tf.transport.solve`.
             Defaults to False: both must sum to 1.
@@ -122,7 +123,7 @@ class WassersteinLoss(PixelLoss):
 
     @property
     def solver(self) -> str:
-        """The solver for distributions: `"tree"`, `"line"` or `"sinkhorn"`."""
+        """The solver for distributions, see `choose_solver`."""
         return choose_solver(self.ground, self._asked_solver)
 
     def pixel_losses(self, pixels: Pixels) -> tf.Tensor:
@@ -177,7 +178,7 @@ class WassersteinLoss(PixelLoss):
             or reduction == "none"
             or self.link != "linear"
             or self.partial
-            or self.solver == "sinkhorn"
+            or self.solver in ("sinkhorn", "pot")
         ):
             return super().reduced(pixels, sample_weight, reduction)
         weights = reduction_weights(pixels, sample_weight, reduction)

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from wseg_tf.ground import GroundMatrix
+from wseg_tf.ground import GroundMatrix
 
 Values = npt.NDArray[np.float64]
 Classes = Sequence[int] | None
@@ -125,6 +124,8 @@ def minimum_iou(counts: npt.ArrayLike, classes: Classes = None) -> Values:
     0.5
     """
     iou = _chosen(iou_per_class(counts), classes)
+    if not iou.shape[-1]:  # a class set need not have critical classes
+        return _mean(iou)
     xp = _namespace(iou)
     smallest = xp.min(xp.where(xp.isnan(iou), np.inf, iou), axis=-1)
     found: Values = xp.where(xp.isinf(smallest), np.nan, smallest)
@@ -271,6 +272,24 @@ def expected_severity(
             f"{severity.shape}."
         )
     return _ratio(_total(_total(matrix * severity)), _total(_total(matrix)))
+
+
+def in_order(
+    ground: GroundMatrix | npt.ArrayLike, names: Sequence[str] | None
+) -> Values:
+    """Returns D in the order of the classes.
+
+    Args:
+        ground: D `[N, N]`: a `GroundMatrix`, reordered if it has names, or an
+            array, which is taken as it is.
+        names: The classes' names in order, or None.
+
+    Raises:
+        ValueError: If the matrix is of other classes.
+    """
+    if isinstance(ground, GroundMatrix) and ground.classes is not None:
+        return GroundMatrix.of(ground, names).values
+    return np.asarray(ground, np.float64)
 
 
 def _namespace(values: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from wseg_tf.class_ids import checked_void
 from wseg_tf.classes import ClassSet
 from wseg_tf.metrics import tensors
+from wseg_tf.metrics.formulas import in_order
 from wseg_tf.metrics.table import CRITICAL, GROUP, expand, kind_of, score
 
 if TYPE_CHECKING:
@@ -33,8 +36,10 @@ class Confusion(keras.metrics.Metric):
 
     Args:
         classes: The number of classes N.
-        ignore_class: Label that is not counted (void). Defaults to `None`.
-            Labels outside `0..N-1` are never counted.
+        ignore_class: Label that is not counted (void). Defaults to `None`: no
+            label is. Any other label outside `0..N-1` is refused, as the
+            losses refuse it; compiled by XLA, which has no errors, all scores
+            become NaN.
         report: Scores to give, by the names of `wseg_tf.metrics.score_names`:
             `"mean_iou"`, `"expected_severity"`, `"iou/car"`, ...; `"iou"` is
             that of every class, `"iou/critical"` of each critical one and
@@ -45,8 +50,10 @@ class Confusion(keras.metrics.Metric):
             of the critical classes.
         critical: Names of the critical classes. Defaults to the most important
             group.
-        ground: D `[N, N]`, `D[true, predicted]`, for the expected severity.
-        prefix: Put before each key, to tell two outputs apart.
+        ground: D `[N, N]`, `D[true, predicted]`, for the expected severity; a
+            `GroundMatrix` with names is brought into the order of `names`.
+        prefix: Put before each key. Defaults to `""`; where a model has
+            several outputs, each one's name and `_` are put before it.
         name: Name of the metric.
         dtype: Accepted for Keras; the count is int64 and the scores float32
             whatever it says.
@@ -81,13 +88,14 @@ class Confusion(keras.metrics.Metric):
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         self.classes = classes
-        self.ignore_class = ignore_class
+        self.ignore_class = checked_void(ignore_class)
         self.report = (report,) if isinstance(report, str) else tuple(report)
         self.names = None if names is None else tuple(names)
         self.groups = None if groups is None else tuple(groups)
         self.critical = None if critical is None else tuple(critical)
-        self.ground = None if ground is None else np.asarray(ground, float)
+        self.ground = None if ground is None else in_order(ground, self.names)
         self.prefix = prefix
+        self._own_name = name
         self._check_lengths()
         self._class_set = ClassSet(
             "the metric",
@@ -159,8 +167,11 @@ class Confusion(keras.metrics.Metric):
     def result(self) -> dict[str, tf.Tensor]:
         """Returns the scores of the report, float32 scalars by name."""
         counts = tf.cast(tf.convert_to_tensor(self.count), tf.float64)
+        nothing = tf.constant(np.nan, counts.dtype)
+        counts = tf.where(tf.reduce_min(counts) < 0, nothing, counts)
+        prefix = self._output() + self.prefix
         return {
-            self.prefix + name: tf.cast(
+            prefix + name: tf.cast(
                 score(name, counts, self._class_set, self.ground), tf.float32
             )
             for name in self._scores
@@ -172,13 +183,26 @@ class Confusion(keras.metrics.Metric):
 
     @property
     def counts(self) -> npt.NDArray[np.int64]:
-        """The count so far as a NumPy array, for `wseg_tf.metrics.summary`."""
-        return np.array(tf.convert_to_tensor(self.count), np.int64)
+        """The count so far as a NumPy array, for `wseg_tf.metrics.summary`.
+
+        Raises:
+            ValueError: If it holds labels that are neither a class nor void,
+                which XLA could not refuse.
+        """
+        counts = np.array(tf.convert_to_tensor(self.count), np.int64)
+        if counts.min() < 0:
+            raise ValueError(
+                f"Invalid labels or ids. Expected 0..{self.classes - 1} or "
+                f"ignore_class={self.ignore_class}. Received others, in a "
+                "count that XLA compiled."
+            )
+        return counts
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments as plain values."""
         return {
             **super().get_config(),
+            "name": self._own_name,
             "classes": self.classes,
             "ignore_class": self.ignore_class,
             "report": list(self.report),
@@ -188,6 +212,16 @@ class Confusion(keras.metrics.Metric):
             "ground": None if self.ground is None else self.ground.tolist(),
             "prefix": self.prefix,
         }
+
+    def _output(self) -> str:
+        """Returns what tells this metric from those of other outputs."""
+        if keras.__version__.startswith("2."):
+            # Keras 2 puts the output's name before the metric's.
+            return str(self.name.removesuffix(self._own_name))
+        # Keras 3 says it to nobody; but it asks in a loop over the outputs.
+        asking = sys._getframe(2).f_locals.get("mls")
+        output = getattr(asking, "output_name", None)
+        return f"{output}_" if output else ""
 
     def _check_lengths(self) -> None:
         for argument in ("names", "groups", "ground"):
@@ -203,8 +237,7 @@ class Confusion(keras.metrics.Metric):
         """Returns the names of the report, one a score."""
         resolved: list[str] = []
         for given in self.report:
-            where = "value for argument `report`"
-            resolved += expand(given, self._class_set, where)
+            resolved += expand(given, self._class_set, "report")
             needed = None
             if given == "expected_severity":
                 needed = "ground"

@@ -103,7 +103,9 @@ def score_names(classes: ClassSet) -> list[str]:
     ]
 
 
-def expand(name: str, classes: ClassSet, where: str = "score") -> list[str]:
+def expand(
+    name: str, classes: ClassSet, argument: str | None = None
+) -> list[str]:
     """Returns the scores that a name stands for.
 
     Args:
@@ -112,7 +114,7 @@ def expand(name: str, classes: ClassSet, where: str = "score") -> list[str]:
             critical classes; or `"iou_group"` or `"merged_recall"` for those
             of every group.
         classes: The class set.
-        where: What holds the name, for the error. Defaults to `"score"`.
+        argument: What holds the name, for the error. Defaults to None.
 
     Returns:
         Names of `score_names`.
@@ -136,23 +138,25 @@ def expand(name: str, classes: ClassSet, where: str = "score") -> list[str]:
     elif slash:
         members = [each for each in members if each == of]
     if not members:
-        raise _unknown(name, where, [*score_names(classes), *_SEVERAL])
+        raise _unknown(name, argument, [*score_names(classes), *_SEVERAL])
     return [f"{kind}/{each}" for each in members]
 
 
-def check_score(name: str, classes: ClassSet, where: str = "score") -> None:
+def check_score(
+    name: str, classes: ClassSet, argument: str | None = None
+) -> None:
     """Refuses a name that is not of one score.
 
     Args:
         name: The name.
         classes: The class set.
-        where: What holds the name, for the error. Defaults to `"score"`.
+        argument: What holds the name, for the error. Defaults to None.
 
     Raises:
         ValueError: If there is no such score; suggests the nearest name.
     """
-    if expand(name, classes, where) != [name]:
-        raise _unknown(name, where, score_names(classes))
+    if expand(name, classes, argument) != [name]:
+        raise _unknown(name, argument, score_names(classes))
 
 
 def _members(classes: ClassSet) -> dict[str, list[str]]:
@@ -160,11 +164,15 @@ def _members(classes: ClassSet) -> dict[str, list[str]]:
     return {CLASS: list(classes.names), GROUP: groups}
 
 
-def _unknown(name: str, where: str, known: list[str]) -> ValueError:
+def _unknown(name: str, argument: str | None, known: list[str]) -> ValueError:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f" (did you mean `{close[0]}`?)" if close else ""
+    what, received = "score", repr(name)
+    if argument is not None:
+        what = f"value for argument `{argument}`"
+        received = f"{argument}={name!r}"
     return ValueError(
-        f"Invalid {where}. Expected one of {known}{hint}. Received: {name!r}."
+        f"Invalid {what}. Expected one of {known}{hint}. Received: {received}."
     )
 
 
@@ -208,7 +216,8 @@ def score(
             NumPy array, or a tensor of a floating type.
         classes: The class set.
         ground: D `[N, N]`, rows truth, which the expected severity needs; it
-            is NaN without. Defaults to `None`.
+            is NaN without. A `GroundMatrix` with names is brought into the
+            class set's order. Defaults to `None`.
 
     Returns:
         The score `[...]`, of the counts' kind; NaN for what is absent: see
@@ -229,7 +238,7 @@ def score(
     if formula is formulas.expected_severity:
         if ground is None:
             return formulas.pixel_accuracy(counts) * np.nan
-        return formula(counts, ground)
+        return formula(counts, formulas.in_order(ground, classes.names))
     own = classes_of(name, classes)
     return formula(counts) if own is None else formula(counts, own)
 

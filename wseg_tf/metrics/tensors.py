@@ -6,7 +6,19 @@ from typing import Any
 
 import tensorflow as tf
 
-from wseg_tf.class_ids import signed, unsigned
+from wseg_tf.class_ids import (
+    in_a_row,
+    read_ids,
+    refuse_unknown,
+    signed,
+    target_kind,
+    unsigned,
+)
+from wseg_tf.refusal import refuse
+
+# Taken off every cell where XLA, which has no errors, compiled the count: more
+# than all pixels of a batch, and far from the ends of int64.
+UNKNOWN = 2**40
 
 
 def count_confusion(
@@ -18,85 +30,150 @@ def count_confusion(
 ) -> tf.Tensor:
     """Counts one batch's confusion on tensors.
 
+    Labels are read as the losses read them: see `wseg_tf.losses`.
+
     Args:
         y_true: Class ids `[...]` or `[..., 1]`, or distributions `[..., N]`
             (their largest class; a row of zeros is void).
         y_pred: Scores `[..., N]` of a floating type (logits or
-            probabilities), or class ids `[...]` of an integer type.
+            probabilities), or class ids `[...]` or `[..., 1]` of an integer
+            type, or one-hots `[..., N]` of one beside class ids.
         classes: The number of classes N.
-        ignore_class: Label that is not counted. Labels outside `0..N-1` are
-            never counted.
+        ignore_class: Label that is not counted; what is predicted there may be
+            anything.
         sample_weight: `[...]` or a shape that broadcasts to it; pixels of
             weight 0 are not counted, any other pixel counts once.
 
     Returns:
         int64 `[N, N]`, rows truth.
 
+    Raises:
+        ValueError: If the shapes do not fit each other, or, in eager mode, if
+            a label is neither a class nor `ignore_class` or a predicted id is
+            no class.
+        tf.errors.InvalidArgumentError: The same bad label or id, in graph
+            mode. Compiled by XLA, which has no errors, all cells are negative.
+
     Example:
 
-    >>> count_confusion([0, 1, 9], [[2.0, 1.0], [2.0, 1.0], [0.0, 1.0]], 2)
+    >>> count_confusion([0, 1, 9], [[2.0, 1.0], [2.0, 1.0], [0.0, 1.0]], 2, 9)
     <tf.Tensor: shape=(2, 2), dtype=int64, numpy=
     array([[1, 0],
            [1, 0]])>
     """
     y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
-    predictions = _predictions(y_pred, classes)
-    rows = _labels(y_true, y_pred, classes)
-    rows = tf.reshape(rows, tf.shape(predictions))
-    out = tf.constant(classes, tf.uint32)
-    if ignore_class is not None and 0 <= ignore_class < classes:
-        rows = tf.where(rows == ignore_class, out, rows)
+    y_pred = _with_classes(y_true, y_pred, classes)
+    rows = _rows(y_true, y_pred, classes, ignore_class)
     if sample_weight is not None:
-        left_out = _aligned(sample_weight, predictions) == 0
-        rows = tf.where(left_out, out, rows)
-    # What is no class falls into one more column, or past the last bin, which
-    # the count drops.
-    columns = classes + 1
-    key = tf.minimum(rows, out) * columns + tf.minimum(predictions, out)
+        left_out = _aligned(sample_weight, y_pred) == 0
+        rows = tf.where(left_out, tf.constant(classes + 1, tf.uint32), rows)
+    if y_pred.dtype.is_integer and y_pred.shape[-1] == 1:
+        columns = _columns(y_pred, rows, classes)
+    else:
+        columns = unsigned(tf.argmax(y_pred, -1, output_type=tf.int32))
+    # A row and a column more are for what is no class. Void falls past the
+    # last bin, which the count drops.
+    size = classes + 1
+    key = rows * size + tf.reshape(columns, [-1])
     # The raw operation: `tf.math.bincount` first reads the key twice to check
     # what is known here, and int64 weights have no GPU kernel.
     counts = tf.raw_ops.DenseBincount(
-        input=signed(tf.reshape(key, [-1])),
-        size=classes * columns,
+        input=signed(key),
+        size=size * size,
         weights=tf.zeros([0], tf.int32),
         binary_output=False,
     )
-    counts = tf.reshape(counts, [classes, columns])
-    return tf.cast(counts[:, :classes], tf.int64)
+    counts = tf.cast(tf.reshape(counts, [size, size]), tf.int64)
+    known = counts[:classes, :classes]
+    is_unknown = tf.reduce_sum(counts) > tf.reduce_sum(known)
+    return known - tf.cast(is_unknown, tf.int64) * UNKNOWN
 
 
-def _predictions(y_pred: tf.Tensor, classes: int) -> tf.Tensor:
-    """Returns predicted ids, uint32."""
-    if y_pred.dtype.is_integer:
-        return unsigned(y_pred)
-    if y_pred.shape[-1] not in (None, classes):
-        raise ValueError(
-            "Invalid value for argument `y_pred`. Expected scores with "
-            f"{classes} entries on the last axis, or integer class ids. "
-            f"Received: shape {y_pred.shape}, dtype {y_pred.dtype.name}."
+def _with_classes(
+    y_true: tf.Tensor, y_pred: tf.Tensor, classes: int
+) -> tf.Tensor:
+    """Returns scores or one-hots `[..., N]`, or class ids `[..., 1]`."""
+    true, pred = y_true.shape, y_pred.shape
+    last = pred[-1] if pred.rank else None
+    expected = f"scores with {classes} entries on the last axis, or integers"
+    if not y_pred.dtype.is_integer:
+        if pred.rank and last in (None, classes):
+            return y_pred
+    elif pred.rank != true.rank or pred.rank is None:
+        # The labels lack the axis that classes are on.
+        has_axis = pred.rank and true.rank == pred.rank - 1
+        return (
+            y_pred if has_axis and last in (1, classes) else y_pred[..., None]
         )
-    return unsigned(tf.argmax(y_pred, axis=-1, output_type=tf.int32))
-
-
-def _labels(y_true: tf.Tensor, y_pred: tf.Tensor, classes: int) -> tf.Tensor:
-    """Returns true ids, uint32; `classes` for zeros in place of a share."""
-    is_distribution = (
-        y_pred.dtype.is_floating
-        and y_true.shape.rank == y_pred.shape.rank
-        and y_true.shape[-1] == classes
+    elif pred.rank > 1 and true[-1] == 1 and last in (1, classes):
+        return y_pred
+    elif pred.rank < 2 or not last == true[-1] == classes:
+        return y_pred[..., None]
+    else:
+        expected = (
+            f"scores of a floating type, or class ids: with {classes} entries "
+            "on both last axes integers may be ids or one-hots. Give ids a "
+            "last axis of 1"
+        )
+    raise ValueError(
+        f"Invalid value for argument `y_pred`. Expected {expected}. Received: "
+        f"shape {pred}, dtype {y_pred.dtype.name}."
     )
-    if not is_distribution:
-        return unsigned(y_true)
-    empty = tf.reduce_all(y_true == 0, axis=-1)
-    largest = unsigned(tf.argmax(y_true, axis=-1, output_type=tf.int32))
-    return tf.where(empty, tf.constant(classes, tf.uint32), largest)
 
 
-def _aligned(sample_weight: Any, predictions: tf.Tensor) -> tf.Tensor:
-    """Broadcasts weights `[B]`, `[..., 1]` or `[...]` to the pixels."""
+def _rows(
+    y_true: tf.Tensor,
+    y_pred: tf.Tensor,
+    classes: int,
+    ignore_class: int | None,
+) -> tf.Tensor:
+    """Returns true ids `[P]`, uint32; void is `N + 1`."""
+
+    def labels() -> tf.Tensor:
+        ids = in_a_row(read_ids(y_true, classes, ignore_class), y_pred, 1)
+        return refuse_unknown(y_true, ids, classes, ignore_class)
+
+    def distributions() -> tf.Tensor:
+        share = tf.reshape(in_a_row(y_true, y_pred, classes), [-1, classes])
+        mass = tf.cast(share, tf.float32)
+        if ignore_class is not None and 0 <= ignore_class < classes:
+            mass *= 1.0 - tf.one_hot(ignore_class, classes)
+        total = tf.reduce_sum(mass, -1)
+        rows = unsigned(tf.argmax(mass, -1, output_type=tf.int32))
+        void = tf.constant(classes + 1, tf.uint32)
+        rows = tf.where(total <= 0, void, rows)
+        is_nan = tf.math.is_nan(total)
+        message = "Invalid distribution in `y_true`. Expected finite shares."
+        with tf.control_dependencies([refuse(is_nan, share, message)]):
+            return tf.where(is_nan, void - 1, rows)
+
+    kind = target_kind(y_true, tf.TensorShape([*y_pred.shape[:-1], classes]))
+    if kind == "either":
+        pixels = tf.reduce_prod(tf.shape(y_pred)[:-1])
+        is_labels = tf.equal(tf.size(y_true), pixels)
+        return tf.cond(is_labels, labels, distributions)
+    return labels() if kind == "labels" else distributions()
+
+
+def _columns(ids: tf.Tensor, rows: tf.Tensor, classes: int) -> tf.Tensor:
+    """Returns predicted ids `[P]`, uint32; `N` for what is no class."""
+    flat = tf.reshape(ids, [-1])
+    columns = tf.minimum(read_ids(flat, classes), classes)
+    bad = (columns == classes) & (rows < classes)
+    message = (
+        "Invalid class id in `y_pred`. Expected 0.."
+        f"{classes - 1} at every pixel that is not void."
+    )
+    with tf.control_dependencies([refuse(bad, flat, message)]):
+        return tf.identity(columns)
+
+
+def _aligned(sample_weight: Any, y_pred: tf.Tensor) -> tf.Tensor:
+    """Broadcasts weights `[B]`, `[..., 1]` or `[...]` to the pixels `[P]`."""
+    shape, rank = tf.shape(y_pred)[:-1], y_pred.shape.rank - 1
     weight = tf.convert_to_tensor(sample_weight)
-    if weight.shape.rank == predictions.shape.rank + 1:
+    if weight.shape.rank == rank + 1:
         weight = tf.squeeze(weight, axis=-1)
-    missing = predictions.shape.rank - weight.shape.rank
-    shape = tf.concat([tf.shape(weight), tf.ones([missing], tf.int32)], axis=0)
-    return tf.broadcast_to(tf.reshape(weight, shape), tf.shape(predictions))
+    missing = tf.ones([rank - weight.shape.rank], tf.int32)
+    padded = tf.reshape(weight, tf.concat([tf.shape(weight), missing], 0))
+    return tf.reshape(tf.broadcast_to(padded, shape), [-1])

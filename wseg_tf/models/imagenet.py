@@ -1,28 +1,53 @@
-"""ImageNet's weights, as Keras publishes them, for our encoders.
+"""ImageNet's weights, as others publish them, for our encoders.
 
-The files are those of `keras.applications`: HDF5, a group per layer. Nothing is
-downloaded: pass the path of a file such as
-`vgg16_weights_tf_dim_ordering_tf_kernels.h5`, its `_notop` version, or
-`resnet101_weights_tf_dim_ordering_tf_kernels_notop.h5`.
+Files of `keras.applications` and KerasCV, PyTorch's of EfficientNet-Lite0, and
+any that `weight_files` reads and that name our layers. Nothing is downloaded:
+pass the path of a file such as `vgg16_weights_tf_dim_ordering_tf_kernels.h5`,
+its `_notop` version, or `efficientnet-lite0-57934424.pth`.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
+import collections
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import h5py
 import keras
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-PREFIX = "encoder_"
+from wseg_tf.models.weight_files import Layers, read_layers
+
+ENCODER = "encoder"
+PREFIX = f"{ENCODER}_"
 # The dense layers of VGG16 are FCN's convolutions.
 DENSE_LAYERS = {"encoder_fc6": "fc1", "encoder_fc7": "fc2"}
-Weights = Mapping[str, NDArray[Any]]
+# EfficientNet-Lite0 in PyTorch: one row of blocks, here by stage.
+BLOCKS_BEFORE = (0, 1, 3, 5, 8, 11, 15)
+PYTORCH_LITE0 = {
+    "stem_conv": "_conv_stem",
+    "stem_bn": "_bn0",
+    "top_conv": "_conv_head",
+    "top_bn": "_bn1",
+    "expand_conv": "_expand_conv",
+    "expand_bn": "_bn0",
+    "dwconv": "_depthwise_conv",
+    "bn": "_bn1",
+    "project_conv": "_project_conv",
+    "project_bn": "_bn2",
+}
+# Weights of a layer in the order in which Keras keeps them.
+ORDER = (
+    "kernel",
+    "depthwise_kernel",
+    "bias",
+    "gamma",
+    "beta",
+    "moving_mean",
+    "moving_variance",
+)
 
 
 @dataclass(frozen=True)
@@ -56,23 +81,27 @@ class ImportReport:
 
 
 def import_imagenet(model: keras.Model, path: str) -> ImportReport:
-    """Gives an encoder the weights of VGG16 or ResNet101 from Keras' file.
+    """Gives an encoder the weights of another's file.
 
-    Convolutions match by name. VGG16's dense layers become FCN's `fc6` and
-    `fc7`; files without top leave those as they are. Our ResNet's convolutions
-    have no bias: the file's is taken off the moving mean of the batch
-    normalisation that follows, which changes nothing in what it computes.
+    Layers match by name: ours without `encoder_`, as Keras and KerasCV call
+    them, or as PyTorch's EfficientNet-Lite0 does. Keras 2's `.weights.h5` has
+    no names: there the order of the layers of each class counts. VGG16's dense
+    layers become FCN's `fc6` and `fc7`; files without top leave those as they
+    are. Our ResNet101's convolutions have no bias: the file's is taken off the
+    moving mean of the batch normalisation that follows, which changes nothing
+    in what it computes.
 
     Args:
-        model: `segnet`, `fcn8s`, `fcn16s`, `fcn32s` or `deeplab_v2` at width
-            1, from `build`.
-        path: Path of the file, local or remote.
+        model: A network from `build` at width 1; not `enet`, for which nobody
+            publishes weights.
+        path: Path of the file, local or remote; see
+            `wseg_tf.models.weight_files.read_layers`.
 
     Returns:
         What matched and what did not.
 
     Raises:
-        ValueError: If nothing matched.
+        ValueError: If the file cannot be read, or nothing matched.
 
     Example:
 
@@ -80,26 +109,24 @@ def import_imagenet(model: keras.Model, path: str) -> ImportReport:
     ('encoder_fc6', 'encoder_fc7')
     """
     file = read_layers(path)
-    layers = [
-        layer
-        for layer in model.layers
-        if layer.name.startswith(PREFIX) and layer.weights
-    ]
+    layers = dict(_encoder(model))
+    numbered = _numbered(list(layers.values()))
     matched, missing, mismatched, used = [], [], [], set()
-    for layer in layers:
-        source = DENSE_LAYERS.get(layer.name, layer.name.removeprefix(PREFIX))
-        if source not in file:
-            missing.append(layer.name)
+    for name, layer in layers.items():
+        known = [name, *_other_names(name), numbered[layer.name]]
+        source = next((each for each in known if each in file), None)
+        if source is None:
+            missing.append(name)
             continue
         used.add(source)
         values = _values(layer, source, file)
         wanted = [tuple(variable.shape) for variable in layer.weights]
         found = [value.shape for value in values]
         if wanted != found:
-            mismatched.append(f"{layer.name}: {wanted}, in the file {found}")
+            mismatched.append(f"{name}: {wanted}, in the file {found}")
             continue
         layer.set_weights(values)
-        matched.append(layer.name)
+        matched.append(name)
     report = ImportReport(
         tuple(matched),
         tuple(missing),
@@ -108,61 +135,51 @@ def import_imagenet(model: keras.Model, path: str) -> ImportReport:
     )
     if not matched:
         raise ValueError(
-            f"No layer of {model.name!r} matches {path}. Expected the "
-            f"ImageNet weights of Keras' VGG16 or ResNet101. {report}"
+            f"No layer of {model.name!r} matches {path}. Expected the weights "
+            f"of its encoder, trained on ImageNet perhaps. {report}"
         )
     return report
 
 
-def read_layers(path: str) -> dict[str, dict[str, NDArray[Any]]]:
-    """Reads a weights file of `keras.applications`.
-
-    Args:
-        path: Path of the file, local or remote.
-
-    Returns:
-        For each layer that has weights, in order, arrays by their names:
-        `kernel`, `bias`, `gamma`, `beta`, `moving_mean`, `moving_variance`.
-
-    Raises:
-        ValueError: If the file is not in that format.
-
-    Example:
-
-    >>> list(read_layers("vgg16_notop.h5"))[0]  # doctest: +SKIP
-    'block1_conv1'
-    """
-    with tf.io.gfile.GFile(path, "rb") as stream:
-        content = io.BytesIO(stream.read())
-    try:
-        file = h5py.File(content, "r")
-    except OSError as error:
-        raise ValueError(f"{path} is not an HDF5 file.") from error
-    with file:
-        root = file.get("model_weights", file)
-        if "layer_names" not in root.attrs:
-            raise ValueError(
-                f"{path} has no attribute `layer_names`. Expected a weights "
-                "file of keras.applications."
-            )
-        layers = {}
-        for name in _texts(root.attrs["layer_names"]):
-            group = root[name]
-            arrays = {
-                full.split("/")[-1].split(":")[0]: np.asarray(group[full])
-                for full in _texts(group.attrs["weight_names"])
-            }
-            if arrays:
-                layers[name] = arrays
-        return layers
+def _encoder(model: keras.Model) -> Iterator[tuple[str, keras.layers.Layer]]:
+    """Yields the encoder's layers that have weights."""
+    for layer in model.layers:
+        if layer.name == ENCODER and isinstance(layer, keras.Model):
+            for inner in layer.layers:
+                if inner.weights:
+                    yield PREFIX + inner.name, inner
+        elif layer.name.startswith(PREFIX) and layer.weights:
+            yield layer.name, layer
 
 
-def _texts(names: Any) -> list[str]:
-    return [n.decode() if isinstance(n, bytes) else str(n) for n in names]
+def _other_names(name: str) -> Iterator[str]:
+    """Yields what one of our layers may be called in a file."""
+    own = name.removeprefix(PREFIX)
+    yield DENSE_LAYERS.get(name, own)
+    stage = re.fullmatch(r"block([1-7])([a-z])_(\w+)", own)
+    if stage and stage[3] in PYTORCH_LITE0:
+        block = BLOCKS_BEFORE[int(stage[1]) - 1] + ord(stage[2]) - ord("a")
+        yield f"_blocks.{block}.{PYTORCH_LITE0[stage[3]]}"
+    elif own in PYTORCH_LITE0:
+        yield PYTORCH_LITE0[own]
+
+
+def _numbered(layers: Sequence[keras.layers.Layer]) -> dict[str, str]:
+    """Returns the names that Keras 2's `.weights.h5` has for layers."""
+    counted: collections.Counter[str] = collections.Counter()
+    names = {}
+    for layer in layers:
+        # "DepthwiseConv2D" becomes "depthwise_conv2d".
+        kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])", "_", type(layer).__name__)
+        kind = kind.lower()
+        place = counted[kind]
+        names[layer.name] = f"{kind}_{place}" if place else kind
+        counted[kind] += 1
+    return names
 
 
 def _values(
-    layer: keras.layers.Layer, source: str, file: Mapping[str, Weights]
+    layer: keras.layers.Layer, source: str, file: Layers
 ) -> list[NDArray[Any]]:
     """Returns the file's arrays in the order of the layer's weights."""
     arrays = dict(file[source])
@@ -176,7 +193,6 @@ def _values(
         arrays["moving_mean"] = arrays["moving_mean"] - bias
     elif not getattr(layer, "use_bias", True):
         arrays.pop("bias", None)
-    order = ("kernel", "bias", "gamma", "beta", "moving_mean")
-    return [
-        arrays[name] for name in (*order, "moving_variance") if name in arrays
-    ]
+    # Numbers are in order as they are.
+    order = [*ORDER, *(name for name in arrays if name not in ORDER)]
+    return [arrays[name] for name in order if name in arrays]

@@ -60,6 +60,12 @@ ARCHITECTURES = {
         _architecture(
             "deeplab_v3plus", "deeplab_v3plus", 16, "KerasCV's ResNet-v2"
         ),
+        _architecture(
+            "fpn_efficientnet_lite0",
+            "feature_pyramid",
+            32,
+            "KerasCV's EfficientNet-Lite0, small and pretrained",
+        ),
     )
 }
 

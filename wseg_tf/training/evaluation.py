@@ -51,7 +51,7 @@ def confusion_counter(
     @tf.function(reduce_retracing=True)
     def count_batch(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         predicted = decide(model(images, training=False), ground)
-        return tensors.count_confusion(labels, predicted, count)
+        return tensors.count_confusion(labels, predicted, count, classes.void)
 
     def count_all(data: tf.data.Dataset) -> Counts:
         total = np.zeros([count, count], np.int64)

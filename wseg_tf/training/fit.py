@@ -20,6 +20,7 @@ from wseg_tf.decisions import LIKELIEST, ground_of
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import summary
 from wseg_tf.metrics.confusion import Counts
+from wseg_tf.metrics.table import check_score
 from wseg_tf.training import guard
 from wseg_tf.training.batch_norm import renew_statistics
 from wseg_tf.training.checkpoints import (
@@ -119,7 +120,7 @@ def fit(
         The history: `history` and a line for each epoch.
 
     Raises:
-        ValueError: If a selection has no judge.
+        ValueError: If a selection has no judge, or its metric is unknown.
         DivergedError: If the loss or the weights become NaN or infinite.
         Interrupted: On Ctrl-C or SIGTERM, once a checkpoint is written.
 
@@ -142,6 +143,8 @@ def fit(
             "Invalid value for argument `judge`. Expected data to evaluate "
             f"`{selection.metric}` on. Received: judge=None."
         )
+    if selection is not None and judge is not None:
+        check_score(selection.metric, judge.classes, "selection.metric")
     strategy = strategy or tf.distribute.get_strategy()
     found = None if checkpoints is None else checkpoints.latest()
     if found is not None and found.progress.stage > stage:

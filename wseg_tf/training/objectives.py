@@ -61,8 +61,7 @@ def check(
         for stage in recipe.stages:
             check_optimizer(stage)
         if recipe.select is not None:
-            where = "value for argument `select`"
-            check_score(recipe.select, classes, where)
+            check_score(recipe.select, classes, "select")
             if not is_judged:
                 raise ValueError(
                     "Invalid value for argument `select`. Expected none "
@@ -247,6 +246,10 @@ def build_loss(
         ),
         "wasserstein_dice": lambda: losses.WassersteinDiceLoss(
             ground, **options
+        ),
+        "lovasz": lambda: losses.LovaszSoftmaxLoss(by_class, **options),
+        "weighted_lovasz": lambda: losses.LovaszSoftmaxLoss(
+            importance, **options
         ),
         "wasserstein": wasserstein,
         "mixture": mixture,

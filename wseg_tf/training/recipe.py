@@ -17,6 +17,8 @@ LOSSES = (
     "focal",
     "importance_aware",
     "wasserstein_dice",
+    "lovasz",
+    "weighted_lovasz",
     "wasserstein",
     "mixture",
 )
@@ -248,10 +250,11 @@ class Recipe:
         channel_factor: What the channels inside the network are multiplied by,
             for a smaller one; the builders' `width`.
         initial: Weights to start from: a `.weights.h5` or `.keras` file of
-            the same network, a model that was exported, or a folder of
-            exported versions, of which the newest counts; in the pipeline
-            `"blessed"` is the last model that the gate let through, if any.
-            Random by default.
+            the same network, or others' `.pth`, `.npz` or `.h5` for its
+            encoder; a model that was exported, or a folder of exported
+            versions, of which the newest counts; in the pipeline `"blessed"`
+            is the last model that the gate let through, if any. Random by
+            default.
         height: Height the network sees; images are resized to it.
         width: Width the network sees.
         crop: Height and width of what is cut out of a resized image while

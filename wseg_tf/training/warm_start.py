@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 
 import keras
@@ -10,27 +11,37 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from wseg_tf.models.imagenet import import_imagenet
 from wseg_tf.models.registry import load_weights
+from wseg_tf.models.weight_files import read_layers
 
+LOG = logging.getLogger("wseg_tf.training")
+# Files of one network, all of it; and others', of an encoder.
+OWN = (".keras", ".weights.h5")
+FILES = (*OWN, ".h5", ".npz", ".pth", ".pt")
 VARIABLES = os.path.join("variables", "variables")
 # How `wseg_tf.serving.export` names the variables of a network.
 EXPORTED = "weights/{}/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def start_from(model: keras.Model, path: str) -> None:
-    """Gives a model the weights of an earlier one of the same network.
+    """Gives a model the weights of an earlier one, or a trained encoder.
 
     Args:
         model: The model; it is changed in place.
-        path: A `.weights.h5` or `.keras` file, a SavedModel that
-            `wseg_tf.serving.export` wrote, or a folder of versions of such,
-            of which the one with the highest number counts.
+        path: A `.weights.h5` or `.keras` file of the same network, a SavedModel
+            that `wseg_tf.serving.export` wrote, or a folder of versions of
+            such, of which the one with the highest number counts; or a `.pth`,
+            `.pt`, `.npz` or `.h5` file of others, whose weights the encoder
+            gets by `wseg_tf.models.import_imagenet`.
 
     Raises:
         ValueError: If there is none, or it is of another network.
     """
-    if path.endswith((".keras", ".h5")):
+    if path.endswith(OWN):
         _from_file(model, path)
+    elif path.endswith(FILES):
+        _from_others(model, path)
     else:
         _from_exported(model, newest_version(path))
 
@@ -49,8 +60,10 @@ def weights_digest(path: str) -> str:
         ValueError: If there is nothing there.
     """
     digest = hashlib.sha256()
-    for file in weight_files(path):
-        digest.update(f"{os.path.basename(file)}\n".encode())
+    files = weight_files(path)
+    for file in files:
+        if len(files) > 1:
+            digest.update(f"{os.path.basename(file)}\n".encode())
         with tf.io.gfile.GFile(file, "rb") as content:
             while block := content.read(2**24):
                 digest.update(block)
@@ -66,7 +79,7 @@ def weight_files(path: str) -> list[str]:
     Raises:
         ValueError: If there is nothing there.
     """
-    if not path.endswith((".keras", ".h5")):
+    if not path.endswith(FILES):
         folder = os.path.join(newest_version(path), "variables")
         names = sorted(tf.io.gfile.listdir(folder))
         return [os.path.join(folder, name) for name in names]
@@ -97,8 +110,8 @@ def newest_version(folder: str) -> str:
     versions = [name for name in versions if name.isdigit()]
     if not versions:
         raise ValueError(
-            "Invalid value for argument `initial`. Expected a .weights.h5 or "
-            ".keras file or an exported model. Received: "
+            "Invalid value for argument `initial`. Expected a file that ends "
+            f"in one of {list(FILES)} or an exported model. Received: "
             f"initial={folder!r}, which is none."
         )
     return os.path.join(folder, max(versions, key=int))
@@ -111,6 +124,22 @@ def _from_file(model: keras.Model, path: str) -> None:
     # What Keras raises differs with what does not fit and with its version.
     except Exception as error:
         raise _other_network(model, path) from error
+
+
+def _from_others(model: keras.Model, path: str) -> None:
+    weight_files(path)
+    held = read_layers(path)
+    if all(layer.name in held for layer in model.layers if layer.weights):
+        _from_file(model, path)  # All of it, as Keras 2 wrote it.
+        return
+    try:
+        report = import_imagenet(model, path)
+    except ValueError as error:
+        raise _other_network(model, path) from error
+    if report.mismatched:
+        shapes = f": {report.mismatched[0]}"
+        raise _other_network(model, path, shapes)
+    LOG.info("%s: %s", path, report)
 
 
 def _from_exported(model: keras.Model, folder: str) -> None:
@@ -129,9 +158,11 @@ def _from_exported(model: keras.Model, folder: str) -> None:
         variable.assign(values)
 
 
-def _other_network(model: keras.Model, path: str) -> ValueError:
+def _other_network(
+    model: keras.Model, path: str, shapes: str = ""
+) -> ValueError:
     return ValueError(
         f"Invalid value for argument `initial`. Expected weights of "
         f"`{model.name}` with {model.output_shape[-1]} classes. Received: "
-        f"initial={path!r}, weights of another network."
+        f"initial={path!r}, weights of another network{shapes}."
     )

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from wseg_tf.transport import ascent, sinkhorn
+from wseg_tf.transport import ascent, pot, sinkhorn
 
 Array = npt.NDArray[np.float64]
 
@@ -68,6 +68,7 @@ def general_cost(
     target: tf.Tensor,
     values: Array,
     how: Sinkhorn,
+    by_pot: bool = False,
 ) -> tf.Tensor:
     """Returns the Wasserstein distance for each pixel.
 
@@ -81,6 +82,8 @@ def general_cost(
         target: t, float32 `[P, N]`, masses `>= 0` of the same sum.
         values: D `[N, N]`, rows truth.
         how: How hard it tries.
+        by_pot: Whether POT solves it, see `wseg_tf.transport.pot`. Defaults to
+            False.
 
     Returns:
         float32 `[P]`, with gradients for both, f centred on 0.
@@ -96,13 +99,15 @@ def general_cost(
     scale = float(cost.max())
     if scale == 0.0:
         return tf.zeros_like(source[:, 0])
-    epsilon = how.epsilon or default_epsilon(values)
-    count = len(cost)
+    epsilon = (how.epsilon or default_epsilon(values)) / scale
+    cost, count = cost / scale, len(cost)  # Its unit is the caller's.
     most = 20 * count if how.exchanges is None else how.exchanges
     table = tf.constant(cost, tf.float32)
 
-    def solve(masses: tf.Tensor) -> tf.Tensor:
-        """Returns f and g of a block of pixels, side by side."""
+    def sources(masses: tf.Tensor) -> tf.Tensor:
+        """Returns f of a block of pixels."""
+        if by_pot:
+            return pot.source_potentials(masses, cost)
         s, t = masses[:, :count], masses[:, count:]
         g = sinkhorn.potentials(
             s, t, cost, epsilon, how.iterations, how.tolerance
@@ -113,7 +118,11 @@ def general_cost(
             root = tf.argmax(s, axis=-1, output_type=tf.int32)
             pair, tree = ascent.to_vertex(pair, masses, cost, root)
             pair = ascent.to_optimum(pair, tree, masses, cost, most)
-        f = pair[:, :count]
+        return pair[:, :count]
+
+    def solve(masses: tf.Tensor) -> tf.Tensor:
+        """Returns f and g of a block of pixels, side by side."""
+        f = sources(masses)
         f -= tf.reduce_mean(f, axis=-1, keepdims=True)
         pair = tf.concat([f, ascent.conjugate(f, table)], axis=-1)
         value = tf.reduce_sum(pair * masses, axis=-1, keepdims=True)
@@ -123,7 +132,7 @@ def general_cost(
         source: tf.Tensor, target: tf.Tensor
     ) -> tuple[tf.Tensor, Callable[[tf.Tensor], Gradients]]:
         masses = tf.concat([source, target], axis=-1)
-        pair = _in_blocks(solve, masses, max(1, BLOCK // count**2))
+        pair = scale * _in_blocks(solve, masses, max(1, BLOCK // count**2))
         value = tf.reduce_sum(pair * masses, axis=-1)
 
         def gradient(upstream: tf.Tensor) -> Gradients:

@@ -6,12 +6,13 @@ import numpy as np
 import tensorflow as tf
 
 from wseg_tf.ground import GroundMatrix, Line, Tree
+from wseg_tf.transport import pot
 from wseg_tf.transport.general import Sinkhorn, general_cost
 from wseg_tf.transport.line import line_cost
 from wseg_tf.transport.partial import partial_tree_cost
 from wseg_tf.transport.tree import tree_cost
 
-SOLVERS = ("auto", "tree", "line", "sinkhorn")
+SOLVERS = ("auto", "tree", "line", "sinkhorn", "pot")
 STRUCTURES = {"star": "tree", "none": "sinkhorn"}
 
 
@@ -21,10 +22,11 @@ def choose_solver(ground: GroundMatrix, solver: str = "auto") -> str:
     Args:
         ground: The ground matrix.
         solver: `"auto"`, or one by name: `"tree"` and `"line"` are exact and
-            need that structure, `"sinkhorn"` takes any matrix.
+            need that structure, `"sinkhorn"` takes any matrix, and so does
+            `"pot"`, which needs POT and is no part of `"auto"`.
 
     Returns:
-        `"tree"`, `"line"` or `"sinkhorn"`.
+        `"tree"`, `"line"`, `"sinkhorn"` or `"pot"`.
 
     Raises:
         ValueError: If there is no such solver, or D lacks the structure.
@@ -57,7 +59,12 @@ def check_solver(ground: GroundMatrix, solver: str) -> None:
             f"Invalid value for argument `solver`. Expected one of {SOLVERS}. "
             f"Received: solver={solver!r}."
         )
-    if solver in ("auto", "sinkhorn"):
+    if solver == "pot" and not pot.is_installed():
+        raise ValueError(
+            "Invalid value for argument `solver`. Expected POT to be installed "
+            "(`pip install POT`). Received: solver='pot', and no package `ot`."
+        )
+    if solver in ("auto", "sinkhorn", "pot"):
         return
     if solver != STRUCTURES.get(ground.kind, ground.kind):
         raise ValueError(
@@ -114,9 +121,11 @@ def wasserstein(
         difference = tf.reduce_sum(source - target, axis=-1, keepdims=True)
         source = tf.concat([source, tf.nn.relu(-difference)], axis=-1)
         target = tf.concat([target, tf.nn.relu(difference)], axis=-1)
-        chosen, values = "sinkhorn", np.pad(values, [[0, 1], [0, 1]])
+        values = np.pad(values, [[0, 1], [0, 1]])
+        chosen = "pot" if chosen == "pot" else "sinkhorn"
     if chosen == "tree" and isinstance(structure, Tree):
         return tree_cost(source, target, structure)
     if chosen == "line" and isinstance(structure, Line):
         return line_cost(source, target, structure, values)
-    return general_cost(source, target, values, sinkhorn or Sinkhorn())
+    how = sinkhorn or Sinkhorn()
+    return general_cost(source, target, values, how, by_pot=chosen == "pot")

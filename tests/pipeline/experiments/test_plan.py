@@ -1,12 +1,15 @@
 """Every experiment of configs/tables is one that could be started."""
 
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.experiments.plan import load
-from pipeline.experiments.tables import check_metrics
+from wseg_tf import CAMVID
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.ground import GroundMatrix
 from wseg_tf.training.objectives import build_ground
 
 TABLES = sorted(Path("configs/tables").glob("*.yaml"))
@@ -15,7 +18,6 @@ TABLES = sorted(Path("configs/tables").glob("*.yaml"))
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_the_tables_of_the_repository_are_whole(path):
     plan = load(str(path))
-    check_metrics(plan, plan.data.class_set)
     names = {method.name for method in plan.methods}
     for method, figures in plan.published.items():
         assert method in names or method.startswith("start")
@@ -54,6 +56,9 @@ def test_methods_differ_from_the_start_in_what_they_say_alone():
         ("target={dataset: cityscapes}", "same classes"),
         ("start.model=unet", "unet"),
         ("epochs=3", "epochs"),
+        ("resample=frames", "'images', 'drives'"),
+        ("allow_shared=[city]", "city"),
+        ("severity={file: nowhere.yaml}", "nowhere.yaml"),
     ],
 )
 def test_what_cannot_be_run_is_refused_in_a_sentence(override, words):
@@ -71,6 +76,40 @@ def test_a_method_that_adapts_differs_in_its_rounds():
     words = "methods=[{name: A, adaptation: {turns: 3}}]"
     with pytest.raises(ConfigurationError, match="turns"):
         load("configs/tables/table3_camvid.yaml", [words, "reference=A"])
+
+
+def test_paths_in_a_plan_are_relative_to_it(tmp_path, monkeypatch):
+    matrix = tmp_path / "plans" / "costs.csv"
+    matrix.parent.mkdir()
+    rows = np.ones([11, 11]) - np.eye(11)
+    GroundMatrix(rows, CAMVID).to_csv(matrix)
+    path = matrix.parent / "plan.yaml"
+    path.write_text(
+        "name: own\nreference: A\ndata: {dataset: camvid, path: data}\n"
+        "target: {dataset: camvid, path: dusk}\n"
+        "start: {initial: w.weights.h5, ground: {file: costs.csv}}\n"
+        "severity: {file: costs.csv}\n"
+        "methods: [{name: A, ground: {file: costs.csv}}, {name: B}, "
+        "{name: C, ground: {file: null}}]\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    plan = load(os.path.join("plans", "plan.yaml"))
+    assert plan.data.path == str(tmp_path / "plans" / "data")
+    assert plan.target.path == str(tmp_path / "plans" / "dusk")
+    assert plan.start.initial == str(tmp_path / "plans" / "w.weights.h5")
+    GroundMatrix(2 * rows, CAMVID).to_csv(matrix)  # It was read by then.
+    for options in (
+        plan.start.ground,
+        plan.severity,
+        plan.recipe(plan.methods[0], 0, "").ground,
+    ):
+        assert build_ground(options, CAMVID).values.tolist() == rows.tolist()
+    preset = build_ground(plan.recipe(plan.methods[2], 0, "").ground, CAMVID)
+    assert preset.values.max() == 4
+    # What is typed is relative to where it is typed; so is the root.
+    typed = load(str(path), data="here")
+    assert typed.data.path == "here"
+    assert typed.root == "runs/experiments"
 
 
 def test_a_missing_file_is_named():

@@ -1,23 +1,29 @@
 """The order, the folders and the frames of a comparison's runs."""
 
 import dataclasses
+import os
 import shutil
+from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from pipeline.config.adaptation_config import DomainOptions
 from pipeline.config.data_options import DataOptions, StreetsOptions
-from pipeline.experiments import run
+from pipeline.experiments import keys, run
 from pipeline.experiments.figures import rounds_of
+from pipeline.experiments.frames import HELD_OUT, TARGET, find_frames
 from pipeline.experiments.plan import Experiment, Method
+from tests.pipeline.experiments import small
+from wseg_tf import CAMVID
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.streets import write_streets
+from wseg_tf.ground import GroundMatrix
 from wseg_tf.plots import plot_rounds
-from wseg_tf.training.recipe import Recipe, Stage
+from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
 
 
 @pytest.fixture(scope="module")
@@ -48,23 +54,11 @@ def trained(monkeypatch):
     """Real frames and counts; what is trained is one convolution."""
     recipes = []
 
-    def build(recipe, classes):
-        keras.utils.set_random_seed(recipe.seed)
-        image = keras.Input([None, None, 3])
-        logits = keras.layers.Conv2D(len(classes), 1, name="head")(
-            keras.layers.Rescaling(1 / 255)(image)
-        )
-        model = keras.Model(image, logits)
-        if recipe.initial is not None:
-            model.load_weights(recipe.initial)
-        return model
-
-    def train(recipe, classes, training, **folders):
+    def train(recipe, *given, **folders):
         recipes.append(recipe)
-        run.tf.io.gfile.makedirs(folders["checkpoints"])
-        return build(dataclasses.replace(recipe, initial=None), classes)
+        return small.train(recipe, *given, **folders)
 
-    monkeypatch.setattr(run, "build_model", build)
+    monkeypatch.setattr(run, "build_model", small.build)
     monkeypatch.setattr(run, "train", train)
     return recipes
 
@@ -90,23 +84,218 @@ def test_a_bad_frame_is_refused_before_anything_is_trained(
 ):
     own = shutil.copytree(streets, tmp_path / "own")
     plan = dataclasses.replace(plan, data=DataOptions("camvid", str(own)))
-    reported = run.find_frames(plan).reported["val"]
+    reported = find_frames(plan).reported["val"]
     with open(reported[-1].image, "rb+") as file:
         file.truncate(60)
-    with pytest.raises(DataError, match=r"val.*ends early or is damaged"):
+    with pytest.raises(DataError, match=r"val.*expected a whole image"):
         run.run(plan)
     assert trained == []
 
 
-def test_finished_runs_are_not_run_again(plan, trained):
+def test_finished_runs_are_not_run_again(plan, trained, monkeypatch):
     before = run.run(plan)
+    monkeypatch.setattr(run, "_count", None)  # Nor counted.
     after = run.run(plan)
     assert len(trained) == 5
     for old, new in zip(before, after, strict=True):
         np.testing.assert_array_equal(old.counts["val"], new.counts["val"])
-    plan.finetune.learning_rate = 2e-3
-    run.run(plan)  # Another recipe: all but the start.
-    assert len(trained) == 9
+
+
+def test_results_stand_wherever_they_and_the_data_lie(
+    plan, trained, streets, tmp_path, monkeypatch
+):
+    before = run.run(plan)
+    shutil.copytree(plan.root, tmp_path / "moved" / "runs")
+    data = shutil.copytree(streets, tmp_path / "moved" / "data")
+    for path in data.rglob("*.png"):
+        os.utime(path)  # Copied without its date.
+    monkeypatch.chdir(tmp_path / "moved")
+    plan.root = "runs"
+    plan.data = dataclasses.replace(plan.data, path="data")
+    plan.methods[1].name = "another name"
+    plan.reference = "another name"
+    after = run.run(plan)
+    assert len(trained) == 5
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old.counts["val"], new.counts["val"])
+        assert old.recipe == new.recipe
+
+
+# What is changed, and how many trainings that asks for: 5 are all, 4 all but
+# the start, 0 none.
+def _edit_label(plan):
+    path = Path(find_frames(plan).training[0].label)
+    before = path.stat()
+    label = np.array(Image.open(path))
+    label[:, : label.shape[1] // 2] = CAMVID.index("sky")
+    Image.fromarray(label).save(path)
+    # Even with its old date.
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _edit_evaluation_label(plan):
+    path = find_frames(plan).reported["val"][0].label
+    label = np.array(Image.open(path))
+    Image.fromarray(np.full_like(label, CAMVID.index("car"))).save(path)
+
+
+def _swap_data(plan):
+    shutil.rmtree(plan.data.path)
+    write_streets(plan.data.path, {"train": 8, "val": 2}, (32, 40), seed=4)
+
+
+def _reorder_classes(plan):
+    given = CAMVID.as_dict()
+    given["classes"] = given["classes"][::-1]
+    _write_description(plan, given)
+
+
+def _write_description(plan, classes):
+    Path(plan.data.dataset).write_text(
+        "images: '{split}/{drive}_{name}.png'\n"
+        "labels: '{split}annot/{drive}_{name}.png'\n"
+        f"classes: {keys.json.dumps(classes)}\n"
+    )
+    plan.data = dataclasses.replace(plan.data)  # It is read once.
+
+
+def _regroup(plan):
+    given = CAMVID.as_dict()
+    given["classes"][0]["group"] = 4
+    _write_description(plan, given)
+
+
+def _recolour(plan):
+    given = CAMVID.as_dict()
+    given["classes"][0]["colour"] = [1, 2, 3]
+    _write_description(plan, given)
+
+
+def _edit_ground(plan):
+    matrix = 3.0 * (1 - np.eye(11))
+    GroundMatrix(matrix, CAMVID).to_csv(plan.methods[1].ground["file"])
+
+
+def _evaluate_on_another_split(plan):
+    folder = Path(plan.data.path)
+    for kind in ("", "annot"):
+        shutil.copytree(folder / f"val{kind}", folder / f"test{kind}")
+    next((folder / "test").glob("*")).rename(folder / "test" / "S9_0.png")
+    next((folder / "testannot").glob("*")).rename(
+        folder / "testannot" / "S9_0.png"
+    )
+    plan.data = dataclasses.replace(plan.data, eval="test")
+
+
+def _damage_the_start(plan):
+    found = next(Path(plan.root).rglob("start*/*.weights.h5"))
+    with open(found, "ab") as file:
+        file.write(b" ")
+
+
+CHANGES = {
+    _edit_label: (5, 5),
+    _edit_evaluation_label: (0, 5),
+    _swap_data: (5, 5),
+    _reorder_classes: (5, 5),
+    _regroup: (5, 5),
+    _recolour: (0, 0),
+    _edit_ground: (2, 2),
+    _evaluate_on_another_split: (0, 5),
+    _damage_the_start: (1, 0),  # Trained again, it is the same.
+    lambda plan: setattr(plan.finetune, "learning_rate", 2e-3): (4, 4),
+    lambda plan: setattr(plan.start, "height", 40): (5, 5),
+    lambda plan: setattr(plan, "seeds", [0, 2]): (2, 2),
+    lambda plan: plan.hold_out.append("S000"): (5, 10),
+    lambda plan: setattr(plan, "severity", GroundOptions("importance_aware")): (
+        0,
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    CHANGES.items(),
+    ids=lambda each: getattr(each, "__name__", None),
+)
+def test_what_a_figure_depends_on_is_what_it_is_kept_by(
+    plan, trained, streets, tmp_path, monkeypatch, change, expected
+):
+    counted = []
+
+    def count(service, pairs, plan, name):
+        counted.append(name)
+        return np.array([[[Path(p.label).stat().st_size]] for p in pairs])
+
+    monkeypatch.setattr(run, "_count", count)
+    monkeypatch.setattr(run, "_serve", lambda *given: None)
+    folder = shutil.copytree(streets, tmp_path / "data")
+    matrix = str(tmp_path / "costs.csv")
+    GroundMatrix(1 - np.eye(11), CAMVID).to_csv(matrix)
+    plan.methods[1].ground = {"file": matrix}
+    plan.data = DataOptions(str(tmp_path / "data.yaml"), str(folder))
+    _write_description(plan, CAMVID.as_dict())
+    run.run(plan)
+    assert (len(trained), len(counted)) == (5, 5)
+    change(plan)
+    outcomes = run.run(plan)
+    assert (len(trained) - 5, len(counted) - 5) == expected
+    reported = find_frames(plan).reported
+    for outcome in outcomes:
+        assert set(outcome.counts) == set(reported)
+        for name, pairs in reported.items():
+            np.testing.assert_array_equal(
+                outcome.counts[name], count(None, pairs, plan, name)
+            )
+
+
+def test_weights_to_start_from_count_by_content(plan, tmp_path):
+    found = []
+    for content, folder in (("a", "own"), ("b", "own"), ("a", "moved")):
+        path = tmp_path / folder / "w.weights.h5"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+        recipe = dataclasses.replace(plan.start, initial=str(path))
+        digests = {keys.TRAINING: "frames"}
+        key = keys.weights_key(plan, Method("start"), recipe, digests)
+        found.append(keys.short(key))
+    first, other, moved = found
+    assert first != other
+    assert first == moved
+
+
+def test_frames_that_change_while_it_runs_make_no_figure(
+    plan, trained, streets, tmp_path, monkeypatch
+):
+    folder = shutil.copytree(streets, tmp_path / "own")
+    plan.data = DataOptions("camvid", str(folder))
+    label = find_frames(plan).training[3].label
+    count = run._count
+
+    def edit_then_count(*given):
+        os.utime(label)
+        return count(*given)
+
+    monkeypatch.setattr(run, "_count", edit_then_count)
+    with pytest.raises(DataError, match=Path(label).name):
+        run.run(plan)
+    assert not list(Path(plan.root).rglob("counts-*.npz"))
+
+
+def test_other_code_makes_other_figures(plan, trained, monkeypatch):
+    run.run(plan)
+    monkeypatch.setattr(keys, "training_code", lambda: "other")
+    run.run(plan)
+    assert len(trained) == 10
+
+
+def test_weights_that_were_changed_are_trained_anew(plan, trained):
+    *_, last = run.run(plan)
+    with open(last.weights, "ab") as file:
+        file.write(b" ")
+    run.run(plan)
+    assert len(trained) == 6
 
 
 def test_a_decision_trains_nothing_and_follows_its_ground(plan, trained):
@@ -136,7 +325,7 @@ def test_a_decision_trains_nothing_and_follows_its_ground(plan, trained):
 
 
 def test_a_method_adapts_to_a_target_and_is_judged_on_it(plan, trained):
-    drives = sorted({p.drive for p in run.find_frames(plan).training})
+    drives = sorted({p.drive for p in find_frames(plan).training})
     plan.hold_out = drives[1:]
     plan.target = DomainOptions("camvid", drives=drives[1:], held_out=0.5)
     plan.adaptation.rounds = 2
@@ -146,15 +335,15 @@ def test_a_method_adapts_to_a_target_and_is_judged_on_it(plan, trained):
         Method("LRENT", {"loss": "wasserstein"}, adaptation={"rounds": 1}),
     ]
     plan.seeds = [0]
-    frames = run.find_frames(plan)
+    frames = find_frames(plan)
     assert {pair.drive for pair in frames.training} == {drives[0]}
-    judged = {pair.name for pair in frames.reported[run.TARGET]}
+    judged = {pair.name for pair in frames.reported[TARGET]}
     assert not judged & {pair.name for pair in frames.target}
     outcomes = run.run(plan)
     assert len(trained) == 2  # The start and continued CE.
     for outcome, rounds in ((outcomes[2], 2), (outcomes[3], 1)):
-        assert set(outcome.counts) == {"val", run.TARGET}
-        assert len(outcome.counts[run.TARGET]) == len(judged)
+        assert set(outcome.counts) == {"val", TARGET}
+        assert len(outcome.counts[TARGET]) == len(judged)
         assert [each["round"] for each in outcome.rounds] == [
             *range(1, rounds + 1)
         ]
@@ -174,28 +363,73 @@ def test_a_method_adapts_to_a_target_and_is_judged_on_it(plan, trained):
     assert plot_rounds(drawn).axes
 
 
+def test_what_is_reported_on_must_not_be_trained_on(plan, trained, streets):
+    plan.data = dataclasses.replace(plan.data, eval="train")
+    with pytest.raises(ConfigurationError, match=r"`train`.*8 of.*\[image\]"):
+        run.run(plan)
+    assert trained == []
+    plan.allow_shared = ["image"]
+    frames = find_frames(plan)
+    assert frames.shared["train"].sentence.startswith("8 of the images")
+    assert all(len(o.counts["train"]) == 8 for o in run.run(plan))
+
+
+def test_a_copy_of_a_training_image_is_found(plan, streets, tmp_path):
+    folder = shutil.copytree(streets, tmp_path / "copy")
+    plan.data = dataclasses.replace(plan.data, path=str(folder))
+    frames = find_frames(plan)
+    own, judged = frames.training[0], frames.reported["val"][0]
+    shutil.copy(own.image, judged.image)
+    with pytest.raises(ConfigurationError, match=judged.name):
+        find_frames(plan)
+
+
+def test_a_target_must_not_be_judged_on_what_it_labels(plan, streets):
+    plan.target = DomainOptions("camvid", train="val", eval="val")
+    with pytest.raises(ConfigurationError, match="`val`"):
+        find_frames(plan)
+
+
+def test_one_drive_cannot_be_drawn_anew(plan, trained):
+    plan.resample = "drives"
+    assert find_frames(plan).shared["val"].sentence == ""
+    plan.data = dataclasses.replace(plan.data, limit=1)
+    with pytest.raises(ConfigurationError, match=r"`resample`.*`val`"):
+        find_frames(plan)
+
+
+def test_a_split_must_not_pass_for_another_set(plan, streets, tmp_path):
+    folder = shutil.copytree(streets, tmp_path / "named")
+    for kind in ("", "annot"):
+        (folder / f"val{kind}").rename(folder / f"target{kind}")
+    plan.data = DataOptions("camvid", str(folder), eval="target")
+    plan.target = DomainOptions("camvid", train="train", held_out=0.5)
+    with pytest.raises(ConfigurationError, match=r"data\.eval.*'target'"):
+        find_frames(plan)
+
+
 def test_a_target_that_is_nowhere_is_refused(plan, trained):
     plan.data.path = None
     plan.data.dataset = "streets"
     plan.target = DomainOptions("streets", streets=StreetsOptions())
     with pytest.raises(ConfigurationError, match=r"target\.path"):
-        run.find_frames(plan)
+        find_frames(plan)
 
 
 def test_drives_are_held_out_and_reported_on(plan, trained):
-    drives = sorted({p.drive for p in run.find_frames(plan).training})
+    drives = sorted({p.drive for p in find_frames(plan).training})
     assert len(drives) > 1
     plan.hold_out = drives[:1]
-    frames = run.find_frames(plan)
+    frames = find_frames(plan)
     assert {pair.drive for pair in frames.training} == set(drives[1:])
-    held = frames.reported[run.HELD_OUT]
+    held = frames.reported[HELD_OUT]
     assert {pair.drive for pair in held} == {drives[0]}
-    assert set(run.run(plan)[-1].counts) == {"val", run.HELD_OUT}
+    assert set(run.run(plan)[-1].counts) == {"val", HELD_OUT}
 
 
 @pytest.mark.parametrize("drives", [["S999"], None])
 def test_drives_that_are_not_there_or_all_are_refused(plan, trained, drives):
-    everything = {pair.drive for pair in run.find_frames(plan).training}
+    everything = {pair.drive for pair in find_frames(plan).training}
     plan.hold_out = drives or sorted(everything)
     with pytest.raises(ConfigurationError, match="hold_out"):
-        run.find_frames(plan)
+        find_frames(plan)

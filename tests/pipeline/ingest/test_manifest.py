@@ -1,8 +1,10 @@
+import hashlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.ingest.manifest import layout_of, write_manifest
@@ -23,16 +25,41 @@ def rows(manifest: str, split: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_every_pair_is_a_line_in_order(
+def test_every_pair_is_a_line_in_the_order_of_hashes(
     pairs: dict[str, list[Pair]], tmp_path: Path
 ) -> None:
+    def lot(pair: Pair) -> str:
+        named = f"{pair.dataset}/{pair.drive}/{pair.name}"
+        return hashlib.sha256(named.encode()).hexdigest()
+
     manifest = write_manifest(str(tmp_path / "m"), pairs, layout("camvid"))
     for split, own in pairs.items():
         found = rows(manifest, split)
-        assert [Pair(**row["pair"]) for row in found] == own
+        listed = [Pair(**row["pair"]) for row in found]
+        assert listed == sorted(own, key=lot)
         assert [row["index"] for row in found] == list(range(len(own)))
     size = os.path.getsize(pairs["train"][0].label)
-    assert rows(manifest, "train")[0]["bytes"][1] == size
+    (first,) = (
+        row
+        for row in rows(manifest, "train")
+        if row["pair"]["name"] == pairs["train"][0].name
+    )
+    assert first["bytes"][1] == size
+
+
+def test_records_of_a_drive_lie_apart(tmp_path: Path) -> None:
+    count, cities = 2975, 18
+    listed = [
+        Pair(f"{k:05d}", f"{k}.png", "", "train", f"{k * cities // count}", "a")
+        for k in range(count)
+    ]
+    manifest = write_manifest(
+        str(tmp_path), {"train": listed}, layout("camvid")
+    )
+    found = [row["pair"] for row in rows(manifest, "train")]
+    places = [int(pair["name"]) for pair in found]
+    assert abs(np.corrcoef(np.arange(count), places)[0, 1]) < 0.05
+    assert len({pair["drive"] for pair in found[: count // 10]}) == cities
 
 
 def test_a_manifest_knows_its_layout(
@@ -95,10 +122,13 @@ def test_the_name_changes_with_what_ids_mean(
     pairs: dict[str, list[Pair]], tmp_path: Path
 ) -> None:
     description = tmp_path / "own.yaml"
-    text = 'images: "{name}.png"\nlabels: "{name}_l.png"\nids: {0: car, 1: %s}'
+    text = (
+        'images: "{name}.png"\nlabels: "{name}_l.png"\n'
+        "classes: [car, road, sky]\nids: {0: car, 1: %s}\nabsent: [%s]"
+    )
     names = set()
-    for meaning in ("road", "sky", "road"):
-        description.write_text(text % meaning)
+    for meaning, absent in (("road", "sky"), ("sky", "road")) * 2:
+        description.write_text(text % (meaning, absent))
         manifest = write_manifest(
             str(tmp_path / "m"), pairs, layout(str(description))
         )

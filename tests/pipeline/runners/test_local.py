@@ -12,6 +12,9 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.commands.screen import REFUSED, USER_ERROR
 from pipeline.release.lineage import latest_run
+from wseg_tf.classes import CAMVID
+from wseg_tf.ground import GroundMatrix
+from wseg_tf.locks import held
 
 CONFIG = Path(__file__).parents[3] / "configs" / "demo.yaml"
 TINY = [
@@ -173,6 +176,80 @@ def test_a_refused_model_never_reaches_the_serving_folder(
     states = steps(root)
     assert states["Trainer"] == "cached"
     assert states["Evaluator"] == "complete"
+
+
+def test_each_figure_belongs_to_what_produced_it(
+    root: Path,
+    pushed: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An edited D trains and judges anew; another judge judges anew alone."""
+    ground = tmp_path / "d.yaml"
+    GroundMatrix.severity_aware(CAMVID, within=0.5).to_yaml(ground)
+    given = [f"root={root}", *TINY, LENIENT, f"training.ground.file={ground}"]
+    code, screen = wseg("run", str(CONFIG), *given)
+    assert code == 0, screen
+    # The same numbers, in a file instead of words.
+    states = steps(root)
+    assert states["Trainer"] == states["Evaluator"] == "cached"
+    monkeypatch.setattr(
+        "pipeline.gate.evaluation.code_digest", lambda *_: "another judge"
+    )
+    code, screen = wseg("run", str(CONFIG), *given)
+    assert code == 0, screen
+    states = steps(root)
+    assert (states["Trainer"], states["Evaluator"]) == ("cached", "complete")
+    monkeypatch.undo()
+    doubled = 2 * GroundMatrix.importance_aware(CAMVID).values
+    GroundMatrix(doubled, CAMVID).to_yaml(ground)
+    code, screen = wseg("run", str(CONFIG), *given)
+    assert code == 0, screen
+    states = steps(root)
+    assert states["Ingest"] == "cached"
+    assert (states["Trainer"], states["Evaluator"]) == ("complete", "complete")
+    newest = versions(root)[-1]
+    card = json.loads((newest / "assets.extra" / "wseg_tf.json").read_text())
+    assert card["ground"]["values"] == doubled.tolist()
+    code, screen = wseg("report", str(root / "demo"))
+    report = Path(screen.strip()).with_suffix(".json")
+    assert json.loads(report.read_text())["ground"] == doubled.tolist()
+
+
+def test_a_root_is_written_by_one_program_at_a_time(
+    root: Path, pushed: str
+) -> None:
+    with held(str(root / "demo"), "a rollback"):
+        code, screen = wseg("run", str(CONFIG), f"root={root}", *TINY, LENIENT)
+    assert code == USER_ERROR
+    assert "is in use by a rollback (process " in screen
+    assert "Traceback" not in screen
+
+
+def test_a_withdrawn_model_stays_withdrawn_until_it_is_restored(
+    root: Path, pushed: str
+) -> None:
+    first, *_, last = versions(root)
+    command = ["run", str(CONFIG), f"root={root}", *TINY, LENIENT]
+    given = ["rollback", str(CONFIG), f"root={root}"]
+    code, screen = wseg(*given, "--reason=too slow")
+    assert code == 0, screen
+    withdrawn = root / "demo" / "withdrawn"
+    (gone,) = sorted(withdrawn.iterdir())
+    assert gone.name == last.name
+    ground = json.loads((gone / "assets.extra/wseg_tf.json").read_text())
+    matrix = root / "withdrawn.yaml"
+    GroundMatrix(ground["ground"]["values"], CAMVID).to_yaml(matrix)
+    code, screen = wseg(*command, f"training.ground.file={matrix}")
+    assert code == REFUSED, screen
+    assert "the same model was withdrawn by" in screen
+    assert "too slow" in screen
+    code, screen = wseg(*given, "--reason=it was fine", f"--to={last.name}")
+    assert code == 0, screen
+    code, screen = wseg(*command, f"training.ground.file={matrix}")
+    assert code == 0, screen
+    assert versions(root)[-1].name == last.name
+    assert first in versions(root)
 
 
 def test_a_label_that_changes_is_ingested_again_and_checked(

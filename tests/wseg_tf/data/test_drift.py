@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wseg_tf.classes import CAMVID
+from wseg_tf.classes import CAMVID, class_set
 from wseg_tf.data.drift import class_drift
 from wseg_tf.data.statistics import PixelStatistics
 
@@ -73,3 +73,17 @@ def test_drift_is_the_same_in_both_directions(one, other, limit):
 def test_refuses(before, limit, said):
     with pytest.raises(ValueError, match=said):
         class_drift(before, statistics(road=1), CAMVID, limit)
+
+
+def test_the_highest_group_comes_first_whatever_groups_there_are():
+    groups = {"floor": 2, "person": 40, "crate": 7, "forklift": 40}
+    classes = class_set([{"name": n, "group": g} for n, g in groups.items()])
+    before, now = (
+        PixelStatistics.of_frame([*pixels, 0], (1, sum(pixels)))
+        for pixels in ((700, 100, 100, 100), (100, 300, 30, 570))
+    )
+    drifted = class_drift(before, now, classes, limit=2)
+    assert [each.name for each in drifted] == [
+        *("forklift", "person"),  # both of group 40, the larger factor first
+        *("crate", "floor"),
+    ]

@@ -1,4 +1,7 @@
 import io
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -371,3 +374,101 @@ def test_shards_together_are_the_batches_of_one_machine() -> None:
         for pair in zip(first, second, strict=True)
     ] == whole
     assert whole[0] != whole[1]
+
+
+def numbered(folder, count):
+    """Pairs sorted by drive; the colour of an image tells its place."""
+    label = encoded(np.full((2, 2), 3, np.uint8))
+    (folder / "label.png").write_bytes(label)
+    pairs = []
+    for k in range(count):
+        pixels = np.full((2, 2, 3), (k % 256, k // 256, 0), np.uint8)
+        path = folder / f"{k:05d}.png"
+        path.write_bytes(encoded(pixels))
+        drive = f"city{k * 18 // count:02d}"
+        pairs.append(
+            Pair(f"{k:05d}", str(path), str(folder / "label.png"), "train",
+                 drive, "b")
+        )  # fmt: skip
+    return pairs
+
+
+def places(batches):
+    pixels = np.concatenate([x.numpy()[:, 0, 0] for x, _ in batches])
+    return (pixels[:, 0] + 256 * pixels[:, 1]).astype(int)
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_an_epoch_goes_through_the_drives_in_no_order(tmp_path, cache):
+    count = 2975
+    pairs = numbered(tmp_path, count)
+    batches = training_batches(
+        read_pairs(pairs, layout("camvid")), (2, 2), 64, VOID, count=count,
+        cache=cache,
+    )  # fmt: skip
+    for _ in range(2):
+        found = places(batches)
+        assert sorted(found) == list(range(count))
+        correlation = np.corrcoef(np.arange(count), found)[0, 1]
+        assert abs(correlation) < 0.05
+        first = {pairs[k].drive for k in found[: count // 10]}
+        assert len(first) == 18
+
+
+def test_listed_pairs_give_the_frames_that_records_give(examples, files):
+    pairs = read_pairs(files[1], layout("camvid"))
+    options = {"augmentation": OPTIONS, "cache": False, "shuffle": False}
+    assert_same(
+        arrays(training_batches(pairs, SIZE, 2, VOID, **options)),
+        arrays(training_batches(examples, SIZE, 2, VOID, **options)),
+    )
+
+
+def test_files_of_a_cache_are_those_of_the_examples(frames, tmp_path):
+    images, labels = frames
+    path = str(tmp_path / "cache")
+
+    def cached(first, last, size=SIZE):
+        data = tf.data.Dataset.from_tensor_slices(
+            (images[first:last], labels[first:last])
+        )
+        batches = training_batches(data, size, 2, VOID, cache=path)
+        return sorted(order(arrays(batches)))
+
+    assert cached(0, 3) == cached(0, 3) == [0, 1, 2]
+    assert len(list(tmp_path.glob("*.index"))) == 1
+    assert cached(3, 6) == [3, 4, 5]
+    assert cached(0, 3, (6, 8)) == [0, 1, 2]
+    assert len(list(tmp_path.glob("*.index"))) == 3
+
+
+KILLED = """
+import os, sys
+import tensorflow as tf
+from wseg_tf.data.input import training_batches
+pixels = tf.zeros([900, 8, 8, 3], tf.uint8), tf.zeros([900, 8, 8], tf.uint8)
+data = tf.data.Dataset.from_tensor_slices(pixels)
+batches = training_batches(
+    data, (8, 8), 1, 11, cache=sys.argv[1], shuffle_buffer=2
+)
+iterator = iter(batches)
+next(iterator)
+if len(sys.argv) > 2:
+    os.kill(os.getpid(), 9)
+print(1 + sum(1 for _ in iterator))
+"""
+
+
+def test_a_cache_that_a_killed_program_left_is_made_anew(tmp_path):
+    path = str(tmp_path / "cache")
+    command = [sys.executable, "-c", KILLED, path]
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    killed = subprocess.run([*command, "kill"], env=environment)
+    assert killed.returncode == -9
+    assert list(tmp_path.glob("*.lockfile"))
+    for _ in range(2):
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True
+        )
+        assert done.stdout.strip() == "900", done.stderr[-2000:]
+    assert len(list(tmp_path.glob("*.index"))) == 1

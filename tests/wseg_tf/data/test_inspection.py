@@ -1,3 +1,4 @@
+import dataclasses
 import os
 
 import numpy as np
@@ -79,3 +80,18 @@ def test_the_first_problem_is_refused_and_the_others_counted(pairs):
     os.remove(pairs[0].label)
     with pytest.raises(DataError, match=r"A_1.*And 1 more such pairs?\.$"):
         refuse_problems(pairs, CAMVID)
+
+
+def test_what_is_no_file_is_refused_at_once(pairs, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    os.symlink("/dev/zero", tmp_path / "device")
+    (tmp_path / "sparse").write_bytes(b"")
+    os.truncate(tmp_path / "sparse", 2**40)
+    os.symlink(tmp_path / "loop", tmp_path / "loop")
+    for name in ("pipe", "device", "sparse", "loop", "none", "nul\0"):
+        for wrong in ({"image": name}, {"label": name}):
+            (key, value), *_ = wrong.items()
+            pair = dataclasses.replace(pairs[0], **{key: f"{tmp_path}/{value}"})
+            with pytest.raises(DataError, match="cannot be read") as caught:
+                read_checked(pair, CAMVID)
+            assert "\n" not in str(caught.value)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wseg_tf.classes import CAMVID
+from wseg_tf.classes import CAMVID, class_set
 from wseg_tf.data.statistics import (
     PixelStatistics,
     class_weights,
@@ -95,3 +95,18 @@ def test_refuses():
         class_weights(BOTH, "inverse")
     with pytest.raises(ValueError, match="argument `statistics`"):
         group_weights(BOTH, CAMVID)
+
+
+def test_groups_may_have_any_numbers():
+    classes = class_set(
+        [
+            {"name": "floor", "group": 9},
+            {"name": "crate", "group": 2},
+            {"name": "stairs", "group": 9},
+            {"name": "person", "group": 500},
+        ]
+    )
+    found = PixelStatistics.of_frame([10, 70, 10, 10, 3], (1, 103))
+    # Shares by group: 0.2 for floor and stairs, 0.7, and 0.1.
+    expected = 1 / np.log(1.02 + np.array([0.2, 0.7, 0.2, 0.1]))
+    np.testing.assert_allclose(group_weights(found, classes), expected)

@@ -1,3 +1,5 @@
+import copy
+import pickle
 import subprocess
 import sys
 
@@ -252,3 +254,36 @@ def test_it_needs_no_tensorflow():
     code = "import sys, wseg_tf.ground; assert 'tensorflow' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda D: pickle.loads(pickle.dumps(D))]
+)
+def test_copies_and_pickles_are_equal_and_immutable(again):
+    D = GroundMatrix([[0, 1], [4, 0]], ["sky", "car"])
+    other = again(D)
+    assert other == D
+    assert hash(other) == hash(D)
+    assert other.classes == ("sky", "car")
+    for each in (D, other):
+        with pytest.raises(ValueError, match="read-only"):
+            each.values[0, 1] = 7
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            each.values.flags.writeable = True
+        with pytest.raises(AttributeError):
+            each.values = np.ones((2, 2))
+
+
+def test_of_reorders_by_name():
+    D = GroundMatrix([[0, 1], [4, 0]], ["sky", "car"])
+    assert GroundMatrix.of(D) is D
+    assert GroundMatrix.of(D, ["sky", "car"]) is D
+    assert GroundMatrix.of(D, ["car", "sky"]).cost("car", "sky") == 4
+    assert GroundMatrix.of([[0, 1], [4, 0]], ["sky", "car"]) == D
+    with pytest.raises(ValueError, match=r"\['bus', 'car'\]"):
+        GroundMatrix.of(D, ["sky", "bus"])
+
+
+def test_costs_beyond_float32_are_refused():
+    with pytest.raises(ValueError, match=r"D\[0, 1\] = 1e\+39"):
+        GroundMatrix([[0, 1e39], [1, 0]])

@@ -11,6 +11,7 @@ from wseg_tf.losses import (
     CrossEntropyLoss,
     FocalLoss,
     ImportanceAwareLoss,
+    LovaszSoftmaxLoss,
     MixtureLoss,
     PixelLoss,
     WassersteinDiceLoss,
@@ -37,6 +38,8 @@ LOSSES: dict[str, Make] = {
     "wasserstein_log": lambda **k: WassersteinLoss(NONE, link="log", **k),
     "dice": lambda **k: WassersteinDiceLoss(NONE, **k),
     "dice_background": lambda **k: WassersteinDiceLoss(NONE, 0, **k),
+    "lovasz": lambda **k: LovaszSoftmaxLoss([1, 0.5, 3, 2], **k),
+    "lovasz_by_image": lambda **k: LovaszSoftmaxLoss(by_image=True, **k),
     "mixture": lambda **k: MixtureLoss(
         [
             (1.0, CrossEntropyLoss(**k)),
@@ -46,7 +49,6 @@ LOSSES: dict[str, Make] = {
     ),
     "uniformity": lambda **k: UniformityLoss(**k),
 }
-BY_IMAGE = ("dice", "dice_background", "mixture")
 
 
 def batch(seed: int = 0) -> tuple[Any, Any, Any]:

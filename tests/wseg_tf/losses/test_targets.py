@@ -39,7 +39,8 @@ def test_a_distribution_on_the_ignored_class_alone_is_void():
 
 def test_a_distribution_that_is_nan_is_not_void():
     target = np.full((1, 3), np.nan, np.float32)
-    assert flatten(target, np.zeros((1, 3))).valid.numpy().tolist() == [True]
+    for run in (flatten, tf.function(flatten)):
+        assert run(target, np.zeros((1, 3))).valid.numpy().tolist() == [True]
 
 
 @pytest.mark.parametrize(
@@ -150,3 +151,83 @@ def test_an_unknown_reduction_is_refused(pixels):
         reduce(LOSSES, pixels, reduction="mean_of_means")
     with pytest.raises(ValueError, match="`reduction`"):
         PixelLoss(reduction="median")
+
+
+@pytest.mark.parametrize("name", ["mean", "auto", "sum_over_batch_size"])
+def test_keras_names_of_the_mean(pixels, name):
+    assert float(reduce(LOSSES, pixels, 2.0, name)) == 6.0
+
+
+def test_the_mean_by_weights(pixels):
+    name = "mean_with_sample_weight"
+    weight = np.float32([[[1.0, 0.0], [5.0, 3.0]]])
+    found = float(reduce(LOSSES, pixels, weight, name))
+    assert found == pytest.approx((1 + 3 * 6) / 4)
+    assert float(reduce(LOSSES, pixels, None, name)) == 3.0
+    assert float(reduce(LOSSES, pixels, 0 * weight, name)) == 0.0
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 3, 4])
+def test_weights_of_unknown_rank(pixels, rank):
+    weight = tf.fill([1, 2, 2, 1][:rank], 2.0)
+    spec = tf.TensorSpec(None)
+
+    @tf.function(input_signature=[spec])
+    def run(weight):
+        return reduce(LOSSES, flatten([[[0, 2], [9, 1]]], LOGITS, 9), weight)
+
+    assert float(run(weight)) == 6.0
+
+
+UNKNOWN = [tf.TensorShape(None), [None] * 3, [None] * 4]
+
+
+@pytest.mark.parametrize("shape", UNKNOWN)
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "float32"])
+def test_labels_of_unknown_shape(shape, dtype):
+    labels = np.array([[[0, 2], [9, 1]]]).astype(dtype)
+    if tf.TensorShape(shape).rank == 4:
+        labels = labels[..., None]
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, dtype)])
+    def run(labels):
+        pixels = flatten(labels, LOGITS, 9)
+        if pixels.labels is None:
+            return pixels.distributions, pixels.valid
+        return tf.one_hot(tf.cast(pixels.labels, tf.int32), 3), pixels.valid
+
+    shares, valid = run(labels)
+    assert shares.numpy().tolist() == np.eye(5)[[0, 2, 4, 1], :3].tolist()
+    assert valid.numpy().tolist() == [True, True, False, True]
+    bad = labels.copy()
+    bad.flat[0] = 7
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Invalid label"):
+        run(bad)
+
+
+def test_distributions_of_unknown_shape():
+    target = np.float32([[[[0, 0.5, 0.5], [1, 0, 0]], [[0, 0, 0], [0, 1, 0]]]])
+    for shape in (None, [None] * 4):
+        spec = tf.TensorSpec(shape, tf.float32)
+        run = tf.function(
+            lambda t: flatten(t, LOGITS)[2:4], input_signature=[spec]
+        )
+        shares, valid = run(target)
+        assert shares.numpy().tolist() == target.reshape(4, 3).tolist()
+        assert valid.numpy().tolist() == [True, True, False, True]
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 3), (3, 2, 1), (6,), (1, 6)])
+def test_shapes_that_do_not_fit_when_a_graph_runs_are_refused(shape):
+    logits = np.zeros((1, 2, 3, 4), np.float32)
+    for labels in (None, [None] * len(shape)):
+        if labels is not None and len(shape) != 3:
+            continue
+        signature = [
+            tf.TensorSpec(labels, tf.int32),
+            tf.TensorSpec([None, None, None, 4]),
+        ]
+        run = tf.function(lambda *a: flatten(*a)[1], input_signature=signature)
+        assert run(np.zeros((1, 2, 3), np.int32), logits).shape == [6]
+        with pytest.raises(tf.errors.InvalidArgumentError, match="`y_true`"):
+            run(np.zeros(shape, np.int32), logits)

@@ -1,9 +1,13 @@
+from typing import Any
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wseg_tf import metrics
+from wseg_tf.classes import class_set
 
 # Class 2 is absent; class 3 is predicted but never true.
 COUNTS = np.array([[6, 2, 0, 1], [1, 3, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
@@ -110,3 +114,24 @@ def test_refuses_wrong_shapes() -> None:
         metrics.mean_iou(np.zeros((2, 3)))
     with pytest.raises(ValueError, match="`ground`"):
         metrics.expected_severity(COUNTS, np.zeros((3, 3)))
+
+
+@pytest.mark.parametrize("as_given", [np.asarray, tf.constant])
+def test_scores_of_no_class_are_absent(as_given: Any) -> None:
+    counts = as_given(np.eye(3)[None] * [[[1.0]], [[2.0]]])
+    for formula in (
+        metrics.minimum_iou,
+        metrics.mean_iou,
+        metrics.mean_recall,
+        metrics.mean_precision,
+    ):
+        found = np.asarray(formula(counts, []))
+        assert found.shape == (2,)
+        assert np.isnan(found).all()
+
+
+def test_a_set_without_critical_classes_has_all_other_scores() -> None:
+    found = metrics.scores(np.eye(2), class_set(["floor", "wall"]))
+    assert found["mean_iou"] == 1
+    assert np.isnan(found["critical_iou"])
+    assert np.isnan(found["critical_minimum_iou"])

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from wseg_tf import metrics
-from wseg_tf.classes import CAMVID
+from wseg_tf.classes import CAMVID, CITYSCAPES
+from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import Confusion
 from wseg_tf.metrics.tensors import count_confusion
 
@@ -76,9 +77,128 @@ def test_a_weight_per_image_reaches_its_pixels() -> None:
     np.testing.assert_array_equal(counts, _expected(labels[1], logits[1]))
 
 
-def test_ids_outside_the_classes_are_not_counted() -> None:
-    counts = count_confusion([0, 9, -1, 1], [0, 0, 0, 5], 2)
-    np.testing.assert_array_equal(counts, [[1, 0], [0, 0]])
+@pytest.mark.parametrize(
+    ("labels", "predicted", "said"),
+    [
+        ([0, 9], [0, 0], r"`y_true`.*\[9\]"),
+        ([0, -1], [0, 0], r"`y_true`.*\[-1\]"),
+        ([0, 2**32 + 1], [0, 0], r"`y_true`.*4294967297"),
+        ([0.0, 0.5], [0, 0], r"`y_true`.*0\.5"),
+        ([0.0, float("nan")], [0, 0], r"`y_true`.*nan"),
+        ([[1.0, 0.0], [float("nan"), 0.0]], [[2.0, 1.0]] * 2, "`y_true`.*nan"),
+        ([0, 1], [0, 5], r"`y_pred`.*\[5\]"),
+        ([0, 1], [0, -3], r"`y_pred`.*\[-3\]"),
+        ([0, 1], [0, 2**32 + 1], r"`y_pred`.*4294967297"),
+    ],
+)
+def test_what_is_no_class_is_refused_wherever_it_is(
+    labels: Any, predicted: Any, said: str
+) -> None:
+    y_true, y_pred = np.array(labels), np.array(predicted)
+    metric = Confusion(2)
+    with pytest.raises(ValueError, match=said):
+        metric.update_state(y_true, y_pred)
+    assert metric.counts.sum() == 0
+    graph = tf.function(lambda t, p: count_confusion(t, p, 2))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=said[:8]):
+        graph(y_true, y_pred)
+    # XLA has no errors: what it counts says that it is none.
+    compiled = Confusion(2)
+
+    @tf.function(jit_compile=True)
+    def update(y_true: Any, y_pred: Any) -> None:
+        compiled.update_state(y_true, y_pred)
+
+    update(y_true, y_pred)
+    compiled.update_state([0, 1], [0, 1])
+    assert all(np.isnan(float(v)) for v in compiled.result().values())
+    with pytest.raises(ValueError, match="XLA"):
+        _ = compiled.counts
+
+
+def test_nothing_is_refused_where_nothing_is_counted() -> None:
+    counts = count_confusion([0, 9, 1], [0, 77, 1], 2, ignore_class=9)
+    np.testing.assert_array_equal(counts, [[1, 0], [0, 1]])
+    weights = [1.0, 0.0, 1.0]
+    counts = count_confusion([0, 1, 1], [0, 7, 1], 2, sample_weight=weights)
+    np.testing.assert_array_equal(counts, [[1, 0], [0, 1]])
+
+
+TRUTH = np.random.default_rng(0).integers(0, 3, (2, 4, 6))
+SCORES = np.eye(3, dtype=np.float32)[TRUTH]
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_pred"),
+    [
+        (TRUTH.transpose(0, 2, 1), SCORES),
+        (TRUTH.transpose(1, 2, 0), SCORES),
+        (TRUTH.transpose(0, 2, 1), TRUTH),
+        (TRUTH[:1], TRUTH),
+        (TRUTH.reshape(2, 24), SCORES),
+        (TRUTH, SCORES.transpose(0, 3, 1, 2)),
+        (TRUTH, TRUTH.astype(np.float32)),
+        # One-hots or ids of images that are three pixels wide?
+        (SCORES.astype(int), SCORES.astype(int)),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_shapes_that_do_not_fit_are_refused(
+    y_true: Any, y_pred: Any, known: bool
+) -> None:
+    def spec(value: Any) -> tf.TensorSpec:
+        sizes = value.shape if known else [None] * (value.ndim - 1)
+        sizes = sizes if known else [*sizes, value.shape[-1]]
+        return tf.TensorSpec(sizes, value.dtype)
+
+    graph = tf.function(
+        lambda t, p: count_confusion(t, p, 3),
+        input_signature=[spec(y_true), spec(y_pred)],
+    )
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
+        graph(y_true, y_pred)
+    with pytest.raises(ValueError, match="Invalid"):
+        Confusion(3).update_state(y_true, y_pred)
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_pred"),
+    [
+        (TRUTH, SCORES.astype(int)),
+        (TRUTH[..., None], SCORES.astype(np.uint8)),
+        (SCORES.astype(int), SCORES),
+        (SCORES.astype(int), TRUTH),
+        (TRUTH, TRUTH[..., None]),
+        (TRUTH[..., None], TRUTH),
+        (TRUTH.astype(np.float64), TRUTH.astype(np.uint64)),
+        (TRUTH.reshape(2, 12, 2), TRUTH.reshape(2, 12, 2)),
+        # Ids of images that are three pixels wide, with the axis that says so.
+        (TRUTH.reshape(2, 8, 3), TRUTH.reshape(2, 8, 3, 1)),
+    ],
+)
+def test_one_hots_and_ids_are_told_apart_by_their_axes(
+    y_true: Any, y_pred: Any
+) -> None:
+    counts = count_confusion(y_true, y_pred, 3).numpy()
+    expected = np.diag(np.bincount(TRUTH.ravel(), minlength=3))
+    np.testing.assert_array_equal(counts, expected)
+
+
+def test_a_ground_matrix_is_brought_into_the_order_of_the_classes() -> None:
+    ground = GroundMatrix.severity_aware(CAMVID)
+    turned = ground.subset(CAMVID.names[::-1])
+    metric = Confusion.of(CAMVID, turned)
+    np.testing.assert_array_equal(metric.ground, ground.values)
+    counts = np.zeros([N, N], int)
+    counts[8, 3] = 1  # A car taken for the road.
+    severity = ground.cost("car", "road")
+    assert severity != ground.cost("road", "car")
+    found = metrics.scores(counts, CAMVID, turned)["expected_severity"]
+    assert found == severity
+    with pytest.raises(ValueError, match="Expected one of the classes"):
+        Confusion.of(CITYSCAPES, ground)
+    with pytest.raises(ValueError, match="Expected one of the classes"):
+        Confusion.of(CAMVID, GroundMatrix(ground.values, "abcdefghijk"))
 
 
 def test_scores_agree_with_numpy() -> None:
@@ -237,3 +357,85 @@ def test_refuses_a_report_it_cannot_give(
 def test_refuses_scores_of_another_number_of_classes() -> None:
     with pytest.raises(ValueError, match=r"`y_pred`.*2 entries"):
         Confusion(2).update_state([0], [[0.0, 1.0, 2.0]])
+
+
+@pytest.mark.parametrize("run_eagerly", [False, True])
+@pytest.mark.parametrize("by_name", [False, True])
+def test_two_outputs_have_scores_of_their_own(
+    run_eagerly: bool, by_name: bool
+) -> None:
+    inputs = keras.Input((6, 5, 3))
+    outputs = {
+        name: keras.layers.Conv2D(N, 1, name=name)(inputs)
+        for name in ("left", "right")
+    }
+    model = keras.Model(inputs, outputs if by_name else [*outputs.values()])
+    metric = {name: Confusion.of(CAMVID) for name in outputs}
+    model.compile(
+        keras.optimizers.SGD(0.0),
+        dict.fromkeys(outputs, "mse") if by_name else ["mse", "mse"],
+        metrics=metric if by_name else [[each] for each in metric.values()],
+        run_eagerly=run_eagerly,
+    )
+    images = np.random.default_rng(2).normal(size=(3, 6, 5, 3))
+    labels = np.random.default_rng(3).integers(0, N, (3, 6, 5))
+    targets = np.eye(N, dtype=np.float32)[labels]
+    both = (targets, targets[::-1])
+    wanted = dict(zip(outputs, both, strict=True)) if by_name else [*both]
+    history = model.fit(
+        images, wanted, validation_data=(images, wanted), verbose=0
+    ).history
+    predicted = model.predict(images, verbose=0)
+    if by_name:
+        predicted = [predicted[name] for name in outputs]
+    for name, own, scores in zip(
+        outputs, (labels, labels[::-1]), predicted, strict=True
+    ):
+        expected = metrics.mean_iou(_expected(own, scores))
+        for key in (f"{name}_mean_iou", f"val_{name}_mean_iou"):
+            assert history[key] == pytest.approx([expected])
+        assert f"{name}_critical_iou" in history
+    assert "mean_iou" not in history
+
+
+SAVE = """
+import sys, keras, numpy as np
+from wseg_tf import CAMVID, GroundMatrix
+from wseg_tf.metrics import Confusion
+
+inputs = keras.Input((6, 5, 3))
+model = keras.Model(inputs, keras.layers.Conv2D(11, 1)(inputs))
+D = GroundMatrix.severity_aware(CAMVID)
+model.compile(
+    "sgd",
+    keras.losses.MeanSquaredError(),
+    metrics=[Confusion.of(CAMVID, D)],
+)
+"""
+DATA = """
+images = np.random.default_rng(2).normal(size=(3, 6, 5, 3))
+labels = np.random.default_rng(3).integers(0, 11, (3, 6, 5))
+targets = np.eye(11, dtype=np.float32)[labels]
+found = model.evaluate(images, targets, return_dict=True, verbose=0)
+print(sorted((k, round(float(v), 5)) for k, v in found.items()))
+"""
+LOAD = """
+import sys, keras, numpy as np
+from wseg_tf.metrics import Confusion
+
+model = keras.models.load_model(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_loads_in_a_fresh_process(tmp_path: Path, ending: str) -> None:
+    path = str(tmp_path / f"model.{ending}")
+    said = []
+    for code in (SAVE + DATA + "model.save(sys.argv[1])", LOAD + DATA):
+        done = subprocess.run(
+            [sys.executable, "-c", code, path], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        said.append(done.stdout.strip().splitlines()[-1])
+    assert "expected_severity" in said[0]
+    assert said[0] == said[1]

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from tests.wseg_tf.training.small import SIZE, same, small_net
@@ -86,3 +87,68 @@ def test_nothing_is_refused_in_one_sentence(
     with pytest.raises(ValueError, match=said) as caught:
         start_from(net(5), str(folder / name))
     assert str(folder / name) in str(caught.value)
+
+
+def arrays_of(model: keras.Model) -> dict[str, np.ndarray]:
+    """Weights as an `.npz` of others may name them."""
+    names = ("kernel", "bias", "gamma", "beta", "moving_mean")
+    norm = ("gamma", "beta", "moving_mean", "moving_variance")
+    return {
+        f"{layer.name}/{name}": value
+        for layer in model.layers
+        for name, value in zip(
+            norm if layer.name == "encoder_norm" else names,
+            layer.get_weights(),
+            strict=False,
+        )
+    }
+
+
+def test_an_encoder_comes_from_others_files(tmp_path: Path) -> None:
+    source, model = net(1), net(5)
+    path = str(tmp_path / "others.npz")
+    arrays = arrays_of(source)
+    np.savez(path, **{k: v for k, v in arrays.items() if "head" not in k})
+    head = model.get_layer("head").get_weights()
+    start_from(model, path)
+    for name in ("encoder_conv", "encoder_norm"):
+        for ours, theirs in zip(
+            model.get_layer(name).get_weights(),
+            source.get_layer(name).get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+    for ours, before in zip(
+        model.get_layer("head").get_weights(), head, strict=True
+    ):
+        np.testing.assert_array_equal(ours, before)
+
+
+def test_a_whole_network_of_ours_comes_whole_from_keras_2s_format(
+    tmp_path: Path,
+) -> None:
+    if not keras.__version__.startswith("2"):
+        pytest.skip("Keras 3 does not write the format")
+    path = str(tmp_path / "own.h5")
+    net(1).save_weights(path)
+    model = net(5)
+    start_from(model, path)
+    assert same(model, net(1))
+    with pytest.raises(ValueError, match="weights of another network"):
+        start_from(net(5, classes=12), path)
+
+
+@pytest.mark.parametrize("change", ["another shape", "another network"])
+def test_others_weights_that_do_not_fit_are_refused(
+    tmp_path: Path, change: str
+) -> None:
+    arrays = arrays_of(net(1))
+    if change == "another shape":
+        arrays["encoder_norm/gamma"] = np.ones(9)
+    else:
+        arrays = {f"x_{name}": value for name, value in arrays.items()}
+    del arrays[next(name for name in arrays if "head" in name)]
+    path = str(tmp_path / "others.npz")
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match="weights of another network"):
+        start_from(net(5), path)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.wseg_tf.transport import oracle
 from wseg_tf.classes import CAMVID, CITYSCAPES
 from wseg_tf.ground import GroundMatrix
-from wseg_tf.transport import Sinkhorn, choose_solver, wasserstein
+from wseg_tf.transport import Sinkhorn, choose_solver, pot, wasserstein
 from wseg_tf.transport.partial import partial_tree_cost
 
 KINDS = ("dense", "peaked", "pruned")
@@ -363,3 +363,53 @@ def test_a_solver_needs_its_structure():
 def test_senseless_settings_are_refused(wrong):
     with pytest.raises(ValueError, match=f"`{next(iter(wrong))}`"):
         Sinkhorn(**wrong)
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e-6, 1e31])
+@pytest.mark.parametrize("solver", ["auto", "sinkhorn"])
+@pytest.mark.parametrize("name", ["star", "severity", "squared line", "dense"])
+def test_the_unit_of_d_is_the_unit_of_the_distance(name, solver, factor):
+    ground, random = (EXACT | GENERAL)[name], np.random.default_rng(9)
+    source = oracle.histograms(random, 20, len(ground), "dense")
+    target = oracle.histograms(random, 20, len(ground), "pruned")
+    scaled = GroundMatrix(ground.values * factor)
+    options = {"solver": solver}
+    value, f, g = value_and_gradients(source, target, ground, **options)
+    found = value_and_gradients(source, target, scaled, **options)
+    np.testing.assert_allclose(found[0] / factor, value, rtol=1e-4)
+    np.testing.assert_allclose(found[1] / factor, f, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found[2] / factor, g, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("classes", [3, 11, 60])
+@pytest.mark.parametrize("source", ["dense", "pruned"])
+def test_pot_is_exact_with_the_gradient_of_the_dual(classes, source):
+    random = np.random.default_rng(classes)
+    ground = GroundMatrix(dense_matrix(classes))
+    source = oracle.histograms(random, 12, classes, source)
+    target = oracle.histograms(random, 12, classes, "pruned")
+    value, f, g = value_and_gradients(source, target, ground, solver="pot")
+    expected = oracle.wasserstein(source, target, ground)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    # Feasible potentials that reach the value are optimal, at zeros too.
+    room = ground.values.T - f[:, :, None] - g[:, None, :]
+    assert room.min() > -1e-5
+    dual = (f * source).sum(-1) + (g * target).sum(-1)
+    np.testing.assert_allclose(dual, expected, rtol=1e-5)
+    run = tf.function(lambda s, t: wasserstein(s, t, ground, "pot"))
+    np.testing.assert_allclose(run(source, target), expected, rtol=1e-5)
+
+
+def test_pot_moves_partial_masses_and_none():
+    ground = GroundMatrix([[0, 1], [4, 0]])
+    s, t = np.float32([[0.75, 0.25]] * 2), np.float32([[0.0, 0.5], [0, 0]])
+    value = wasserstein(s, t, ground, "pot", partial=True)
+    np.testing.assert_allclose(value, [0.25 * 4, 0.0], atol=1e-6)
+    nothing = wasserstein(0 * s, 0 * t, ground, "pot")
+    assert nothing.numpy().tolist() == [0.0, 0.0]
+
+
+def test_pot_has_to_be_installed(monkeypatch):
+    monkeypatch.setattr(pot, "is_installed", lambda: False)
+    with pytest.raises(ValueError, match="pip install POT"):
+        choose_solver(GENERAL["dense"], "pot")

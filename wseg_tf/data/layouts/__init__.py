@@ -16,7 +16,8 @@ from wseg_tf.data.layouts import (
     gta5,
 )
 from wseg_tf.data.layouts.cityscapes_labels import TRAIN_IDS
-from wseg_tf.data.pairs import Pair
+from wseg_tf.data.layouts.entries import PANOPTIC_BITS
+from wseg_tf.data.pairs import Pair, refuse_links_out
 
 __all__ = ["LAYOUTS", "Layout", "Pair", "find_pairs", "layout"]
 
@@ -34,20 +35,24 @@ class Layout:
             files hold class ids.
         colour_map: Class id or void for each colour in the files; None where
             they hold ids.
+        panoptic: Whether ids are stored as R + 256 G + 65536 B.
+        divisor: What stored numbers are divided by to give ids.
     """
 
     find: Find
     classes: ClassSet
     id_map: Mapping[int, int] | None = None
     colour_map: Mapping[Colour, int] | None = None
+    panoptic: bool = False
+    divisor: int = 1
 
     def meaning(self) -> dict[str, Any]:
         """Returns what the pixels of labels mean as plain values.
 
         Example:
 
-        >>> LAYOUTS["camvid_colours"].meaning()["colour_map"][0]
-        [[128, 128, 128], 0]
+        >>> LAYOUTS["gta5"].meaning()["id_map"][:2]
+        [[0, 255], [1, 255]]
         """
         return {
             "classes": self.classes.as_dict(),
@@ -57,6 +62,8 @@ class Layout:
             "colour_map": None
             if self.colour_map is None
             else [[[*key], value] for key, value in self.colour_map.items()],
+            "panoptic": self.panoptic,
+            "divisor": self.divisor,
         }
 
     @classmethod
@@ -74,7 +81,22 @@ class Layout:
             None
             if colours is None
             else {(red, green, blue): v for (red, green, blue), v in colours},
+            values.get("panoptic", False),
+            values.get("divisor", 1),
         )
+
+
+def _within(
+    find: Find, folder: str, splits: Sequence[str] | None = None
+) -> list[Pair]:
+    """Finds pairs, and refuses links that lead out of the folder."""
+    pairs = find(folder, splits)
+    refuse_links_out(folder, (p for e in pairs for p in (e.image, e.label)))
+    return pairs
+
+
+def _layout(find: Find, *meaning: Any, **more: Any) -> Layout:
+    return Layout(partial(_within, find), *meaning, **more)
 
 
 def _find_nothing(folder: str, splits: Sequence[str] | None) -> list[Pair]:
@@ -82,12 +104,12 @@ def _find_nothing(folder: str, splits: Sequence[str] | None) -> list[Pair]:
 
 
 LAYOUTS: Mapping[str, Layout] = {
-    "camvid": Layout(camvid.find, CAMVID),
-    "camvid_colours": Layout(
+    "camvid": _layout(camvid.find, CAMVID),
+    "camvid_colours": _layout(
         camvid_colours.find, CAMVID, colour_map=camvid_colours.COLOUR_MAP
     ),
-    "cityscapes": Layout(cityscapes.find, CITYSCAPES, id_map=TRAIN_IDS),
-    "cityscapes_train_ids": Layout(
+    "cityscapes": _layout(cityscapes.find, CITYSCAPES, id_map=TRAIN_IDS),
+    "cityscapes_train_ids": _layout(
         partial(
             cityscapes.find,
             kind="labelTrainIds",
@@ -95,8 +117,8 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
         CITYSCAPES,
     ),
-    "gta5": Layout(gta5.find, CITYSCAPES, id_map=gta5.ID_MAP),
-    "streets": Layout(partial(camvid.find, dataset="streets"), CAMVID),
+    "gta5": _layout(gta5.find, CITYSCAPES, id_map=gta5.ID_MAP),
+    "streets": _layout(partial(camvid.find, dataset="streets"), CAMVID),
 }
 
 
@@ -121,11 +143,13 @@ def layout(name: str) -> Layout:
     """
     if name.endswith((".yaml", ".yml")):
         description = described.read(name)
-        return Layout(
+        return _layout(
             partial(described.find, description),
             description.class_set,
             description.id_map,
             description.colour_map,
+            panoptic=description.bits == PANOPTIC_BITS,
+            divisor=description.divisor,
         )
     if name not in LAYOUTS:
         raise ValueError(

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Sequence
 
 from wseg_tf.data.checks import DataError
-from wseg_tf.data.pairs import Pair, by_name, listing, match
+from wseg_tf.data.pairs import Pair, by_name, files, folders, match
 
 SPLITS = ("train", "val", "test")
 _IMAGES = (".png", ".jpg", ".jpeg")
@@ -33,7 +33,7 @@ def find(
         DataError: If a folder is missing, a split is empty, or an image or a
             label stands alone.
     """
-    present = {posixpath.basename(path) for path in listing(folder)}
+    present = {posixpath.basename(path) for path in folders(folder)}
     if splits is None:
         splits = [split for split in SPLITS if split in present]
     if not splits:
@@ -45,8 +45,8 @@ def find(
         Pair(name, image, label, split, name.split("_")[0], dataset)
         for split in splits
         for name, image, label in match(
-            by_name(listing(posixpath.join(folder, split)), _IMAGES),
-            by_name(listing(posixpath.join(folder, f"{split}annot"))),
+            by_name(files(posixpath.join(folder, split)), _IMAGES),
+            by_name(files(posixpath.join(folder, f"{split}annot"))),
             split,
             folder,
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from wseg_tf.classes import CAMVID, Colour
 from wseg_tf.data.checks import DataError
-from wseg_tf.data.pairs import Pair, by_name, listing, match
+from wseg_tf.data.pairs import Pair, by_name, files, match
 
 IMAGES = "701_StillsRaw_full"
 LABELS = "LabeledApproved_full"
@@ -77,8 +77,8 @@ def find(
             label stands alone.
     """
     frames = match(
-        by_name(listing(posixpath.join(folder, IMAGES))),
-        by_name(listing(posixpath.join(folder, LABELS)), ["_l.png"]),
+        by_name(files(posixpath.join(folder, IMAGES))),
+        by_name(files(posixpath.join(folder, LABELS)), ["_l.png"]),
         "all",
         folder,
     )

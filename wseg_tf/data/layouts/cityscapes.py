@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Sequence
 
 from wseg_tf.data.checks import DataError
-from wseg_tf.data.pairs import Pair, by_name, listing, match
+from wseg_tf.data.pairs import Pair, by_name, files, folders, match
 
 # The published test labels are blank, so test is read only when asked for.
 SPLITS = ("train", "val")
@@ -41,7 +41,7 @@ def find(
             label stands alone.
     """
     images, labels = (posixpath.join(folder, top) for top in (IMAGES, LABELS))
-    present = {posixpath.basename(path) for path in listing(images)}
+    present = {posixpath.basename(path) for path in folders(images)}
     if splits is None:
         splits = [split for split in SPLITS if split in present]
     if not splits:
@@ -65,5 +65,5 @@ def find(
 
 def _by_frame(folder: str, suffix: str) -> dict[str, str]:
     """Returns the paths of a split by frame, across its cities."""
-    paths = [path for city in listing(folder) for path in listing(city)]
+    paths = [path for city in folders(folder) for path in files(city)]
     return by_name(paths, [suffix.lower()])

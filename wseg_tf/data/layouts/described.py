@@ -5,33 +5,35 @@
     images: frames/{split}/{drive}/{name}.jpg
     labels: masks/{split}/{drive}/{name}_mask.png
     ids: {0: void, 1: road, 2: person}
+    absent: [wall, fence]
 
 `{name}` names a frame; `{split}` and `{drive}` may stand anywhere in a path,
-`*` for anything within one folder. Where `{split}` does not stand, drives
-decide: `drives: {val: [north], test: [harbour]}`, all others being `train`.
-Instead of `ids`, `colours: {"128 64 128": road}` reads colour labels; without
-either the files hold class ids.
+`*` for anything within one folder (see `layouts.patterns`). Where `{split}`
+does not stand, `drives`, `lists`, `expressions` or `shares` tell the split
+(see `layouts.splits`): `drives: {val: [north], test: [harbour]}`, all others
+being `train`. Instead of `ids`, `colours: {"128 64 128": road}` reads colour
+labels; without either the files hold class ids. Names are text as written:
+drive `07` is `07`.
 """
 
 from __future__ import annotations
 
 import functools
 import posixpath
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from wseg_tf.classes import ClassSet, Colour, class_set
+from wseg_tf.configuration import ConfigurationError, parse_any
 from wseg_tf.data.checks import DataError
-from wseg_tf.data.pairs import Pair, match, not_unicode
+from wseg_tf.data.layouts import patterns
+from wseg_tf.data.layouts.entries import READERS, SPLIT_READERS
+from wseg_tf.data.layouts.splits import Splits, assign
+from wseg_tf.data.pairs import Pair, match, normal, refuse_links_out
+from wseg_tf.filesystems import read_bytes
 
 VOID = "void"
-_PLACES = ("name", "split", "drive")
-_SPECIAL = re.compile(r"[\\*?\[\]]")  # what stands for more in a file pattern
-_TOKEN = re.compile(r"\{(\w+)\}|\*")
 
 
 @dataclass(frozen=True)
@@ -39,23 +41,32 @@ class Description:
     """A folder's description, as read from YAML.
 
     Args:
-        images: Where the images are, with `{name}`.
+        images: Where the images are, with `{name}`: a pattern or several.
         labels: Where the labels are, with the same places as `images`.
         dataset: Name of the dataset.
         classes: The classes of the labels, whatever `class_set` takes; a file
             lies beside the description.
         ids: Class name or `void` for each id in the labels.
         colours: Class name or `void` for each colour, `"red green blue"`.
-        drives: Drives of each split, where paths do not tell the split.
+        absent: Classes that no id or colour becomes, on purpose.
+        bits: Bits of an id in the files: 8, 16, or 24 for R + 256 G + 65536 B.
+        divisor: What stored numbers are divided by, rounded down, to give
+            ids, where they count instances, too.
+        splits: What tells the splits, where paths do not.
+        source: Path of the description, for messages.
     """
 
-    images: str
-    labels: str
+    images: Sequence[str]
+    labels: Sequence[str]
     dataset: str = "folder"
     classes: Any = "cityscapes"
     ids: Mapping[int, str] | None = None
-    colours: Mapping[str, str] | None = None
-    drives: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    colours: Mapping[Colour, str] | None = None
+    absent: Sequence[str] = ()
+    bits: int = 8
+    divisor: int = 1
+    splits: Splits = field(default_factory=Splits)
+    source: str = ""
 
     @functools.cached_property
     def class_set(self) -> ClassSet:
@@ -67,17 +78,14 @@ class Description:
         """Class id or void for each id in the labels."""
         if self.ids is None:
             return None
-        return {int(key): self._target(name) for key, name in self.ids.items()}
+        return {key: self._target(name) for key, name in self.ids.items()}
 
     @property
     def colour_map(self) -> dict[Colour, int] | None:
         """Class id or void for each colour in the labels."""
         if self.colours is None:
             return None
-        return {
-            _colour(key): self._target(name)
-            for key, name in self.colours.items()
-        }
+        return {key: self._target(name) for key, name in self.colours.items()}
 
     def _target(self, name: str) -> int:
         classes = self.class_set
@@ -94,20 +102,22 @@ def read(path: str) -> Description:
         The `Description`.
 
     Raises:
-        DataError: If it cannot be read, a key is missing or unknown, a class
-            does not exist, or `images` and `labels` do not fit together.
+        DataError: If it cannot be read, a key is missing, unknown or of
+            another type, a class does not exist or is forgotten, or `images`
+            and `labels` do not fit together.
     """
-    import tensorflow as tf
-
     try:
-        with tf.io.gfile.GFile(path, "r") as file:
-            entries: Any = yaml.safe_load(file.read())
-    except tf.errors.NotFoundError:
+        text = read_bytes(path).decode("utf-8-sig")
+        entries = parse_any(text, path, as_written=True)
+    except FileNotFoundError:
         raise DataError(f"{path}: no such file.") from None
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise DataError(f"{path}: not YAML ({problem}).") from None
-    known = [each.name for each in fields(Description)]
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: expected text in UTF-8.") from None
+    except ConfigurationError as error:
+        raise DataError(f"{path}: not YAML that can be used. {error}") from None
+    known = [*READERS, *SPLIT_READERS]
     if not isinstance(entries, dict):
         raise DataError(f"{path}: expected keys such as {', '.join(known)}.")
     unknown = sorted(set(map(str, entries)) - set(known))
@@ -118,40 +128,101 @@ def read(path: str) -> Description:
     missing = [key for key in ("images", "labels") if key not in entries]
     if missing:
         raise DataError(f"{path}: the key {missing[0]!r} is missing.")
-    classes = entries.get("classes")
-    if isinstance(classes, str) and classes.endswith((".yaml", ".yml")):
-        folder = posixpath.dirname(path)
-        entries["classes"] = posixpath.join(folder, classes)
-    description = Description(**entries)
-    _check(description, path)
+    values: dict[str, Any] = {}
+    for key, entry in entries.items():
+        try:
+            values[key] = {**READERS, **SPLIT_READERS}[key](entry)
+        except ValueError as error:
+            raise DataError(f"{path}: invalid `{key}`. {error}") from None
+    if "classes" in values:
+        values["classes"] = _classes(values["classes"], text, path)
+    given = {key: values.pop(key) for key in SPLIT_READERS if key in values}
+    try:
+        description = Description(
+            **values, splits=Splits(**given, source=path), source=path
+        )
+        _check(description)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from None
     return description
 
 
-def _check(description: Description, path: str) -> None:
-    places = _places(description.images), _places(description.labels)
-    strange = sorted((places[0] | places[1]) - set(_PLACES))
-    if strange:
-        raise DataError(
-            f"{path}: unknown place {{{strange[0]}}}. Expected {{name}}, "
-            "{split} or {drive}."
+def _classes(written: Any, text: str, path: str) -> Any:
+    """Returns the classes with the types that YAML gives their values."""
+    if not isinstance(written, str):
+        return parse_any(text, path)["classes"]
+    if written.endswith((".yaml", ".yml")):
+        return posixpath.join(posixpath.dirname(path), written)
+    return written
+
+
+def _check(description: Description) -> None:
+    every = {
+        pattern: patterns.places_of(pattern)
+        for pattern in (*description.images, *description.labels)
+    }
+    places = every[description.images[0]]
+    if "name" not in places or any(own != places for own in every.values()):
+        raise ValueError(
+            "images and labels need {name} and the same places. Found: "
+            f"{', '.join(every)}."
         )
-    if "name" not in places[0] or places[0] != places[1]:
-        raise DataError(
-            f"{path}: images and labels need {{name}} and the same places. "
-            f"Found: {description.images} and {description.labels}."
+    ids, colours = description.ids, description.colours
+    if ids is not None and colours is not None:
+        raise ValueError("give `ids` or `colours`, not both.")
+    if colours is not None and description.bits != 8:
+        raise ValueError("give `colours` or `bits`, not both.")
+    ways = description.splits.ways()
+    if len(ways) > 1:
+        raise ValueError(f"give `{ways[0]}` or `{ways[1]}`, not both.")
+    if ways and "split" in places:
+        raise ValueError(
+            f"give `{ways[0]}` or {{split}} in the paths, not both."
         )
-    if description.ids is not None and description.colours is not None:
-        raise DataError(f"{path}: give `ids` or `colours`, not both.")
-    if description.drives and "split" in places[0]:
-        raise DataError(
-            f"{path}: give `drives` or {{split}} in the paths, not both."
+    for way in {*ways} & {"drives", "shares"}:
+        if "drive" not in places:
+            raise ValueError(f"`{way}` needs {{drive}} in the paths.")
+    most = 2**description.bits - 1
+    above = [key for key in ids or () if key > most]
+    if above:
+        raise ValueError(
+            f"invalid `ids`. Expected ids up to {most}; wider ones take "
+            f"`bits: 16`, or `bits: 24` for R + 256 G. Found: {above[0]}."
         )
-    if description.drives and "drive" not in places[0]:
-        raise DataError(f"{path}: `drives` needs {{drive}} in the paths.")
-    try:
-        _ = description.id_map, description.colour_map, description.class_set
-    except ValueError as error:
-        raise DataError(f"{path}: {error}") from None
+    _check_classes(description, ids if colours is None else colours)
+
+
+def _check_classes(
+    description: Description, targets: Mapping[Any, str] | None
+) -> None:
+    """Refuses a class that is forgotten, or said absent and is not."""
+    classes = description.class_set
+    for name in (*(targets or {}).values(), *description.absent):
+        if name != VOID:
+            classes.index(name)
+    if targets is None:
+        if description.absent:
+            raise ValueError("`absent` needs `ids` or `colours`.")
+        return
+    used = {*targets.values()}
+    both = [name for name in description.absent if name in used]
+    if both:
+        raise ValueError(
+            f"invalid `absent`. Expected classes that nothing becomes. Found: "
+            f"{both[0]!r}, which something does."
+        )
+    left = [
+        name
+        for name in classes.names
+        if name not in used and name not in description.absent
+    ]
+    if left:
+        listed = ", ".join([*description.absent, *left])
+        raise ValueError(
+            f"expected something to become each class of {classes.name}. "
+            f"Found: nothing for {', '.join(left)}; if that is meant, add "
+            f"`absent: [{listed}]`."
+        )
 
 
 def find(
@@ -169,26 +240,35 @@ def find(
 
     Raises:
         DataError: If there is no image, a split is empty, a name is there
-            twice, or an image or a label stands alone.
+            twice, an image or a label stands alone, or what tells the splits
+            names something that is not there.
     """
-    images = _found(folder, description.images)
-    labels = _found(folder, description.labels)
-    by_drive = {
-        drive: split
-        for split, drives in description.drives.items()
-        for drive in drives
-    }
+    images = patterns.find(folder, description.images)
+    labels = patterns.find(folder, description.labels)
+    # Where both lie in one folder, the images' pattern may name labels too.
+    taken = {*labels.values()}
+    images = {key: path for key, path in images.items() if path not in taken}
+    if not images:
+        where = posixpath.join(folder, description.images[0])
+        raise DataError(f"{where}: no such images.")
+    named, others = assign(description.splits, folder, images)
+    # A label alone is told of in the split that its drive is in.
+    of_drive = {
+        frame[1]: split for frame, split in named.items() if frame not in labels
+    } | {frame[1]: split for frame, split in named.items()}
     by_split: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
     for kind, paths in enumerate((images, labels)):
-        for (split, drive, name), path in paths.items():
-            own = split or by_drive.get(drive, "train")
+        for frame, path in paths.items():
+            split, drive, name = frame
+            own = split or named.get(frame) or others
+            if frame not in images and not split:
+                own = of_drive.get(drive, others) if drive else others
+            if own is None:
+                continue
             key = f"{drive}/{name}" if drive else name
             by_split.setdefault(own, ({}, {}))[kind][key] = path
-    if not images:
-        where = posixpath.join(folder, description.images)
-        raise DataError(f"{where}: no such images.")
     pairs = []
-    for split in sorted(by_split) if splits is None else splits:
+    for split in sorted(by_split) if splits is None else map(normal, splits):
         found = match(*by_split.get(split, ({}, {})), split, folder)
         for key, image, label in found:
             drive = key.rpartition("/")[0] or description.dataset
@@ -216,8 +296,11 @@ def find_images(
         DataError: If the pattern is none, there is no image, or a name is
             there twice.
     """
-    places = _places(pattern)
-    if "name" not in places or not places <= {"name", "drive", "split"}:
+    try:
+        places = patterns.places_of(pattern)
+    except ValueError:
+        places = set()
+    if "name" not in places:
         raise DataError(
             "Invalid value for argument `images`. Expected a pattern with "
             "{name}, and perhaps {drive} and {split}. Received: "
@@ -225,12 +308,13 @@ def find_images(
         )
     found = {
         (drive, name): path
-        for (own, drive, name), path in _found(folder, pattern).items()
-        if own in ("", split)
+        for (own, drive, name), path in patterns.find(folder, [pattern]).items()
+        if own in ("", normal(split))
     }
     if not found:
         where = posixpath.join(folder, pattern)
         raise DataError(f"{where}: no images of split {split!r}.")
+    refuse_links_out(folder, found.values())
     return [
         Pair(
             f"{drive}_{name}" if drive else name,
@@ -242,75 +326,3 @@ def find_images(
         )
         for (drive, name), path in sorted(found.items())
     ]
-
-
-def _found(folder: str, pattern: str) -> dict[tuple[str, str, str], str]:
-    """Returns the paths of a pattern by split, drive and name."""
-    import tensorflow as tf
-
-    if not tf.io.gfile.isdir(folder):
-        raise DataError(f"{folder}: no such folder.")
-    expression = re.compile(_expression(pattern))
-    start = folder.rstrip("/") + "/"
-    found: dict[tuple[str, str, str], str] = {}
-    anywhere = "*".join(
-        _SPECIAL.sub(r"\\\g<0>", part)
-        for part in (start + _TOKEN.sub("\0", pattern)).split("\0")
-    )
-    for path in sorted(_glob(anywhere)):
-        matched = expression.fullmatch(path[len(start) :])
-        if matched is None:
-            continue  # one place stands for two different texts
-        places = matched.groupdict()
-        key = (
-            places.get("split", ""),
-            places.get("drive", ""),
-            places["name"],
-        )
-        if key in found:
-            raise DataError(
-                f"{path}: duplicate name {key[2]!r}, already used by "
-                f"{found[key]}."
-            )
-        found[key] = path
-    return found
-
-
-def _glob(pattern: str) -> list[str]:
-    import tensorflow as tf
-
-    try:
-        return list(tf.io.gfile.glob(pattern))
-    except UnicodeDecodeError as error:
-        raise not_unicode(pattern, error) from None
-
-
-def _places(pattern: str) -> set[str]:
-    return {place for place in _TOKEN.findall(pattern) if place}
-
-
-def _expression(pattern: str) -> str:
-    """Turns a pattern into a regular expression with a group per place."""
-    parts, seen, end = [], set(), 0
-    for token in _TOKEN.finditer(pattern):
-        parts.append(re.escape(pattern[end : token.start()]))
-        place, end = token.group(1), token.end()
-        if place is None:
-            parts.append("[^/]*")
-        elif place in seen:
-            parts.append(f"(?P={place})")
-        else:
-            parts.append(f"(?P<{place}>[^/]+)")
-            seen.add(place)
-    return "".join([*parts, re.escape(pattern[end:])])
-
-
-def _colour(text: str) -> Colour:
-    channels = str(text).split()
-    if len(channels) != 3 or not all(each.isdecimal() for each in channels):
-        raise ValueError(
-            'Invalid colour. Expected "red green blue", 0..255 each. '
-            f"Received: {text!r}."
-        )
-    red, green, blue = (int(each) for each in channels)
-    return red, green, blue

@@ -10,7 +10,7 @@ from typing import Any
 from wseg_tf.classes import CITYSCAPES
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts.cityscapes_labels import TRAIN_IDS
-from wseg_tf.data.pairs import Pair, by_name, listing, match
+from wseg_tf.data.pairs import Pair, by_name, files, match
 
 # The labels are palette images whose index is Cityscapes' id; the license
 # plate, -1 there, is 34 here.
@@ -49,7 +49,7 @@ def find(
         {
             name: path
             for name, path in by_name(
-                listing(posixpath.join(folder, part))
+                files(posixpath.join(folder, part))
             ).items()
             if name not in MISMATCHED
         }

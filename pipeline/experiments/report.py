@@ -1,0 +1,68 @@
+"""What a comparison leaves in its folder: tables, counts and pictures."""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+from collections.abc import Sequence
+
+import tensorflow as tf
+from matplotlib.figure import Figure
+
+from pipeline.experiments import figures, misses, results, tables
+from pipeline.experiments.frames import Frames
+from pipeline.experiments.plan import Experiment, folder
+from pipeline.experiments.results import Results
+from pipeline.experiments.run import Outcome
+from wseg_tf.filesystems import write_whole
+from wseg_tf.plots import plot_rounds
+
+TABLES = "results.md"
+
+
+def write(
+    plan: Experiment, frames: Frames, outcomes: Sequence[Outcome]
+) -> Results:
+    """Writes `results.md` and `.json`, `misses.json` and the pictures.
+
+    Args:
+        plan: The experiment.
+        frames: What `find_frames` returned.
+        outcomes: What `run` returned of them.
+
+    Returns:
+        What the tables are made of.
+    """
+    found = results.gather(plan, frames, outcomes, _hardware())
+    computed = tables.figures(found)
+    own = folder(plan)
+    results.write(found, tables.as_values(computed), own)
+    missed = misses.count(plan, frames, outcomes)
+    write_whole(os.path.join(own, "misses.json"), misses.as_text(missed))
+    text = misses.as_markdown(missed, plan.data.class_set, plan.reference)
+    write_whole(
+        os.path.join(own, TABLES), f"{tables.pages(found, computed)}\n{text}"
+    )
+    for name in frames.reported:
+        contrast = figures.find_contrast(plan, outcomes, name)
+        if contrast is not None:
+            pair = frames.reported[name][contrast.place]
+            picture = figures.plot_contrast(plan, contrast, name, pair)
+            _save(picture, own, f"contrast-{name.replace(' ', '-')}.png")
+    if rounds := figures.rounds_of(plan, outcomes):
+        _save(plot_rounds(rounds), own, "rounds.png")
+    return found
+
+
+def _save(picture: Figure, own: str, name: str) -> None:
+    content = io.BytesIO()
+    picture.savefig(content, format="png")
+    write_whole(os.path.join(own, name), content.getvalue())
+
+
+def _hardware() -> str:
+    text = f"{os.cpu_count()} cores, {platform.machine()}"
+    if gpus := tf.config.list_physical_devices("GPU"):
+        text += f", {len(gpus)} GPUs"
+    return text

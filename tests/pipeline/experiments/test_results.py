@@ -1,0 +1,143 @@
+"""Results that are read again give the figures they were written with."""
+
+import dataclasses
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.experiments.results import COUNTS, RESULTS, read, write
+from pipeline.experiments.tables import as_values, figures, pages, summary
+from tests.pipeline.experiments.test_tables import (
+    GROUND,
+    IMAGES,
+    outcomes,
+    results,
+)
+from wseg_tf import CAMVID
+from wseg_tf.configuration import ConfigurationError
+from wseg_tf.metrics.table import scores
+
+
+@pytest.fixture
+def written(tmp_path):
+    own = results(outcomes(0.7, apart=0.02), notes="A note.")
+    write(own, as_values(figures(own)), str(tmp_path))
+    return own, tmp_path
+
+
+def test_what_is_read_shows_the_same_tables(written):
+    own, folder = written
+    page = pages(own, figures(own))
+    found = read(str(folder / RESULTS))
+    assert found.over_units is None
+    assert pages(found, figures(found)) == page
+    # Without the counts of each image too: their share was saved.
+    (folder / COUNTS).unlink()
+    alone = read(str(folder / RESULTS))
+    assert alone.over_units is not None
+    assert pages(alone, figures(alone)) == page
+
+
+def test_counts_of_each_image_give_figures_that_were_not_asked_for(written):
+    _, folder = written
+    found = dataclasses.replace(
+        read(str(folder / RESULTS)), metrics=["iou/sky"], tested=["iou/sky"]
+    )
+    row = figures(found)["val"]["W"]["iou/sky"]
+    assert not math.isnan(row.difference.low)
+    by_drive = dataclasses.replace(found, resample="drives")
+    other = figures(by_drive)["val"]["W"]["iou/sky"]
+    assert other.difference.low != row.difference.low
+
+
+def test_the_file_says_what_its_figures_are_of(written):
+    own, folder = written
+    content = json.loads((folder / RESULTS).read_text())
+    assert content["severity"] == GROUND
+    assert [each["name"] for each in content["classes"]["classes"]] == list(
+        CAMVID.names
+    )
+    run = content["outcomes"][1]
+    assert "weights" not in run
+    assert np.sum(run["counts"]["val"]) == IMAGES * 1100
+    # A line for each run, whatever it holds.
+    lines = (folder / RESULTS).read_text().splitlines()
+    assert len(lines) < len(content) + len(own.outcomes) + 5
+    # Its own figures follow from its own counts.
+    row = content["figures"]["val"]["W"]["mean_iou"]
+    assert row["values"] == pytest.approx(
+        [
+            scores(each["counts"]["val"], CAMVID)["mean_iou"]
+            for each in content["outcomes"]
+            if each["method"] == "W"
+        ]
+    )
+
+
+def test_counts_are_kept_in_few_bytes(written):
+    _, folder = written
+    # 5 runs of 30 images of 11 x 11 numbers up to 100.
+    assert (folder / COUNTS).stat().st_size < 5 * 30 * 121
+
+
+def test_counts_of_other_runs_are_refused(written):
+    _, folder = written
+    other = results(outcomes(0.8))
+    elsewhere = folder / "other"
+    write(other, as_values(figures(other)), str(elsewhere))
+    shutil.copy(elsewhere / COUNTS, folder / COUNTS)
+    with pytest.raises(ConfigurationError, match=r"results\.npz.*'W', seed 0"):
+        read(str(folder / RESULTS))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "No such file"),
+        ("{}", "figures"),
+        ("[1]", "Invalid results"),
+        ("nothing", "Invalid results"),
+    ],
+)
+def test_what_is_no_results_file_is_refused(tmp_path, content, words):
+    path = tmp_path / "own.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ConfigurationError, match=words):
+        read(str(path))
+
+
+SAVED = sorted(
+    path
+    for path in Path("docs/results").glob("*.json")
+    if '"outcomes"' in path.read_text()
+)
+
+
+@pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
+def test_the_saved_figures_follow_from_the_saved_counts(path):
+    content = json.loads(path.read_text())
+    again = as_values(figures(read(str(path))))
+    for name, methods in content["figures"].items():
+        for method, row in methods.items():
+            for metric, saved in row.items():
+                for key, value in saved.items():
+                    found = again[name][method][metric][key]
+                    assert found == pytest.approx(value), (name, method, metric)
+
+
+@pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
+def test_the_tables_of_the_documents_are_what_the_commands_print(path):
+    found = read(str(path))
+    computed = figures(found)
+    for page, options, shown in (
+        ("results-tables.md", "", pages(found, computed)),
+        ("results.md", " --summary", summary(found, computed)),
+    ):
+        text = Path("docs", page).read_text()
+        command = f"```sh\nwseg experiment {path}{options}\n```\n\n"
+        assert f"{command}{shown}" in text

@@ -1,0 +1,192 @@
+"""Lovasz-softmax: the Jaccard index of each class, made continuous."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from wseg_tf.losses.class_values import (
+    ByClass,
+    ClassNames,
+    checked_weights,
+    names_of,
+)
+from wseg_tf.losses.cross_entropy import weights_of
+from wseg_tf.losses.reduction import image_weights, pixel_weights, reduce
+from wseg_tf.losses.targets import PixelLoss, Pixels
+
+
+def lovasz_softmax(
+    pixels: Pixels,
+    class_weights: Any = None,
+    weights: tf.Tensor | None = None,
+    sets: Any = 1,
+) -> tf.Tensor:
+    """Computes the Lovasz-softmax loss of each set of pixels.
+
+    Formula, for class j with errors e_i = |t_ij - s_ij| in falling order and
+    the Jaccard loss J of the pixels that are wrong:
+
+    ```
+    L_j = sum_i e_i (J({1..i}) - J({1..i-1}))
+    J(M) = 1 - sum_{i not in M} t_ij / (sum_i t_ij + sum_{i in M} (1 - t_ij))
+    loss = sum_j w_j L_j / number of classes in the set
+    ```
+
+    A soft target counts as that share of a pixel; with one-hot ones it is the
+    source's.
+
+    Args:
+        pixels: What `flatten` returned.
+        class_weights: w, one weight a class `[N]`. Defaults to `None`: all 1.
+        weights: What each pixel counts `[P]`. Defaults to `None`: 1.
+        sets: How many equal sets the pixels are, in order. Defaults to 1.
+
+    Returns:
+        float32 `[sets]`; 0 for a set that is all void.
+
+    Example:
+
+    >>> from wseg_tf.losses.targets import flatten
+    >>> pixels = flatten([0, 1], [[0.6, 0.4], [0.5, 0.5]])
+    >>> [round(float(loss), 3) for loss in lovasz_softmax(pixels)]
+    [0.475]
+    """
+    classes = pixels.predictions.shape[-1]
+    # What void pixels hold, infinities perhaps, reaches no gradient.
+    predicted = tf.where(pixels.valid[:, None], pixels.predictions, 0.0)
+    if pixels.from_logits:
+        predicted = tf.nn.softmax(predicted)
+    truth = pixels.distributions
+    if truth is None:
+        # The rows after the classes': labels that nobody knows, and void.
+        others = [[float("nan")] * classes, [0.0] * classes]
+        truth = pixels.look_up(tf.concat([tf.eye(classes), others], axis=0))
+    mass = tf.cast(pixels.valid, tf.float32)
+    if weights is not None:
+        mass *= weights
+    errors = tf.where(pixels.valid[:, None], tf.abs(truth - predicted), 0.0)
+
+    def by_class(values: tf.Tensor) -> tf.Tensor:
+        """Lays `[P, C]` out as `[C, sets, pixels of a set]`."""
+        columns = tf.transpose(values)
+        return tf.reshape(columns, tf.stack([values.shape[-1], sets, -1]))
+
+    inside = by_class(truth * mass[:, None])
+    outside = by_class(mass[:, None]) - inside
+    errors = by_class(errors)
+    losses = tf.reduce_sum(errors * _steps(errors, inside, outside), axis=-1)
+    present = tf.cast(tf.reduce_sum(inside, axis=-1) > 0.0, tf.float32)
+    if class_weights is not None:
+        losses *= tf.cast(class_weights, tf.float32)[:, None]
+    return tf.math.divide_no_nan(
+        tf.reduce_sum(losses * present, axis=0), tf.reduce_sum(present, axis=0)
+    )
+
+
+def _steps(
+    errors: tf.Tensor, inside: tf.Tensor, outside: tf.Tensor
+) -> tf.Tensor:
+    """Returns by how much each pixel, in the order of errors, lowers the IoU.
+
+    They are the loss' gradient, so none goes through them.
+    """
+    order = tf.argsort(errors, axis=-1, direction="DESCENDING")
+    hit = tf.gather(inside, order, batch_dims=2)
+    miss = tf.gather(outside, order, batch_dims=2)
+    total = tf.reduce_sum(inside, axis=-1, keepdims=True)
+    # Before this pixel is given up, and after. As a product, since differences
+    # of ratios near 1 would leave no digits.
+    kept_after = tf.maximum(total - tf.cumsum(hit, axis=-1), 0.0)
+    union_after = total + tf.cumsum(miss, axis=-1)
+    kept, union = kept_after + hit, union_after - miss
+    steps = tf.math.divide_no_nan(
+        miss * kept + hit * union, union * union_after
+    )
+    back = tf.argsort(order, axis=-1)
+    return tf.stop_gradient(tf.gather(steps, back, batch_dims=2))
+
+
+@keras.saving.register_keras_serializable(package="wseg_tf")
+class LovaszSoftmaxLoss(PixelLoss):
+    """Lovasz-softmax: it falls as the mean IoU of the classes present rises.
+
+    Formula, with L_j the convex extension of class j's Jaccard loss:
+
+    ```
+    loss = sum_j w_j L_j / number of classes present
+    ```
+
+    Source: Berman, Triki and Blaschko, The Lovasz-Softmax loss, CVPR 2018,
+    Eq. 8 to 11, over the classes that are present. It is not calibrated:
+    what should be decided by D afterwards is better mixed with cross-entropy.
+
+    Args:
+        class_weights: w >= 0, by importance for one, see `CrossEntropyLoss`.
+            Defaults to `None`: all 1.
+        by_image: Whether each image is a set of its own, as IoU averaged over
+            images wants it; otherwise a batch is one. Defaults to `False`.
+        from_logits: Whether `y_pred` holds logits. Defaults to `False`.
+        ignore_class: The label of void pixels. Defaults to `None`.
+        reduction: `"sum_over_batch_size"` is the mean over the sets that have
+            a valid pixel; `"none"` gives one loss a set: `[B]`, or `[1]`.
+        name: Name of the loss.
+        classes: A `ClassSet` or the classes' names, see `CrossEntropyLoss`.
+
+    A `sample_weight` weighs pixels, and images by theirs, in the sums of the
+    IoU; one of a number an image, where images are sets, weighs their losses.
+
+    Raises:
+        ValueError: If a weight is negative or not finite, or of no class.
+
+    Example:
+
+    >>> loss = LovaszSoftmaxLoss(ignore_class=255)
+    >>> round(float(loss([0, 1, 255], [[0.6, 0.4], [0.5, 0.5], [1, 0]])), 3)
+    0.475
+    """
+
+    is_by_image = True
+
+    def __init__(
+        self,
+        class_weights: ByClass | None = None,
+        by_image: bool = False,
+        from_logits: bool = False,
+        ignore_class: int | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "lovasz_softmax",
+        classes: ClassNames = None,
+    ) -> None:
+        names = names_of(classes)
+        super().__init__(from_logits, ignore_class, reduction, name, names)
+        self.class_weights = checked_weights(class_weights, names)
+        self.by_image = by_image
+
+    def reduced(
+        self, pixels: Pixels, sample_weight: Any, reduction: str
+    ) -> tf.Tensor:
+        """Returns the loss, weighted and reduced over sets of pixels."""
+        sets = pixels.shape[0] if self.by_image else tf.constant(1)
+        shape = tf.stack([sets, tf.reduce_prod(pixels.shape) // sets])
+        valid = tf.reduce_any(tf.reshape(pixels.valid, shape), axis=-1)
+        of_sets, each = tf.ones([1]), None
+        if sample_weight is not None:
+            each = pixel_weights(sample_weight, pixels.shape)
+            if self.by_image:
+                of_sets, each = image_weights(each, sample_weight, shape)
+        weights = weights_of(self.class_weights, pixels)
+        losses = lovasz_softmax(pixels, weights, each, sets)
+        rows = pixels._replace(valid=valid, shape=tf.reshape(sets, [1]))
+        return reduce(losses, rows, of_sets, reduction)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, for saving."""
+        return {
+            **super().get_config(),
+            "class_weights": self.class_weights,
+            "by_image": self.by_image,
+            "classes": self.class_names,
+        }
