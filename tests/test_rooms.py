@@ -42,6 +42,7 @@ ROOMS = {
         "classes",
         "palettes",
         "class_ids",
+        "refusal",
         "code",
         "locks",
         "configuration",

@@ -146,16 +146,30 @@ def refuse_unknown(
         tf.errors.InvalidArgumentError: The same in graph mode. XLA has no
             errors: there the ids stay as they are.
     """
-    show: Callable[[tf.Tensor], tf.Tensor] = tf.identity
-    if labels.dtype not in WIDE and not labels.dtype.is_floating:
-        labels, show = unsigned(labels), signed
-    labels, bad = tf.reshape(labels, [-1]), tf.reshape(ids == classes, [-1])
     message = (
         f"Invalid label in `y_true`. Expected 0..{classes - 1} or "
         f"ignore_class={ignore_class}."
     )
-    with tf.control_dependencies([refuse(bad, labels, message, show)]):
+    bad = tf.reshape(ids == classes, [-1])
+    with tf.control_dependencies([refuse_ids(bad, labels, message)]):
         return tf.identity(ids)
+
+
+def refuse_ids(bad: tf.Tensor, ids: tf.Tensor, message: str) -> tf.Tensor:
+    """Refuses ids as `refuse` does, shown without being computed as int32.
+
+    Args:
+        bad: bool `[P]`, which are refused.
+        ids: P numbers of any shape and dtype.
+        message: What was expected.
+
+    Returns:
+        A bool scalar, whether any is bad.
+    """
+    show: Callable[[tf.Tensor], tf.Tensor] = tf.identity
+    if ids.dtype not in WIDE and not ids.dtype.is_floating:
+        ids, show = unsigned(ids), signed
+    return refuse(bad, tf.reshape(ids, [-1]), message, show)
 
 
 def target_kind(y_true: tf.Tensor, pred: tf.TensorShape) -> str:

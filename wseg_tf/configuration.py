@@ -283,7 +283,8 @@ def _override(merged: Any, override: str, schema: type) -> Any:
         )
     kind = _type_at(schema, key.split("."), key)
     content = parse_any(value, "the command line", as_written=_is_text(kind))
-    if content == "" and type(None) in typing.get_args(kind):
+    nothing = content in ("", "~", "null", "Null", "NULL")
+    if nothing and type(None) in typing.get_args(kind):
         content = None
     parent = OmegaConf.select(merged, key.rpartition(".")[0]) or merged
     # OmegaConf takes a frozen dataclass for a read-only one.

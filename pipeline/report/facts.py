@@ -196,7 +196,11 @@ def _reason(run: Run) -> str:
     reason = verdict(list(run.findings))
     holds = all(each.holds for each in run.findings)
     if holds and not run.blessed:
-        return "the Evaluator refused it although every rule holds here"
+        return (
+            "every rule holds, but it is not blessed: the same model was "
+            "withdrawn by a rollback, whose decision says who and why, or "
+            "the Evaluator judged otherwise"
+        )
     if holds and run.serving_fault:
         return f"{reason}, but the serving check failed: {run.serving_fault}"
     if run.refusal:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from wseg_tf.class_ids import (
     in_a_row,
     read_ids,
+    refuse_ids,
     refuse_unknown,
     signed,
     target_kind,
@@ -62,6 +63,9 @@ def count_confusion(
            [1, 0]])>
     """
     y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
+    if y_pred.dtype == tf.int32:
+        # On a GPU TensorFlow takes int32 for sizes and moves it on the host.
+        y_pred = tf.cast(y_pred, tf.int64)
     y_pred = _with_classes(y_true, y_pred, classes)
     rows = _rows(y_true, y_pred, classes, ignore_class)
     if sample_weight is not None:
@@ -157,20 +161,23 @@ def _rows(
 
 def _columns(ids: tf.Tensor, rows: tf.Tensor, classes: int) -> tf.Tensor:
     """Returns predicted ids `[P]`, uint32; `N` for what is no class."""
-    flat = tf.reshape(ids, [-1])
-    columns = tf.minimum(read_ids(flat, classes), classes)
+    columns = tf.minimum(read_ids(ids, classes), classes)
+    columns = tf.reshape(columns, [-1])
     bad = (columns == classes) & (rows < classes)
     message = (
         "Invalid class id in `y_pred`. Expected 0.."
         f"{classes - 1} at every pixel that is not void."
     )
-    with tf.control_dependencies([refuse(bad, flat, message)]):
+    with tf.control_dependencies([refuse_ids(bad, ids, message)]):
         return tf.identity(columns)
 
 
 def _aligned(sample_weight: Any, y_pred: tf.Tensor) -> tf.Tensor:
     """Broadcasts weights `[B]`, `[..., 1]` or `[...]` to the pixels `[P]`."""
-    shape, rank = tf.shape(y_pred)[:-1], y_pred.shape.rank - 1
+    rank = y_pred.shape.rank - 1
+    shape = y_pred.shape[:-1]
+    if not shape.is_fully_defined():
+        shape = tf.shape(y_pred)[:-1]
     weight = tf.convert_to_tensor(sample_weight)
     if weight.shape.rank == rank + 1:
         weight = tf.squeeze(weight, axis=-1)

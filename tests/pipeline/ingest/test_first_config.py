@@ -46,7 +46,7 @@ def written(tmp_path: Path) -> tuple[Path, str]:
     for split, drive, n in (
         ("train", "a", 1),
         ("train", "b", 2),
-        ("val", "c", 3),
+        ("val", "a", 3),
         ("val", "a", 4),
     ):
         path = folder / split

@@ -94,8 +94,8 @@ def page(found: dict[str, Any]) -> str:
 
 
 def test_a_refusal_names_every_rule_that_fails() -> None:
-    refused = report(1.1)
-    assert "iou/car is 0.6818; the rule wants at least 1.1" in refused["reason"]
+    refused = report(0.9)
+    assert "iou/car is 0.6818; the rule wants at least 0.9" in refused["reason"]
     assert to_markdown(refused).startswith("# test: refused\n")
     assert "FAILS: iou/car is 0.6818" in to_model_card(refused)
 

@@ -81,7 +81,11 @@ def test_a_run_pushes_a_model_and_only_metadata_and_log_are_local(
     steps = latest_run("runs/demo/metadata.sqlite")
     assert {step.state for step in steps.values()} == {"complete"}
     local = {str(each.relative_to(folder)) for each in folder.rglob("*.*")}
-    assert local == {"runs/demo/logs/latest.log", "runs/demo/metadata.sqlite"}
+    assert local == {
+        "runs/demo/.lock",
+        "runs/demo/logs/latest.log",
+        "runs/demo/metadata.sqlite",
+    }
     for step in steps.values():
         for artifacts in step.outputs.values():
             assert all(each.uri.startswith(bucket) for each in artifacts)

@@ -67,7 +67,7 @@ PLAIN = Recipe(
 )
 
 
-def plain_net(name: str, classes: int, width: float) -> keras.Model:
+def plain_net(name: str, classes: int) -> keras.Model:
     """A network without dropout, which replicas draw for themselves."""
     return keras.Sequential(
         [
