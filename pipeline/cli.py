@@ -12,6 +12,7 @@ from pipeline.commands import (
     data,
     evaluate,
     experiment,
+    export,
     gate,
     init,
     models,
@@ -38,6 +39,7 @@ app.command()(evaluate.evaluate)
 app.command()(evaluate.predict)
 app.command()(compare.compare)
 app.command()(experiment.experiment)
+app.command()(export.export)
 app.command()(models.models)
 app.command()(gate.gate)
 app.command()(report.report)

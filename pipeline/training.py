@@ -104,6 +104,7 @@ def run_fn(arguments: Any) -> None:
         recipe.width,
         build_ground(recipe.ground, classes),
         recipe.decision,
+        recipe.max_pixels,
     )
     Checkpoints(folder).remove()
 

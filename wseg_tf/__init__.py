@@ -1,13 +1,16 @@
 """Discrete Wasserstein training for semantic segmentation in Keras.
 
 Names are imported when they are first used, so that `from wseg_tf import
-GroundMatrix` does not wait for TensorFlow.
+GroundMatrix` does not wait for TensorFlow. Keras knows every layer, loss and
+metric as soon as this package and Keras are both imported, in either order.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from wseg_tf.registration import register_with_keras
 
 if TYPE_CHECKING:
     from wseg_tf.classes import CAMVID, CITYSCAPES, ClassSet, class_set
@@ -16,22 +19,27 @@ if TYPE_CHECKING:
         CrossEntropyLoss,
         FocalLoss,
         ImportanceAwareLoss,
+        LovaszSoftmaxLoss,
         MixtureLoss,
         WassersteinDiceLoss,
         WassersteinLoss,
         severity_loss,
     )
+    from wseg_tf.metrics import Confusion
 
+# setup.cfg reads it here.
 __version__ = "0.1.0"
 
 __all__ = [
     "CAMVID",
     "CITYSCAPES",
     "ClassSet",
+    "Confusion",
     "CrossEntropyLoss",
     "FocalLoss",
     "GroundMatrix",
     "ImportanceAwareLoss",
+    "LovaszSoftmaxLoss",
     "MixtureLoss",
     "WassersteinDiceLoss",
     "WassersteinLoss",
@@ -39,16 +47,34 @@ __all__ = [
     "severity_loss",
 ]
 
-_MODULES = {
-    **dict.fromkeys(
-        ("CAMVID", "CITYSCAPES", "ClassSet", "class_set"), "wseg_tf.classes"
-    ),
-    "GroundMatrix": "wseg_tf.ground",
-}
+# Where the names above are looked for, the quickest import first.
+_HOMES = ("classes", "ground", "metrics", "losses")
+_ROOMS = (
+    "adaptation",
+    "data",
+    "decisions",
+    "models",
+    "plots",
+    "serving",
+    "training",
+    "transport",
+    *_HOMES,
+)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'wseg_tf' has no attribute {name!r}")
-    module = _MODULES.get(name, "wseg_tf.losses")
-    return getattr(importlib.import_module(module), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"wseg_tf.{name}")
+    if name in __all__:
+        for home in _HOMES:
+            module = importlib.import_module(f"wseg_tf.{home}")
+            if hasattr(module, name):
+                return getattr(module, name)
+    raise AttributeError(f"module 'wseg_tf' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_ROOMS})
+
+
+register_with_keras()

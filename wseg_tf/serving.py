@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,20 +17,24 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf.classes import ClassSet, class_set
-from wseg_tf.data.orientation import decode_upright
+from wseg_tf.data.encoded import BROKEN, checked_sizes, decoded
 from wseg_tf.data.records import decode, parse
 from wseg_tf.decisions import LIKELIEST, decide, ground_of
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import tensors
 
+# Pixels of the largest image that is answered, by default: twice Cityscapes'.
+# An image costs about 4 N + 16 bytes a pixel, N the number of classes.
+MAX_PIXELS = 2**22
 # Beside a SavedModel, where serving leaves files alone: what it was made for.
 CARD = os.path.join("assets.extra", "wseg_tf.json")
 SERVING = "serving_default"
 CONFUSION = "confusion"
+PIXELS = "pixels"
 
 
 class SegmentationService(tf.Module):
-    """The two functions a pushed model offers.
+    """The functions a pushed model offers.
 
     Args:
         model: Maps images `[B, H, W, 3]`, 0..255, to logits `[B, H, W, N]`.
@@ -38,6 +43,7 @@ class SegmentationService(tf.Module):
         width: Width the network sees.
         ground: D, to decide for the least expected severity; for the likeliest
             class by default.
+        max_pixels: Pixels of the largest image that is answered.
     """
 
     def __init__(
@@ -47,47 +53,102 @@ class SegmentationService(tf.Module):
         height: int,
         width: int,
         ground: GroundMatrix | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         super().__init__()
         # Saved are the variables; as a Keras object the model would be traced
         # again, layer by layer, for minutes.
         self.weights = list(model.variables)
-        self._logits: Callable[[tf.Tensor], tf.Tensor] = lambda images: model(
-            images, training=False
-        )
         self._classes = classes
         self._size = (height, width)
         self._ground = ground
+        self._max_pixels = max_pixels
+        self.ids = ids_type(classes)
+        # Traced once, for all that is offered.
+        self._logits: Callable[[tf.Tensor], tf.Tensor] = tf.function(
+            lambda images: model(images, training=False),
+            input_signature=[tf.TensorSpec([None, *self._size, 3])],
+            autograph=False,
+        )
+        self.classify = tf.function(
+            self._classify,
+            input_signature=[
+                tf.TensorSpec([None, *self._size, 3], tf.uint8, name="images")
+            ],
+            autograph=False,
+        )
+
+    def _classify(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the ids `[B, H, W]` of pixels at the network's size."""
+        logits = self._logits(tf.cast(images, tf.float32))
+        return {"classes": tf.cast(decide(logits, self._ground), self.ids)}
 
     def predict(self, image: tf.Tensor) -> tf.Tensor:
-        """Returns the class ids `[H, W]`, uint8, of one image `[H, W, 3]`."""
+        """Returns the class ids `[H, W]` of one image `[H, W, 3]`."""
         native = tf.shape(image)[:2]
         resized = tf.image.resize(image[None], self._size, antialias=True)
         logits = self._logits(resized)
         logits = tf.image.resize(tf.cast(logits, tf.float32), native)
-        return tf.cast(decide(logits[0], self._ground), tf.uint8)
+        return tf.cast(decide(logits[0], self._ground), self.ids)
 
     @tf.function(
         input_signature=[tf.TensorSpec([None], tf.string, name="images")]
     )
     def segment(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Segments encoded images.
+        """Segments encoded images, each for itself.
 
         Args:
-            images: PNG or JPEG files `[B]` of one size, each turned as its
+            images: PNG or JPEG files `[B]`, of any sizes, each turned as its
                 EXIF says.
 
         Returns:
-            `"classes"`: class ids `[B, H, W]`, uint8, at the size that the
-            images are displayed at.
+            `"classes"`: class ids `[B, H, W]`, uint8 or, of more than 256
+            classes, uint16. H and W are those of the largest image; a smaller
+            one is in the upper left corner, and void is around it.
+            `"sizes"`: height and width of each `[B, 2]`, int32, as it is
+            displayed; 0 for one that has no answer.
+            `"errors"`: why it has none `[B]`, a sentence; else empty.
         """
-        return {
-            "classes": tf.map_fn(
-                lambda encoded: self.predict(decode_upright(encoded)),
-                images,
-                fn_output_signature=tf.TensorSpec([None, None], tf.uint8),
+        sizes, errors = checked_sizes(images, self._max_pixels)
+        largest = tf.reduce_max(tf.pad(sizes, [[0, 1], [0, 0]]), axis=0)
+        void = tf.constant(min(self._classes.void, self.ids.max), self.ids)
+
+        def answer(each: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+            encoded, size, error = each
+            image = decoded(encoded, error)
+            is_whole = tf.reduce_all(tf.shape(image)[:2] == size)
+            is_answered = (error == "") & is_whole
+            size *= tf.cast(is_answered, tf.int32)
+            ids = tf.cond(
+                is_answered,
+                lambda: self.predict(image),
+                lambda: tf.zeros([0, 0], self.ids),
             )
-        }
+            rest = largest - tf.shape(ids)
+            paddings = [[0, rest[0]], [0, rest[1]]]
+            ids = tf.pad(ids, paddings, constant_values=void)
+            is_broken = (error == "") & ~is_answered
+            return ids, size, tf.where(is_broken, BROKEN, error)
+
+        def answer_all() -> tuple[tf.Tensor, ...]:
+            return tuple(
+                tf.map_fn(
+                    answer,
+                    (images, sizes, errors),
+                    fn_output_signature=(
+                        tf.TensorSpec([None, None], self.ids),
+                        tf.TensorSpec([2], tf.int32),
+                        tf.TensorSpec([], tf.string),
+                    ),
+                )
+            )
+
+        classes, sizes, errors = tf.cond(
+            tf.size(images) > 0,
+            answer_all,
+            lambda: (tf.zeros([0, 0, 0], self.ids), sizes, errors),
+        )
+        return {"classes": classes, "sizes": sizes, "errors": errors}
 
     @tf.function(
         input_signature=[tf.TensorSpec([None], tf.string, name="examples")]
@@ -129,11 +190,14 @@ def export(
     width: int,
     ground: GroundMatrix | None = None,
     decision: str = LIKELIEST,
+    max_pixels: int = MAX_PIXELS,
 ) -> None:
     """Writes a SavedModel that needs TensorFlow alone.
 
     Its signature `"serving_default"` takes encoded images and returns class
-    ids; `"confusion"` takes tf.Examples and returns exact counts.
+    ids, or a sentence where an image has none; `"confusion"` takes tf.Examples
+    and returns exact counts; `"pixels"` takes decoded images at the network's
+    size and returns class ids.
 
     Args:
         model: Maps images `[B, H, W, 3]`, 0..255, to logits `[B, H, W, N]`.
@@ -145,10 +209,14 @@ def export(
             the expected severity. None by default.
         decision: How the class of a pixel is chosen, one of
             `wseg_tf.decisions.DECISIONS`; `"least_risk"` needs `ground`.
+        max_pixels: Pixels of the largest image that `"serving_default"`
+            answers, since a small file may hold a huge image. Defaults to
+            2**22, 4,194,304, twice Cityscapes' 2048 x 1024.
 
     Raises:
         ValueError: If the model's channels are not the class set's classes,
-            or the decision is unknown or lacks its ground matrix.
+            the decision is unknown or lacks its ground matrix, or
+            `max_pixels` is below 1.
     """
     channels = model.output_shape[-1]
     if channels != len(classes):
@@ -157,25 +225,47 @@ def export(
             f"output channels, one for each class of `{classes.name}`. "
             f"Received: {channels}."
         )
+    if max_pixels < 1:
+        raise ValueError(
+            "Invalid value for argument `max_pixels`. Expected 1 or more. "
+            f"Received: max_pixels={max_pixels}."
+        )
     decides_by = ground_of(decision, ground)
-    service = SegmentationService(model, classes, height, width, decides_by)
+    service = SegmentationService(
+        model, classes, height, width, decides_by, max_pixels
+    )
     tf.saved_model.save(
         service,
         folder,
         signatures={
             SERVING: service.segment,
             CONFUSION: service.count_confusion,
+            PIXELS: service.classify,
         },
     )
     card = {
         "classes": classes.as_dict(),
         "ground": None if ground is None else ground.get_config(),
         "decision": decision,
+        "size": [height, width],
+        "max_pixels": max_pixels,
+        "ids": service.ids.name,
     }
     path = os.path.join(folder, CARD)
     tf.io.gfile.makedirs(os.path.dirname(path))
     with tf.io.gfile.GFile(path, "w") as file:
         file.write(json.dumps(card))
+
+
+def ids_type(classes: ClassSet) -> tf.DType:
+    """Returns the type of served class ids: the smallest that holds them.
+
+    Example:
+
+    >>> ids_type(class_set([f"class {i}" for i in range(257)])).name
+    'uint16'
+    """
+    return tf.uint8 if len(classes) <= 2**8 else tf.uint16
 
 
 class ServedModel:
@@ -202,17 +292,23 @@ class ServedModel:
         ground = card["ground"]
         self.ground = None if ground is None else GroundMatrix(**ground)
 
-    def segment(self, encoded: bytes) -> npt.NDArray[np.uint8]:
+    def segment(self, encoded: bytes) -> npt.NDArray[Any]:
         """Segments one encoded image.
 
         Args:
             encoded: A PNG or JPEG file.
 
         Returns:
-            Class ids `[H, W]`, uint8, at the image's size.
+            Class ids `[H, W]`, uint8 or uint16, at the image's size.
+
+        Raises:
+            ValueError: If it has no answer; says why.
         """
         found = self._saved.signatures[SERVING](tf.constant([encoded]))
-        ids: npt.NDArray[np.uint8] = found["classes"].numpy()[0]
+        # Models of earlier versions fail as a whole.
+        if "errors" in found and (error := found["errors"].numpy()[0]):
+            raise ValueError(error.decode())
+        ids: npt.NDArray[Any] = found["classes"].numpy()[0]
         return ids
 
     def count_confusion(self, record: bytes) -> npt.NDArray[np.int64]:

@@ -129,6 +129,7 @@ def train_and_export(
         recipe.width,
         build_ground(recipe.ground, classes),
         recipe.decision,
+        recipe.max_pixels,
     )
     kept.remove()
 

@@ -16,7 +16,14 @@ from pipeline.commands.arguments import (
     ScoresFile,
     Split,
 )
-from pipeline.commands.screen import SCREEN, iou_table, refusals, say
+from pipeline.commands.screen import (
+    SCREEN,
+    first_line,
+    iou_table,
+    refusals,
+    refuse,
+    say,
+)
 
 if TYPE_CHECKING:
     from wseg_tf.metrics.confusion import Counts
@@ -53,7 +60,10 @@ def predict(
     images: Annotated[list[str], typer.Argument(help="PNG or JPEG files.")],
     out: OutFolder = None,
 ) -> None:
-    """Writes class ids and a colour overlay of each image."""
+    """Writes class ids and a colour overlay of each image.
+
+    Of more than 256 classes, ids are PNG files of 16 bits.
+    """
     with refusals():
         import tensorflow as tf
         from PIL import Image
@@ -65,9 +75,16 @@ def predict(
         served = ServedModel(model)
         folder = out or "predictions"
         tf.io.gfile.makedirs(folder)
+        unanswered = []
         for path in images:
-            encoded = read_image(path).encoded
-            ids = served.segment(encoded)
+            try:
+                encoded = read_image(path).encoded
+                ids = served.segment(encoded)
+            except ValueError as error:
+                reason = first_line(error)
+                named = reason if path in reason else f"{path}: {reason}"
+                unanswered.append(named)
+                continue
             image = tf.io.decode_image(encoded, 3, expand_animations=False)
             stem = os.path.join(
                 folder, os.path.basename(path).rsplit(".", 1)[0]
@@ -80,6 +97,8 @@ def predict(
                 with tf.io.gfile.GFile(name, "wb") as file:
                     Image.fromarray(picture).save(file, "PNG")
                 say(name)
+        if unanswered:
+            refuse("\n".join(unanswered))
 
 
 def show_scores(

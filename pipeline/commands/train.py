@@ -106,7 +106,10 @@ def train(
                 return  # The first worker writes the model.
             ground = build_ground(recipe.ground, classes)
             size = (recipe.height, recipe.width)
-            export(model, folder, classes, *size, ground, recipe.decision)
+            bound = recipe.max_pixels
+            export(
+                model, folder, classes, *size, ground, recipe.decision, bound
+            )
             served = ServedModel(folder)
             images = count_images(
                 served.count_confusion, pairs["eval"], described

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import keras
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from wseg_tf.classes import CAMVID
+from wseg_tf.classes import CAMVID, class_set
 from wseg_tf.data.checks import check_pair, encode_labels
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
@@ -13,7 +14,14 @@ from wseg_tf.data.streets import draw_scene
 from wseg_tf.decisions import decide
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import confusion_count
-from wseg_tf.serving import CONFUSION, SERVING, ServedModel, export
+from wseg_tf.serving import (
+    CARD,
+    CONFUSION,
+    PIXELS,
+    SERVING,
+    ServedModel,
+    export,
+)
 from wseg_tf.training.warm_start import start_from
 
 SIZE = (32, 48)
@@ -111,6 +119,110 @@ def test_least_risk_is_served_as_it_is_decided(
         np.testing.assert_array_equal(old, new)
     with pytest.raises(ValueError, match="Expected a ground matrix"):
         export(model, folder, CAMVID, *SIZE, decision="least_risk")
+
+
+def header_of(height: int, width: int) -> bytes:
+    """A PNG file that says it is larger than it is."""
+    file = png(np.zeros([2, 2, 3], np.uint8))
+    size = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    return file[:16] + size + file[24:]
+
+
+def test_each_image_answers_for_itself(
+    signatures: dict[str, tf.types.experimental.ConcreteFunction],
+) -> None:
+    small, large = (draw_scene(1, *size)[0] for size in ((32, 36), (45, 34)))
+    whole = png(large)
+    jpeg = tf.io.encode_jpeg(large, quality=95).numpy()
+    files = [
+        png(small),
+        b"no image",
+        whole[: len(whole) // 2],
+        b"",
+        b"\x89PNG\r\n\x1a\n",
+        jpeg[:20],
+        tf.io.encode_png(large[..., :1]).numpy(),  # Grey.
+        header_of(4000, 4000),
+        header_of(2**31 - 1, 2**31 - 1),
+        header_of(0, 5),
+        b"GIF89a" + whole,
+        b"BM" + whole,
+        jpeg,
+        whole,
+    ]
+    served = signatures[SERVING](tf.constant(files))
+    errors = [each.decode() for each in served["errors"].numpy()]
+    good = [place for place, error in enumerate(errors) if not error]
+    assert good == [0, 6, 12, 13]
+    for place in (1, 3, 10, 11):
+        assert errors[place].startswith("Expected a PNG or JPEG file. Found")
+    for place in (2, 4, 5, 9):
+        assert "cannot be decoded" in errors[place]
+    assert errors[7] == (
+        "Expected at most 4194304 pixels. Found an image of 4000 x 4000."
+    )
+    assert "2147483647 x 2147483647" in errors[8]
+    sizes = served["sizes"].numpy()
+    assert not sizes[[p for p in range(len(files)) if p not in good]].any()
+    for place in good:
+        alone = signatures[SERVING](tf.constant([files[place]]))["classes"][0]
+        height, width = sizes[place]
+        found = served["classes"].numpy()[place]
+        assert alone.shape == (height, width)
+        np.testing.assert_array_equal(found[:height, :width], alone)
+        assert (found[height:] == CAMVID.void).all()
+        assert (found[:, width:] == CAMVID.void).all()
+
+
+def test_an_empty_batch_has_an_empty_answer(
+    signatures: dict[str, tf.types.experimental.ConcreteFunction],
+) -> None:
+    nothing = tf.constant([], tf.string)
+    served = signatures[SERVING](nothing)
+    assert served["classes"].shape == (0, 0, 0)
+    assert served["sizes"].shape == (0, 2)
+    assert served["errors"].shape == (0,)
+    assert signatures[CONFUSION](nothing)["confusion"].shape == (0, 11, 11)
+    pixels = tf.zeros([0, *SIZE, 3], tf.uint8)
+    assert signatures[PIXELS](pixels)["classes"].shape == (0, *SIZE)
+
+
+def test_more_than_256_classes_are_served_as_16_bits(tmp_path: Path) -> None:
+    names = class_set([f"class {place}" for place in range(300)])
+    image = keras.Input([None, None, 3])
+    # Class 290 everywhere, 34 if it were cut to 8 bits.
+    favourite = keras.initializers.Constant(np.eye(300)[290])
+    logits = keras.layers.Conv2D(300, 1, bias_initializer=favourite)
+    model = keras.Model(image, logits(image * 0.0))
+    folder = str(tmp_path / "model")
+    export(model, folder, names, *SIZE)
+    served = ServedModel(folder)
+    pixels = np.zeros([9, 7, 3], np.uint8)
+    ids = served.segment(png(pixels))
+    assert ids.dtype == np.uint16
+    np.testing.assert_array_equal(ids, np.full([9, 7], 290))
+    card = json.loads((tmp_path / "model" / CARD).read_text())
+    assert card["ids"] == "uint16"
+    found = tf.saved_model.load(folder).signatures[PIXELS](
+        tf.zeros([1, *SIZE, 3], tf.uint8)
+    )
+    assert (found["classes"].numpy() == 290).all()
+
+
+def test_the_bound_on_pixels_is_the_users(
+    model: keras.Model, tmp_path: Path
+) -> None:
+    folder = str(tmp_path / "model")
+    export(model, folder, CAMVID, *SIZE, max_pixels=100)
+    served = ServedModel(folder)
+    assert served.segment(png(np.zeros([10, 10, 3], np.uint8))).shape == (
+        10,
+        10,
+    )
+    with pytest.raises(ValueError, match=r"at most 100 pixels.*11 x 10"):
+        served.segment(png(np.zeros([11, 10, 3], np.uint8)))
+    with pytest.raises(ValueError, match=r"`max_pixels`.*max_pixels=0"):
+        export(model, folder, CAMVID, *SIZE, max_pixels=0)
 
 
 def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from wseg_tf.configuration import ConfigurationError
 from wseg_tf.training.checkpoints import Checkpoints
 from wseg_tf.training.fit import Judge, fit
 from wseg_tf.training.identity import identity
-from wseg_tf.training.loop import freeze
+from wseg_tf.training.loop import check_parts
 from wseg_tf.training.objectives import balance, build_ground, build_loss
 from wseg_tf.training.observers import LogLines, Observer
 from wseg_tf.training.optimizers import build_optimizer, check_optimizer
@@ -166,10 +166,10 @@ def train_round(
     loss = build_loss(own, ground, classes, weights)
     if options.method == "mrkld":
         loss = RegularisedLoss(loss, options.uniformity)
-    freeze(model, own.freeze)
+    check_parts(model, own)
     steps = round_steps(recipe, options, summary.images)
     with strategy.scope():
-        optimizer = scaled(build_optimizer(own, steps), recipe.precision)
+        optimizer = scaled(build_optimizer(own, steps, model), recipe.precision)
     return fit(
         model,
         mixed_batches(

@@ -37,7 +37,7 @@ def deeplab_v3plus(
     width: float = 1.0,
     name: str = "deeplab_v3plus",
 ) -> keras.Model:
-    """Builds DeepLab-v3+ on KerasCV's ResNet-v2. Keras 2 only.
+    """Builds DeepLab-v3+ on KerasCV's ResNet-v2.
 
     From Chen et al., "Encoder-Decoder with Atrous Separable Convolution for
     Semantic Image Segmentation" (2018), section 3: atrous spatial pyramid
@@ -129,8 +129,9 @@ def keras_cv_backbone(backbone: str, width: float = 1.0) -> keras.Model:
         with contextlib.redirect_stdout(io.StringIO()):
             from keras_cv.models import ResNetV2Backbone
     except ImportError as error:
-        raise ImportError(
-            "deeplab_v3plus needs KerasCV: install `wseg_tf[models]`."
+        raise ModuleNotFoundError(
+            "deeplab_v3plus needs KerasCV: install `wseg_tf[models]`.",
+            name="keras_cv",
         ) from error
     network = ResNetV2Backbone(
         stackwise_filters=[

@@ -5,7 +5,8 @@ Layers are named by their part: `encoder...`, `decoder...`, `head...`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -95,6 +96,86 @@ def all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
             yield from all_layers(layer)
 
 
+def own_multipliers(
+    model: keras.Model, multipliers: Mapping[str, float]
+) -> dict[str, float]:
+    """Returns multipliers that fit the models inside a model, too.
+
+    The weights of a nested model do not have its name in theirs; here they get
+    their factors by their own names.
+
+    Args:
+        model: Any model.
+        multipliers: Factor by the beginning of a layer's name.
+
+    Returns:
+        What `LayerwiseRates` takes.
+
+    Raises:
+        ValueError: If a beginning fits no weight that is trained.
+
+    Example:
+
+    >>> from wseg_tf.models import build
+    >>> own_multipliers(build("fcn32s", 2, width=0.05), {"encodr": 0.1})
+    Traceback (most recent call last):
+    ...
+    ValueError: Invalid value for argument `multipliers`. Expected beginnings of
+    layers' names, each of one that is trained. Received: 'encodr'; did you
+    mean 'encoder'?
+    """
+    own: dict[str, float] = {}
+    paths: list[str] = []
+    for layer in model.layers:
+        inside = isinstance(layer, keras.Model)
+        for variable in layer.trainable_variables:
+            path = _path(variable)
+            if inside:
+                factor = _fitting(multipliers, f"{layer.name}/{path}")
+                own |= {} if factor is None else {path: factor}
+            paths.append(f"{layer.name}/{path}" if inside else path)
+    _refuse_unmatched(multipliers, paths)
+    plain = [path for path in paths if path.partition("/")[2] not in own]
+    return own | {
+        start: factor
+        for start, factor in multipliers.items()
+        if any(path.startswith(start) for path in plain)
+    }
+
+
+def _path(variable: Any) -> str:
+    """Returns the name of a weight, that of its layer first."""
+    path: str = getattr(variable, "path", variable.name)
+    return path
+
+
+def _fitting(multipliers: Mapping[str, float], path: str) -> float | None:
+    """Returns the factor of the longest beginning that fits, or None."""
+    fitting = [start for start in multipliers if path.startswith(start)]
+    return multipliers[max(fitting, key=len)] if fitting else None
+
+
+def _refuse_unmatched(starts: Iterable[str], paths: list[str]) -> None:
+    """Refuses a beginning that fits no weight; names those that are near."""
+    for start in starts:
+        if any(path.startswith(start) for path in paths):
+            continue
+        parts = [path.partition("/")[0].split("_") for path in paths]
+        known = {"_".join(p[:n]) for p in parts for n in range(1, len(p) + 1)}
+        near = difflib.get_close_matches(start, sorted(known), 3)
+        words = " or ".join(map(repr, near))
+        hint = (
+            f"did you mean {words}?"
+            if near
+            else (f"there are {sorted({part[0] for part in parts})}.")
+        )
+        raise ValueError(
+            "Invalid value for argument `multipliers`. Expected beginnings of "
+            "layers' names, each of one that is trained. Received: "
+            f"{start!r}; {hint}"
+        )
+
+
 class LayerwiseRates:
     """Makes an optimizer's steps larger or smaller by part of the network.
 
@@ -106,7 +187,9 @@ class LayerwiseRates:
     Args:
         *args: Those of the optimizer.
         multipliers: Factor by the beginning of a layer's name; the longest
-            that fits counts; 1 where none does. Defaults to 10 for the
+            that fits counts; 1 where none does. One that fits no weight is
+            refused at the first step. The weights of a model in the model go
+            by their own names: see `own_multipliers`. Defaults to 10 for the
             classifier, `{"head": 10}`, as DeepLab-v2 is trained.
         **kwargs: Those of the optimizer.
 
@@ -129,11 +212,13 @@ class LayerwiseRates:
 
     def multiplier(self, variable: Any) -> float:
         """Returns the factor of a weight's steps."""
-        path = getattr(variable, "path", variable.name)
-        fitting = [
-            start for start in self.multipliers if path.startswith(start)
-        ]
-        return self.multipliers[max(fitting, key=len)] if fitting else 1.0
+        factor = _fitting(self.multipliers, _path(variable))
+        return 1.0 if factor is None else factor
+
+    def build(self, variables: list[Any]) -> None:
+        """Makes what is remembered of each weight, if every factor has one."""
+        _refuse_unmatched(self.multipliers, [_path(each) for each in variables])
+        super().build(variables)  # type: ignore[misc]
 
     def update_step(self, gradient: Any, variable: Any, *args: Any) -> None:
         """Moves a weight by the optimizer's step times its factor."""

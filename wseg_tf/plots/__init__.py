@@ -4,6 +4,14 @@ Every function returns a matplotlib `Figure` that belongs to no window, so it
 runs without a display: save it with `figure.savefig(path)`.
 """
 
+from importlib.util import find_spec
+
+if not (find_spec("matplotlib") and find_spec("scipy")):
+    raise ModuleNotFoundError(
+        "wseg_tf.plots needs matplotlib and SciPy: install `wseg_tf[plots]`.",
+        name="matplotlib",
+    )
+
 from wseg_tf.plots.frequencies import plot_frequencies
 from wseg_tf.plots.history import plot_history
 from wseg_tf.plots.labels import (

@@ -80,7 +80,7 @@ def fit(
     checkpoints: Checkpoints | None = None,
     observers: Sequence[Observer] = (LogLines(),),
     strategy: tf.distribute.Strategy | None = None,
-    xla: bool = False,
+    xla: bool | str = False,
     history: Sequence[Mapping[str, Any]] = (),
 ) -> list[dict[str, Any]]:
     """Fits a model to batches; goes on from the last checkpoint, if any.
@@ -113,7 +113,7 @@ def fit(
         observers: Who looks on. Defaults to lines in the log.
         strategy: Where the model's variables were made. Defaults to one
             device.
-        xla: Whether XLA compiles the step.
+        xla: Whether XLA compiles the step; `"auto"`: if there is a GPU.
         history: Lines of the fits before.
 
     Returns:

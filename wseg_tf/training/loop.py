@@ -18,6 +18,7 @@ from wseg_tf.decisions import ground_of
 from wseg_tf.models.finetuning import (
     freeze_batch_norm,
     freeze_encoder,
+    own_multipliers,
     unfreeze,
 )
 from wseg_tf.training.board import Board
@@ -34,7 +35,7 @@ from wseg_tf.training.objectives import (
 from wseg_tf.training.observers import LogLines, Observer
 from wseg_tf.training.optimizers import build_optimizer
 from wseg_tf.training.precision import policy, scaled
-from wseg_tf.training.recipe import Recipe
+from wseg_tf.training.recipe import Recipe, Stage
 from wseg_tf.training.selection import Selection
 from wseg_tf.training.strategy import check_batch, choose, share, workers
 from wseg_tf.training.survey import Survey, survey
@@ -92,6 +93,8 @@ def train(
         surveyed = survey(training, classes, counted)
         check_size(recipe, surveyed)
         model = build_model(recipe, classes)
+        for stage in recipe.stages:
+            check_parts(model, stage)
         # Last: a folder is claimed by what can be trained.
         if checkpoints is not None:
             often = execution.checkpoint_steps
@@ -121,7 +124,7 @@ def train(
         if stage.balance != "none":
             weights = balance(surveyed.statistics, stage.balance)
         with strategy.scope():
-            optimizer = build_optimizer(stage, steps)
+            optimizer = build_optimizer(stage, steps, model)
             optimizer = scaled(optimizer, recipe.precision)
         selection = None
         if recipe.select is not None:
@@ -215,12 +218,33 @@ def freeze(model: keras.Model, parts: Sequence[str]) -> None:
     Args:
         model: A model from `wseg_tf.models.build`.
         parts: Some of `"encoder"` and `"batch_norm"`.
+
+    Raises:
+        ValueError: If the network has no such part.
     """
     unfreeze(model)
-    if "encoder" in parts:
-        freeze_encoder(model)
-    if "batch_norm" in parts:
-        freeze_batch_norm(model)
+    freezing = {"encoder": freeze_encoder, "batch_norm": freeze_batch_norm}
+    for part in parts:
+        if not freezing[part](model):
+            raise ValueError(
+                "Invalid value for argument `freeze`. Expected parts that the "
+                f"network has. Received: {part!r}, of which {model.name} has "
+                "none."
+            )
+
+
+def check_parts(model: keras.Model, stage: Stage) -> None:
+    """Refuses a stage that names parts which its network does not have.
+
+    Args:
+        model: The network.
+        stage: The stage; the model is frozen as it says.
+
+    Raises:
+        ValueError: If what it freezes or multiplies fits nothing.
+    """
+    freeze(model, stage.freeze)
+    own_multipliers(model, stage.multipliers)
 
 
 def _steps(

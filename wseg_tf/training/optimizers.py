@@ -40,19 +40,24 @@ def check_optimizer(stage: Stage) -> None:
         )
 
 
-def build_optimizer(stage: Stage, steps: int) -> Any:
+def build_optimizer(
+    stage: Stage, steps: int, model: keras.Model | None = None
+) -> Any:
     """Returns the optimiser of a stage under its schedule.
 
     Args:
         stage: The stage.
         steps: Batches of one epoch.
+        model: What it will train, so that multipliers fit the models in it,
+            too. Defaults to None: they go by the weights' own names.
 
     Returns:
         A Keras optimiser; for the averages of tensorflow-addons and, on Keras
         2, for `"lamb"`, a legacy one.
 
     Raises:
-        ValueError: If its average of weights needs Keras 2.
+        ValueError: If its average of weights needs Keras 2, or a multiplier
+            fits no weight.
 
     Example:
 
@@ -80,16 +85,30 @@ def build_optimizer(stage: Stage, steps: int) -> Any:
             "adam": finetuning.LayerwiseAdam,
             "sgd": finetuning.LayerwiseSGD,
         }
-        options["multipliers"] = dict(stage.multipliers)
+        own = dict(stage.multipliers)
+        if model is not None:
+            own = finetuning.own_multipliers(model, own)
+        options["multipliers"] = own
         return classes[stage.optimizer](**options)
     names = {"adamw": "AdamW", "adam": "Adam", "sgd": "SGD", "lamb": "Lamb"}
     return getattr(keras.optimizers, names[stage.optimizer])(**options)
 
 
+def _addons() -> Any:
+    try:
+        import tensorflow_addons
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            f"average: {' or '.join(ADDONS_AVERAGES)}, and lamb on Keras 2, "
+            "need tensorflow-addons: install `wseg_tf[addons]`.",
+            name="tensorflow_addons",
+        ) from error
+    return tensorflow_addons
+
+
 def _legacy(stage: Stage, rate: Any) -> Any:
     """Returns one of the optimisers that tensorflow-addons builds on."""
-    import tensorflow_addons as tfa
-
+    tfa = _addons()
     options: dict[str, Any] = {"learning_rate": rate}
     if stage.clip_norm is not None:
         options["global_clipnorm"] = stage.clip_norm
@@ -106,8 +125,7 @@ def _legacy(stage: Stage, rate: Any) -> Any:
 
 
 def _averaging(stage: Stage, optimizer: Any, steps: int) -> Any:
-    import tensorflow_addons as tfa
-
+    tfa = _addons()
     if stage.average == "lookahead":
         return tfa.optimizers.Lookahead(optimizer)
     if stage.average == "swa":

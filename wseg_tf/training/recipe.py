@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from wseg_tf.data.augmentation import Augmentation
 from wseg_tf.data.statistics import WEIGHTINGS
@@ -212,7 +212,9 @@ class Execution:
     Args:
         distribute: `"none"`, `"mirrored"` (all GPUs of this machine) or
             `"multi_worker"` (the machines that TF_CONFIG names).
-        xla: Whether the training step is compiled by XLA.
+        xla: Whether the training step is compiled by XLA, once for each stage:
+            true, false, or `"auto"` for true where there is a GPU and one
+            device trains.
         deterministic: Whether operations must repeat bit by bit; slower on
             GPUs.
         checkpoint_steps: Steps between two checkpoints within an epoch; 0 for
@@ -222,7 +224,7 @@ class Execution:
     """
 
     distribute: str = "none"
-    xla: bool = False
+    xla: Union[bool, str] = "auto"  # noqa: UP007
     deterministic: bool = False
     checkpoint_steps: int = 0
     overlays_every: int = 5
@@ -232,7 +234,9 @@ class Execution:
         _one_of("distribute", self.distribute, DISTRIBUTIONS)
         _at_least("checkpoint_steps", self.checkpoint_steps, 0)
         _at_least("overlays_every", self.overlays_every, 0)
-        if self.xla and self.distribute != "none":
+        if isinstance(self.xla, str):
+            _one_of("xla", self.xla, ("auto",))
+        elif self.xla and self.distribute != "none":
             raise _invalid("xla", "false, with distribute", self.xla)
 
 
@@ -262,6 +266,9 @@ class Recipe:
         augmentation: Random changes of the training images.
         evaluate_every: Epochs between two evaluations; a stage's last epoch is
             always evaluated.
+        max_pixels: Pixels of the largest image that the exported model
+            answers, since a small file may hold a huge image: 2**22 by
+            default, twice Cityscapes'.
         decision: How the class of a pixel is chosen where the model is judged
             and served: `"likeliest"`, or `"least_risk"` for the least expected
             severity under `ground`.
@@ -283,6 +290,7 @@ class Recipe:
     ground: GroundOptions = field(default_factory=GroundOptions)
     augmentation: Augmentation = field(default_factory=Augmentation)
     evaluate_every: int = 4
+    max_pixels: int = 2**22
     decision: str = LIKELIEST
     select: Optional[str] = None  # noqa: UP045
     stages: list[Stage] = field(default_factory=lambda: [Stage()])
@@ -292,7 +300,13 @@ class Recipe:
         """Refuses sizes and batches that no training can use."""
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("decision", self.decision, DECISIONS)
-        for argument in ("height", "width", "batch", "evaluate_every"):
+        for argument in (
+            "height",
+            "width",
+            "batch",
+            "evaluate_every",
+            "max_pixels",
+        ):
             _at_least(argument, getattr(self, argument), 1)
         if not 0 < self.channel_factor < float("inf"):
             raise _invalid("channel_factor", "above 0", self.channel_factor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -92,7 +93,13 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
-        return {"after": self.after, "steps": self.steps}
+        after = keras.saving.serialize_keras_object(self.after)
+        return {"after": after, "steps": self.steps}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> WarmUp:
+        """Returns what `get_config` described."""
+        return cls(_schedule(config["after"]), config["steps"])
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
@@ -120,7 +127,20 @@ class Times(keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the constructor."""
-        return {"schedule": self.schedule, "factor": self.factor}
+        schedule = keras.saving.serialize_keras_object(self.schedule)
+        return {"schedule": schedule, "factor": self.factor}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Times:
+        """Returns what `get_config` described."""
+        return cls(_schedule(config["schedule"]), config["factor"])
+
+
+def _schedule(value: Any) -> Any:
+    """Returns a schedule or a number that was saved; Keras 2 leaves it so."""
+    if isinstance(value, Mapping):
+        return keras.saving.deserialize_keras_object(value)
+    return value
 
 
 def rate_at(rate: Any, step: Any) -> tf.Tensor:

@@ -1,6 +1,6 @@
 """Small versions of every network, for tests."""
 
-import importlib.util
+from importlib.util import find_spec
 from typing import Any
 
 import keras
@@ -19,13 +19,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "fpn_efficientnet_lite0": {"width": 0.25},
 }
 IS_KERAS_2 = keras.__version__.startswith("2")
-# Where KerasCV is not installed, as in the Keras 3 environment, it is not.
-HAS_KERAS_CV = importlib.util.find_spec("keras_cv") is not None
-LACKING = {
-    "deeplab_v3plus": not IS_KERAS_2,  # Keras 2 only.
-    "fpn_efficientnet_lite0": not HAS_KERAS_CV,
-}
-NAMES = [name for name in ARCHITECTURES if not LACKING.get(name)]
+HAS_KERAS_CV = find_spec("keras_cv") is not None
+OF_KERAS_CV = ("deeplab_v3plus", "fpn_efficientnet_lite0")
+NAMES = [n for n in ARCHITECTURES if HAS_KERAS_CV or n not in OF_KERAS_CV]
 # FCN's three versions share their code; where time counts, one stands for all.
 DISTINCT_NAMES = [n for n in NAMES if n not in ("fcn16s", "fcn32s")]
 

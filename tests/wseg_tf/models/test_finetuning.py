@@ -11,6 +11,7 @@ from wseg_tf.models import (
     freeze_batch_norm,
     freeze_encoder,
 )
+from wseg_tf.models.finetuning import own_multipliers
 
 
 def train_once(model, optimizer):
@@ -127,3 +128,68 @@ def test_optimizer_is_saved_with_the_model(tmp_path):
     assert type(loaded.optimizer) is LayerwiseAdamW
     assert loaded.optimizer.multipliers == {"head": 3.0}
     assert int(tf.convert_to_tensor(loaded.optimizer.iterations)) == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        ("encodr", "did you mean 'encoder'"),
+        ("encoder_blok5_conv1", "did you mean 'encoder_block5_conv1'"),
+        ("zzz", r"there are \['encoder', 'head'\]"),
+    ],
+)
+def test_a_multiplier_that_fits_nothing_is_refused(start, said):
+    model = small("fcn32s")
+    with pytest.raises(ValueError, match=said):
+        own_multipliers(model, {"head": 3.0, start: 0.5})
+    optimizer = LayerwiseSGD(0.1, multipliers={start: 0.5})
+    with pytest.raises(ValueError, match=said):
+        optimizer.build(model.trainable_variables)
+
+
+def test_a_multiplier_of_what_is_frozen_is_refused():
+    model = small("fcn32s")
+    freeze_encoder(model)
+    with pytest.raises(ValueError, match="one that is trained"):
+        own_multipliers(model, {"encoder": 0.1})
+
+
+def nested():
+    """A network whose encoder is a model of its own, as KerasCV's are."""
+    image = keras.Input([None, None, 3])
+    first = keras.layers.Conv2D(4, 1, name="stem")(image)
+    second = keras.layers.Conv2D(4, 1, name="stage")(first)
+    encoder = keras.Model(image, second, name="encoder")
+    image = keras.Input([None, None, 3])
+    head = keras.layers.Conv2D(2, 1, name="head")(encoder(image))
+    return keras.Model(image, head)
+
+
+def test_multipliers_fit_a_model_in_the_model():
+    model = nested()
+    own = own_multipliers(
+        model, {"encoder": 0.5, "encoder/stem": 0.25, "head": 2.0}
+    )
+    optimizer = LayerwiseSGD(0.1, multipliers=own)
+    optimizer.build(model.trainable_variables)
+    found = {
+        getattr(v, "path", v.name).split("/")[0]: optimizer.multiplier(v)
+        for v in model.trainable_variables
+    }
+    assert found == {"stem": 0.25, "stage": 0.5, "head": 2.0}
+    with pytest.raises(ValueError, match="Expected beginnings"):
+        LayerwiseSGD(multipliers={"encoder": 0.5}).build(
+            model.trainable_variables
+        )
+
+
+@pytest.mark.skipif("deeplab_v3plus" not in NAMES, reason="needs KerasCV")
+def test_the_encoder_of_deeplab_v3plus_has_its_multiplier():
+    model = small("deeplab_v3plus")
+    optimizer = LayerwiseSGD(
+        multipliers=own_multipliers(model, {"encoder": 0.1})
+    )
+    factors = [optimizer.multiplier(v) for v in model.trainable_variables]
+    inside = len(model.get_layer("encoder").trainable_variables)
+    assert factors.count(0.1) == inside > 100
+    assert factors.count(1.0) == len(factors) - inside > 0

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from wseg_tf.models.pooling import (
     MaxPoolingWithMask2D,
+    MaxUnpooling2D,
     max_pool_with_mask,
     max_unpool,
 )
@@ -138,3 +139,40 @@ def test_batch_is_its_singles():
         layer(image), *(layer(each[None]) for each in image), strict=True
     ):
         np.testing.assert_array_equal(together, np.concatenate(alone))
+
+
+@pytest.mark.parametrize("size", [(4, 6), (5, 7)])
+def test_inference_and_training_agree_in_values_and_gradients(size):
+    image = tf.constant(random(2, *size, 3))
+    upstream = random(2, *size, 3)
+    found = []
+    for training in (False, True):
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            pooled, mask = MaxPoolingWithMask2D()(image, training=training)
+            spread = MaxUnpooling2D()(
+                [pooled * pooled, mask], training=training
+            )
+        found.append((spread, tape.gradient(spread, image, upstream)))
+    for plain, trained in zip(*found, strict=True):
+        np.testing.assert_array_equal(plain, trained)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_what_is_served_has_no_gradient_of_its_own(training):
+    images = tf.TensorSpec([None, None, None, 3])
+
+    @tf.function(input_signature=[images])
+    def cycle(image):
+        pooled, mask = MaxPoolingWithMask2D()(image, training=training)
+        return MaxUnpooling2D()([pooled, mask], training=training)
+
+    graph = cycle.get_concrete_function().graph
+    own = {each.type for each in graph.get_operations()} & {"IdentityN"}
+    assert bool(own) == training
+    # TensorFlow Lite slices tensors of five axes at most.
+    assert all(
+        (tensor.shape.rank or 0) <= 5
+        for each in graph.get_operations()
+        for tensor in each.outputs
+    )

@@ -7,7 +7,7 @@ from wseg_tf.classes import CAMVID
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.models import build
 from wseg_tf.training.identity import identity
-from wseg_tf.training.loop import build_model
+from wseg_tf.training.loop import build_model, check_parts
 from wseg_tf.training.objectives import check
 from wseg_tf.training.recipe import Execution, Recipe, Stage
 
@@ -65,6 +65,34 @@ def test_a_bad_recipe_is_refused(said: str) -> None:
 def test_xla_and_replicas_are_refused_together() -> None:
     with pytest.raises(ValueError, match=r"`xla`\. Expected false"):
         Execution(xla=True, distribute="mirrored")
+
+
+def test_where_there_is_a_gpu_is_found_out() -> None:
+    assert Execution().xla == "auto"
+    Execution(distribute="mirrored")  # Quietly without.
+    for text, value in (("auto", "auto"), ("true", True), ("false", False)):
+        read = configuration.load(
+            Recipe, f"execution: {{xla: {text}}}", "text"
+        ).execution.xla
+        assert read is value or read == value == "auto"
+    with pytest.raises(ValueError, match=r"`xla`.*\['auto'\].*xla='always'"):
+        Execution(xla="always")
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        (Stage(freeze=["batch_norm"]), r"`freeze`.*'batch_norm'.*fcn32s"),
+        (Stage(multipliers={"encodr": 0.1}), "did you mean 'encoder'"),
+    ],
+    ids=["freeze", "multipliers"],
+)
+def test_a_part_that_the_network_lacks_is_refused(
+    stage: Stage, said: str
+) -> None:
+    model = build("fcn32s", 3, width=0.05)
+    with pytest.raises(ValueError, match=said):
+        check_parts(model, stage)
 
 
 def test_an_unknown_metric_is_refused_with_a_hint() -> None:

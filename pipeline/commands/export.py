@@ -1,0 +1,41 @@
+"""`wseg export`: a served model for where TensorFlow is not."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from pipeline.commands.arguments import Model, OutFolder
+from pipeline.commands.screen import refusals, say
+
+# Everything heavy is imported inside the commands, as in pipeline.commands.run.
+
+
+class Format(str, Enum):
+    """What a model is converted to."""
+
+    tflite = "tflite"
+    onnx = "onnx"
+
+
+def export(
+    model: Model,
+    format: Annotated[
+        Format, typer.Option(help="TensorFlow Lite, or ONNX.")
+    ] = Format.tflite,
+    out: OutFolder = None,
+) -> None:
+    """Converts a model: images at the network's size in, class ids out."""
+    with refusals():
+        import tensorflow as tf
+
+        from wseg_tf.conversion import convert
+
+        folder = out or "."
+        tf.io.gfile.makedirs(folder)
+        path = os.path.join(folder, f"model.{format.value}")
+        convert(model, path, format.value)
+    say(f"Written: {path}, and its classes beside it as model.json")
