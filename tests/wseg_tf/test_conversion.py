@@ -48,7 +48,7 @@ def saved(
 
 def served(folder: Path, pixels: np.ndarray) -> np.ndarray:
     loaded = tf.saved_model.load(str(folder))
-    answer = loaded.signatures[PIXELS](tf.constant(pixels))
+    answer = loaded.signatures[PIXELS](images=tf.constant(pixels))
     ids: np.ndarray = answer["classes"].numpy()
     return ids
 

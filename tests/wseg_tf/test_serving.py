@@ -184,7 +184,7 @@ def test_an_empty_batch_has_an_empty_answer(
     assert served["errors"].shape == (0,)
     assert signatures[CONFUSION](nothing)["confusion"].shape == (0, 11, 11)
     pixels = tf.zeros([0, *SIZE, 3], tf.uint8)
-    assert signatures[PIXELS](pixels)["classes"].shape == (0, *SIZE)
+    assert signatures[PIXELS](images=pixels)["classes"].shape == (0, *SIZE)
 
 
 def test_more_than_256_classes_are_served_as_16_bits(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_more_than_256_classes_are_served_as_16_bits(tmp_path: Path) -> None:
     card = json.loads((tmp_path / "model" / CARD).read_text())
     assert card["ids"] == "uint16"
     found = tf.saved_model.load(folder).signatures[PIXELS](
-        tf.zeros([1, *SIZE, 3], tf.uint8)
+        images=tf.zeros([1, *SIZE, 3], tf.uint8)
     )
     assert (found["classes"].numpy() == 290).all()
 
