@@ -64,7 +64,7 @@ def critical_misses(
     >>> labels[:, :10] = labels[:, 20:] = CAMVID.index("pedestrian")
     >>> predicted[:, :9] = CAMVID.index("bicyclist")
     >>> found = critical_misses(labels, predicted, CAMVID)
-    >>> found.regions.sum(), found.missed.sum()
+    >>> int(found.regions.sum()), int(found.missed.sum())
     (2, 1)
     """
     from scipy import ndimage
