@@ -231,6 +231,9 @@ def build_loss(
     def wasserstein() -> keras.losses.Loss:
         return losses.WassersteinLoss(ground, link=stage.link, **options)
 
+    def weighted_lovasz() -> keras.losses.Loss:
+        return losses.LovaszSoftmaxLoss(importance, **options)
+
     def mixture() -> keras.losses.Loss:
         terms = ((1.0, cross_entropy()), (stage.weight, wasserstein()))
         return losses.MixtureLoss(terms)
@@ -248,8 +251,9 @@ def build_loss(
             ground, **options
         ),
         "lovasz": lambda: losses.LovaszSoftmaxLoss(by_class, **options),
-        "weighted_lovasz": lambda: losses.LovaszSoftmaxLoss(
-            importance, **options
+        "weighted_lovasz": weighted_lovasz,
+        "lovasz_mixture": lambda: losses.MixtureLoss(
+            ((1.0, weighted_lovasz()), (stage.weight, wasserstein()))
         ),
         "wasserstein": wasserstein,
         "mixture": mixture,

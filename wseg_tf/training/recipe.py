@@ -19,6 +19,7 @@ LOSSES = (
     "wasserstein_dice",
     "lovasz",
     "weighted_lovasz",
+    "lovasz_mixture",
     "wasserstein",
     "mixture",
 )
@@ -106,9 +107,9 @@ class Stage:
     Args:
         name: Shown while it runs.
         loss: One of `LOSSES`; `"mixture"` is cross-entropy + `weight` x
-            Wasserstein.
+            Wasserstein, `"lovasz_mixture"` Lovasz by importance + the same.
         link: `"linear"` or `"log"`, for the Wasserstein loss.
-        weight: Weight of the Wasserstein term, for `loss="mixture"`.
+        weight: Weight of the Wasserstein term, for mixtures.
         balance: `"none"`, `"logarithmic"` (ENet's) or `"median_frequency"`
             (SegNet's): weighs the pixels of rare classes more, by the
             frequencies of the training labels. Cross-entropies are weighed by

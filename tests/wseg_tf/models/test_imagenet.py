@@ -6,6 +6,7 @@ import pytest
 
 from tests.wseg_tf.models.small import IS_KERAS_2, images, small
 from wseg_tf.models import build, import_imagenet
+from wseg_tf.models.feature_pyramid import efficientnet_lite0
 
 pytestmark = pytest.mark.skipif(
     not IS_KERAS_2, reason="only Keras 2 writes files in the published format"
@@ -111,3 +112,50 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "weights.h5").write_bytes(b"no")
     with pytest.raises(ValueError, match="of another format"):
         import_imagenet(small("segnet"), str(tmp_path / "weights.h5"))
+
+
+@pytest.mark.parametrize("ending", [".h5", ".weights.h5"])
+def test_kerascvs_resnet_becomes_deeplabs_encoder(ending, tmp_path):
+    """Its layers have names in one format, and only an order in the other."""
+    from keras_cv.models import ResNetV2Backbone
+
+    source = ResNetV2Backbone(
+        stackwise_filters=[64, 128, 256, 512],
+        stackwise_blocks=[2, 2, 2, 2],
+        stackwise_strides=[1, 2, 2, 2],
+        block_type="basic_block",
+        include_rescaling=True,
+    )
+    randomize(source)
+    path = str(tmp_path / f"resnet18{ending}")
+    source.save_weights(path)
+    model = build("deeplab_v3plus", 2, backbone="resnet18_v2")
+    report = import_imagenet(model, path)
+    assert report.missing == report.mismatched == report.unused == ()
+    encoder = model.get_layer("encoder")
+    assert len(report.matched) == sum(bool(x.weights) for x in encoder.layers)
+    for layer in filter(lambda each: each.weights, source.layers):
+        for ours, theirs in zip(
+            encoder.get_layer(layer.name).get_weights(),
+            layer.get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_numbered_layers_become_the_pyramids_encoder(tmp_path):
+    source = efficientnet_lite0()
+    randomize(source)
+    path = str(tmp_path / "lite0.weights.h5")
+    source.save_weights(path)
+    model = build("fpn_efficientnet_lite0", 2)
+    report = import_imagenet(model, path)
+    assert len(report.matched) == 98
+    assert report.missing == report.mismatched == report.unused == ()
+    for layer in source.layers[1:]:
+        for ours, theirs in zip(
+            model.get_layer(f"encoder_{layer.name}").get_weights(),
+            layer.get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(ours, theirs)

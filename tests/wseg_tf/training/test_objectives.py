@@ -91,6 +91,17 @@ def test_a_mixture_is_the_sum_of_its_terms() -> None:
     mixed = value(loss="mixture", weight=0.3)
     apart = value(loss="cross_entropy") + 0.3 * value(loss="wasserstein")
     assert mixed == pytest.approx(apart, rel=1e-5)
+    mixed = value(loss="lovasz_mixture", weight=0.3)
+    apart = value(loss="weighted_lovasz") + 0.3 * value(loss="wasserstein")
+    assert mixed == pytest.approx(apart, rel=1e-5)
+
+
+def test_lovasz_by_importance_takes_the_rows_dearest_entries() -> None:
+    found = [
+        build_loss(Stage(loss=name), GROUND, CAMVID).class_weights
+        for name in ("lovasz", "weighted_lovasz")
+    ]
+    assert found == [(1.0,) * 11, tuple(GROUND.values.max(axis=1))]
 
 
 def test_balance_weighs_rows_of_the_ground_matrix() -> None:
