@@ -11,7 +11,12 @@ from wseg_tf.filesystems import is_loaded
 STATUS = pytest.StashKey[int]()
 
 collect_ignore = (
-    [] if find_spec("keras_cv") else ["wseg_tf/models/deeplab_v3plus.py"]
+    []
+    if find_spec("keras_cv")
+    else [
+        "wseg_tf/models/deeplab_v3plus.py",
+        "wseg_tf/models/feature_pyramid.py",
+    ]
 )
 
 

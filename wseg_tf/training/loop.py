@@ -217,20 +217,21 @@ def freeze(model: keras.Model, parts: Sequence[str]) -> None:
 
     Args:
         model: A model from `wseg_tf.models.build`.
-        parts: Some of `"encoder"` and `"batch_norm"`.
+        parts: Some of `"encoder"` and `"batch_norm"`. A network without batch
+            normalisation has nothing that could change: it is taken as it is.
 
     Raises:
-        ValueError: If the network has no such part.
+        ValueError: If the network has no encoder to freeze.
     """
     unfreeze(model)
-    freezing = {"encoder": freeze_encoder, "batch_norm": freeze_batch_norm}
-    for part in parts:
-        if not freezing[part](model):
-            raise ValueError(
-                "Invalid value for argument `freeze`. Expected parts that the "
-                f"network has. Received: {part!r}, of which {model.name} has "
-                "none."
-            )
+    if "encoder" in parts and not freeze_encoder(model):
+        raise ValueError(
+            "Invalid value for argument `freeze`. Expected parts that the "
+            f"network has. Received: 'encoder', of which {model.name} has "
+            "none."
+        )
+    if "batch_norm" in parts:
+        freeze_batch_norm(model)
 
 
 def check_parts(model: keras.Model, stage: Stage) -> None:

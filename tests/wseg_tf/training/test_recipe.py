@@ -1,5 +1,6 @@
 from typing import Any
 
+import keras
 import pytest
 
 from wseg_tf import configuration
@@ -82,17 +83,24 @@ def test_where_there_is_a_gpu_is_found_out() -> None:
 @pytest.mark.parametrize(
     ("stage", "said"),
     [
-        (Stage(freeze=["batch_norm"]), r"`freeze`.*'batch_norm'.*fcn32s"),
-        (Stage(multipliers={"encodr": 0.1}), "did you mean 'encoder'"),
+        (Stage(freeze=["encoder"]), r"`freeze`.*'encoder'.*own network"),
+        (Stage(multipliers={"encodr": 0.1}), r"'encodr'; there are .'conv2d'"),
     ],
     ids=["freeze", "multipliers"],
 )
 def test_a_part_that_the_network_lacks_is_refused(
     stage: Stage, said: str
 ) -> None:
-    model = build("fcn32s", 3, width=0.05)
+    layers = [keras.Input([4, 4, 3]), keras.layers.Conv2D(3, 1, name="conv2d")]
+    model = keras.Sequential(layers, name="own network")
     with pytest.raises(ValueError, match=said):
         check_parts(model, stage)
+
+
+def test_a_network_without_batch_normalisation_keeps_it_as_it_is() -> None:
+    model = build("fcn32s", 3, width=0.05)
+    check_parts(model, Stage(freeze=["batch_norm"]))
+    assert all(layer.trainable for layer in model.layers)
 
 
 def test_an_unknown_metric_is_refused_with_a_hint() -> None:
