@@ -2,6 +2,9 @@
 ENVIRONMENT := .venv/.installed
 PYTHON := .venv/bin/python
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# Files of tests run side by side; each process takes up to 4 GB.
+PROCESSES ?= 2
+PYTEST := -m pytest -n $(PROCESSES) --dist loadfile
 
 .PHONY: demo test test-keras3 fuzz lint lock clean
 
@@ -9,11 +12,11 @@ demo: $(ENVIRONMENT)
 	.venv/bin/wseg run configs/demo.yaml
 
 test: $(ENVIRONMENT)
-	$(PYTHON) -m pytest
+	$(PYTHON) $(PYTEST)
 
 # The library again, on Keras 3 and the newest TensorFlow; needs Python 3.11.
 test-keras3: .venv-keras3/.installed
-	.venv-keras3/bin/python -m pytest tests/wseg_tf wseg_tf
+	.venv-keras3/bin/python $(PYTEST) tests/wseg_tf wseg_tf
 
 # The tests try 500 files with something wrong; this, 10,000 in minutes.
 fuzz: $(ENVIRONMENT)
