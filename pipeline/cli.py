@@ -14,6 +14,7 @@ from pipeline.commands import (
     experiment,
     export,
     gate,
+    ground,
     init,
     models,
     releases,
@@ -48,6 +49,7 @@ app.command()(releases.baseline)
 app.command("compile")(compile.compile_pipeline)
 app.command()(submit.submit)
 app.add_typer(data.app, name="data")
+app.add_typer(ground.app, name="ground")
 app.add_typer(weights.app, name="weights")
 
 

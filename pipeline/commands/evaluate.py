@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -38,11 +38,16 @@ def evaluate(
     dataset: Dataset = "camvid",
     split: Split = "val",
     report: ScoresFile = None,
+    confusion: Annotated[
+        Optional[str],  # noqa: UP045 (typer reads it at run time)
+        typer.Option(help="Write the confusion here, a CSV with names."),
+    ] = None,
 ) -> None:
     """Judges a model on a split: IoU by class and group, severity."""
     with refusals():
         from pipeline.gate.counting import check_classes, count_images
         from wseg_tf.data.layouts import layout
+        from wseg_tf.ground.files import write_csv
         from wseg_tf.serving import ServedModel
 
         described = layout(dataset)
@@ -50,9 +55,12 @@ def evaluate(
         served = ServedModel(model)
         check_classes(served.classes, described)
         images = count_images(served.count_confusion, pairs, described)
-        values = show_scores(served, images.candidate.sum(axis=0), len(pairs))
+        counts = images.candidate.sum(axis=0)
+        values = show_scores(served, counts, len(pairs))
         if report is not None:
             write_json(report, values)
+        if confusion is not None:
+            write_csv(confusion, counts, served.classes.names)
 
 
 def predict(
