@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -10,6 +11,7 @@ from pipeline.commands import (
     compare,
     compile,
     data,
+    doctor,
     evaluate,
     experiment,
     export,
@@ -24,15 +26,40 @@ from pipeline.commands import (
     train,
     weights,
 )
-from pipeline.commands.screen import refusals
+from pipeline.commands.screen import refusals, say
+from wseg_tf import __version__
 from wseg_tf.filesystems import plugins, prepare, whole_program
 
 app = typer.Typer(
-    help="Semantic segmentation that knows how severe each confusion is.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    """Prints the version and ends."""
+    if asked:
+        say(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_version,
+            help="Print it and end.",
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Semantic segmentation that knows how severe each confusion is."""
+
+
+app.command()(doctor.doctor)
 app.command()(init.init)
 app.command()(run.run)
 app.command()(train.train)
