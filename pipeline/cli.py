@@ -18,6 +18,7 @@ from pipeline.commands import (
     gate,
     ground,
     init,
+    keys,
     models,
     releases,
     report,
@@ -61,6 +62,7 @@ def options(
 
 app.command()(doctor.doctor)
 app.command()(init.init)
+app.command()(keys.keys)
 app.command()(run.run)
 app.command()(train.train)
 app.command()(evaluate.evaluate)

@@ -92,7 +92,7 @@ def doctor(
 def python() -> Finding:
     """The interpreter; TFX 1.15 has wheels for 3.10 alone."""
     found = platform.python_version()
-    if sys.version_info[:2] == (3, 10):
+    if found.rpartition(".")[0] == "3.10":
         return Finding("Python", found)
     cure = "the pipeline needs 3.10; the library takes this one"
     return Finding("Python", found, cure, stops=True)
