@@ -166,7 +166,7 @@ def _label(
             )
         return np.asarray(picture.convert("RGB")), False
     if picture.mode.startswith("I"):
-        return np.asarray(picture), False
+        return np.asarray(picture), form == "PNG" and turn == 1
     if picture.mode == "P":  # the index is the id
         return Image.frombytes("L", picture.size, picture.tobytes()), False
     if picture.mode not in ("1", "L"):
