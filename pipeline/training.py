@@ -15,7 +15,8 @@ from pipeline.ingest import pixel_counts
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.code import code_digest, foreign_digest
-from wseg_tf.data.input import naming_damage, read_records
+from wseg_tf.data.damage import naming_damage
+from wseg_tf.data.input import read_records
 from wseg_tf.serving import export
 from wseg_tf.training.checkpoints import Checkpoints
 from wseg_tf.training.identity import identity

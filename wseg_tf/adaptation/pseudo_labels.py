@@ -171,7 +171,8 @@ def soft_labels(
     found = np.empty((len(levels), len(places)), np.float32)
     likeliest = np.zeros(len(places), _dtype(len(levels)))
     top = np.zeros(len(places), np.float32)
-    for k, (own, number) in enumerate(zip(found, _numbers(len(levels)))):
+    numbers = _numbers(len(levels))
+    for k, (own, number) in enumerate(zip(found, numbers, strict=True)):
         _powers(np.take(levels[k], places), limits[k], alpha, own)
         is_larger = (own > top).view(np.uint8)
         np.maximum(likeliest, is_larger * number, out=likeliest)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
 
 import tensorflow as tf
@@ -12,13 +11,13 @@ from wseg_tf.classes import VOID
 from wseg_tf.data.augmentation import Augmentation
 from wseg_tf.data.caching import cache_path
 from wseg_tf.data.checks import DataError
+from wseg_tf.data.damage import record_files
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import decode, parse
 from wseg_tf.data.sampling import class_presence, copies, expected_copies
 from wseg_tf.data.warp import augment
-from wseg_tf.filesystems import matching
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 
@@ -49,7 +48,7 @@ def read_records(
         DataError: If a pattern matches no file.
     """
     dataset = tf.data.TFRecordDataset(
-        _files(patterns), compression_type=compression
+        record_files(patterns), compression_type=compression
     )
     return untuned(dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE))
 

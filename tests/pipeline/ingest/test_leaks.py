@@ -29,6 +29,17 @@ def prepare(folder: Path, data: Path, **changes: object) -> str:
     return prepare_manifest(load_pipeline(str(path)))
 
 
+def test_one_is_said_in_the_singular() -> None:
+    assert Shared(("a",), ("b",)).sentence == (
+        "1 of the images judged on is a training image (a); 1 drive is both "
+        "trained and judged on (b)"
+    )
+    assert Shared(("a", "c"), ("b", "d")).sentence == (
+        "2 of the images judged on are training images (a, c); 2 drives are "
+        "both trained and judged on (b, d)"
+    )
+
+
 def test_other_drives_share_nothing(
     street_folder: Path, tmp_path: Path
 ) -> None:

@@ -24,7 +24,8 @@ from PIL import Image
 
 from wseg_tf.classes import CAMVID
 from wseg_tf.data.checks import DataError, check_pair
-from wseg_tf.data.input import naming_damage, read_records
+from wseg_tf.data.damage import naming_damage
+from wseg_tf.data.input import read_records
 from wseg_tf.data.layouts import find_pairs
 from wseg_tf.data.orientation import decode_upright
 from wseg_tf.data.pairs import Pair
@@ -137,10 +138,11 @@ def with_checksums(encoded: bytes) -> bytes:
     return written + encoded[place:]
 
 
-def refused(error: Exception) -> Outcome:
-    """Checks that a refusal is one sentence."""
+def refused(error: Exception, named: str = "") -> Outcome:
+    """Checks that a refusal is one sentence, which names a file."""
     text = str(error)
     assert text, "an empty refusal"
+    assert named in text, text
     assert "\n" not in text, text
     assert "Traceback" not in text, text
     return "refused"
@@ -248,8 +250,7 @@ def tries(folder: Path) -> list[Callable[[Random], Outcome]]:
                     image, label = decode(each)
                     assert (image.ndim, label.ndim) == (3, 2)
         except DataError as error:
-            assert str(path) in str(error)
-            return refused(error)
+            return refused(error, str(path))
         return "passed"
 
     return [

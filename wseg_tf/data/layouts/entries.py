@@ -77,8 +77,18 @@ def _share(entry: Entry) -> float:
     return share
 
 
+def _split(entry: Entry) -> str:
+    """Returns the name of a split, which becomes that of a folder."""
+    name = _text(entry)
+    if "/" in name or name != name.strip() or name in (".", ".."):
+        raise ValueError(
+            f"Expected the name of a split, such as val. Found: {name!r}."
+        )
+    return name
+
+
 def _shares(entry: Entry) -> dict[str, float]:
-    shares: dict[str, float] = _mapping(_text, _share)(entry)
+    shares: dict[str, float] = _mapping(_split, _share)(entry)
     if sum(shares.values()) >= 1 or "train" in shares:
         raise ValueError(
             "Expected the shares of the splits beside `train`, less than 1 "
@@ -117,7 +127,7 @@ def _mapping(
     """Returns a reader of a mapping that has each key once, by its value."""
 
     def read_mapping(entry: Entry) -> dict[Any, Any]:
-        if not isinstance(entry, dict):
+        if not isinstance(entry, dict) or not entry:
             raise ValueError(
                 f"Expected `key: value` pairs. Found: {_shown(entry)}."
             )
@@ -154,9 +164,9 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "divisor": _positive,
 }
 SPLIT_READERS: dict[str, Callable[[Any], Any]] = {
-    "drives": _mapping(_text, _texts),
-    "lists": _mapping(_text, _text),
-    "expressions": _mapping(_text, _expression),
+    "drives": _mapping(_split, _texts),
+    "lists": _mapping(_split, _text),
+    "expressions": _mapping(_split, _expression),
     "shares": _shares,
     "seed": _number,
 }
