@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -208,14 +209,14 @@ def encode_labels(ids: Image.Image | Labels) -> bytes:
     return encode_png(grey)
 
 
-def _dtype(classes: ClassSet, name: str) -> npt.DTypeLike:
+def _dtype(classes: ClassSet, name: str) -> np.dtype[Any]:
     """Returns what holds each class id and void."""
     if not 0 <= classes.void < 2**16:
         raise DataError(
             f"{name}: expected a void that a label can store, up to 65535 "
             f"({classes.name}). Found: void {classes.void}."
         )
-    return classes.label_dtype
+    return np.dtype(classes.label_dtype)
 
 
 def _counted(

@@ -90,7 +90,7 @@ def test_a_drive_of_both_splits_is_found(
     for suffix in ("", "annot"):
         place = street_folder / f"val{suffix}"
         (place / "C_1.png").rename(place / "A_7.png")
-    with pytest.raises(ConfigurationError, match=r"1 drives.*\(A\).*\[drive\]"):
+    with pytest.raises(ConfigurationError, match=r"1 drive is.*\(A\).*drive\]"):
         prepare(tmp_path, street_folder)
     manifest = prepare(tmp_path, street_folder, allowed=["drive"])
     assert read_shared(manifest) == Shared(drives=("A",))

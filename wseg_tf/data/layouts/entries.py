@@ -87,8 +87,21 @@ def _split(entry: Entry) -> str:
     return name
 
 
+def _by_split(
+    of_value: Callable[[Any], Any],
+) -> Callable[[Any], dict[str, Any]]:
+    """Returns a reader of a mapping from one split or several."""
+
+    def read_splits(entry: Entry) -> dict[str, Any]:
+        if entry == {}:
+            raise ValueError("Expected at least one split. Found: none.")
+        return _mapping(_split, of_value)(entry)
+
+    return read_splits
+
+
 def _shares(entry: Entry) -> dict[str, float]:
-    shares: dict[str, float] = _mapping(_split, _share)(entry)
+    shares: dict[str, float] = _by_split(_share)(entry)
     if sum(shares.values()) >= 1 or "train" in shares:
         raise ValueError(
             "Expected the shares of the splits beside `train`, less than 1 "
@@ -127,7 +140,7 @@ def _mapping(
     """Returns a reader of a mapping that has each key once, by its value."""
 
     def read_mapping(entry: Entry) -> dict[Any, Any]:
-        if not isinstance(entry, dict) or not entry:
+        if not isinstance(entry, dict):
             raise ValueError(
                 f"Expected `key: value` pairs. Found: {_shown(entry)}."
             )
@@ -164,9 +177,9 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "divisor": _positive,
 }
 SPLIT_READERS: dict[str, Callable[[Any], Any]] = {
-    "drives": _mapping(_split, _texts),
-    "lists": _mapping(_split, _text),
-    "expressions": _mapping(_split, _expression),
+    "drives": _by_split(_texts),
+    "lists": _by_split(_text),
+    "expressions": _by_split(_expression),
     "shares": _shares,
     "seed": _number,
 }
