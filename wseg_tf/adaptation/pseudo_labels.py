@@ -206,7 +206,7 @@ def hard_labels(levels: Levels, limits: Thresholds, void: int) -> Ids:
     [[0, 9]]
     """
     ids: Ids = np.full(levels.shape[1:], void, _dtype(void + 1))
-    candidates = np.zeros_like(ids)
+    candidates = np.zeros(ids.shape, np.uint16)
     for k, (plane, limit) in enumerate(zip(levels, limits, strict=True)):
         reaches = plane >= limit
         candidates += reaches

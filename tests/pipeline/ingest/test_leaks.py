@@ -123,7 +123,7 @@ def test_a_target_is_not_judged_on_what_either_domain_trains_on(
     ]
     listed = prepare_domains(load(path, own, data=str(street_folder)))
     assert read_shared(listed["target"]) == Shared(drives=("A",))
-    with pytest.raises(ConfigurationError, match="drives are both trained"):
+    with pytest.raises(ConfigurationError, match="drive is both trained"):
         prepare_domains(
             load(path, [*own, "gate.allow_shared=[]"], data=str(street_folder))
         )
