@@ -15,6 +15,7 @@ from pipeline.ingest import pixel_counts
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.code import code_digest, foreign_digest
+from wseg_tf.data.damage import naming_damage
 from wseg_tf.data.input import read_records
 from wseg_tf.serving import export
 from wseg_tf.training.checkpoints import Checkpoints
@@ -84,16 +85,17 @@ def run_fn(arguments: Any) -> None:
         custom["checkpoints"],
         _key(recipe, classes, custom["code"], arguments.train_files),
     )
-    model = train(
-        recipe,
-        classes,
-        read_records(arguments.train_files, compression=""),
-        read_records(arguments.eval_files, compression=""),
-        checkpoints=folder,
-        logs=arguments.model_run_dir,
-        # What ingest counted; by hand only where records are not its own.
-        counted=pixel_counts.of_records(arguments.train_files),
-    )
+    with naming_damage([*arguments.train_files, *arguments.eval_files]):
+        model = train(
+            recipe,
+            classes,
+            read_records(arguments.train_files, compression=""),
+            read_records(arguments.eval_files, compression=""),
+            checkpoints=folder,
+            logs=arguments.model_run_dir,
+            # What ingest counted; by hand only where they are not its own.
+            counted=pixel_counts.of_records(arguments.train_files),
+        )
     if workers(strategy)[1] > 0:
         return  # The first worker writes the model.
     export(

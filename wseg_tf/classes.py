@@ -165,6 +165,17 @@ class ClassSet:
         return self.critical_classes or ()
 
     @property
+    def label_dtype(self) -> str:
+        """What a label of these classes is stored in, void included.
+
+        Example:
+
+        >>> CITYSCAPES.label_dtype
+        'uint8'
+        """
+        return "uint8" if self.void <= VOID else "uint16"
+
+    @property
     def levels(self) -> tuple[int, ...]:
         """The importance groups there are, the least important first."""
         return tuple(sorted({*self.groups}))

@@ -42,7 +42,7 @@ def held(folder: str, what: str, wait: float = 0.0) -> Iterator[None]:
     """
     os.makedirs(folder, exist_ok=True)
     path = Path(folder, ".lock")
-    note = path.with_suffix(".lock.json")
+    note = Path(folder, ".lock.json")
     lock = FileLock(path, is_singleton=False)
     try:
         lock.acquire(timeout=wait)

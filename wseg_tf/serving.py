@@ -107,8 +107,8 @@ class SegmentationService(tf.Module):
                 EXIF says.
 
         Returns:
-            `"classes"`: class ids `[B, H, W]`, uint8 or, of more than 256
-            classes, uint16. H and W are those of the largest image; a smaller
+            `"classes"`: class ids `[B, H, W]`, uint8 or, for a void above
+            255, uint16. H and W are those of the largest image; a smaller
             one is in the upper left corner, and void is around it.
             `"sizes"`: height and width of each `[B, 2]`, int32, as it is
             displayed; 0 for one that has no answer.
@@ -263,14 +263,14 @@ def export(
 
 
 def ids_type(classes: ClassSet) -> tf.DType:
-    """Returns the type of served class ids: the smallest that holds them.
+    """Returns the type of served class ids: it holds void, too.
 
     Example:
 
     >>> ids_type(class_set([f"class {i}" for i in range(257)])).name
     'uint16'
     """
-    return tf.uint8 if len(classes) <= 2**8 else tf.uint16
+    return tf.as_dtype(classes.label_dtype)
 
 
 class ServedModel:

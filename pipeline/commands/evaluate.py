@@ -70,7 +70,7 @@ def predict(
 ) -> None:
     """Writes class ids and a colour overlay of each image.
 
-    Of more than 256 classes, ids are PNG files of 16 bits.
+    Of more than 255 classes, ids are PNG files of 16 bits.
     """
     with refusals():
         import tensorflow as tf

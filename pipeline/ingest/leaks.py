@@ -38,14 +38,16 @@ class Shared:
         """What is shared, in words; empty if nothing is."""
         said = []
         if self.images:
+            count = len(self.images)
+            are = "is a training image" if count == 1 else "are training images"
             said.append(
-                f"{len(self.images)} of the images judged on are training "
-                f"images ({_few(self.images)})"
+                f"{count} of the images judged on {are} ({_few(self.images)})"
             )
         if self.drives:
+            count = len(self.drives)
+            are = "1 drive is" if count == 1 else f"{count} drives are"
             said.append(
-                f"{len(self.drives)} drives are both trained and judged on "
-                f"({_few(self.drives)})"
+                f"{are} both trained and judged on ({_few(self.drives)})"
             )
         return "; ".join(said)
 

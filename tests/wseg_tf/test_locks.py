@@ -48,8 +48,8 @@ def test_a_killed_holder_holds_nothing(
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     with held(str(tmp_path), "a run"):
-        pass
-    assert not (tmp_path / ".lock.json").exists()
+        assert {*os.listdir(tmp_path)} == {".lock", ".lock.json"}
+    assert {*os.listdir(tmp_path)} <= {".lock"}
 
 
 def test_who_waits_gets_it(

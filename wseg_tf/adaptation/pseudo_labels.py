@@ -16,6 +16,7 @@ whole planes, several pixels an instruction.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ ROWS = 16  # made into levels at a time, in a core's cache
 Levels = npt.NDArray[np.uint16]
 LevelCounts = npt.NDArray[np.int64]
 Thresholds = npt.NDArray[np.int32]
-Ids = npt.NDArray[np.uint8]
+Ids = npt.NDArray[np.uint8 | np.uint16]
 Units = npt.NDArray[np.uint8]
 
 
@@ -80,11 +81,11 @@ def count_levels(levels: Levels) -> LevelCounts:
     """
     classes = levels.shape[-3]
     largest = levels[..., 0, :, :].copy()
-    predicted = np.zeros(largest.shape, np.uint8)
-    for k in range(1, classes):
+    predicted = np.zeros(largest.shape, _dtype(classes))
+    for k, number in enumerate(_numbers(classes)[1:], 1):
         own = levels[..., k, :, :]
         is_larger = (own > largest).view(np.uint8)
-        np.maximum(predicted, is_larger * np.uint8(k), out=predicted)
+        np.maximum(predicted, is_larger * number, out=predicted)
         np.maximum(largest, own, out=largest)
     bins = LEVELS + 1
     places = (predicted.astype(np.int64) * bins + largest).ravel()
@@ -137,9 +138,9 @@ def soft_labels(
         alpha: Softness, 0.05..1. Defaults to 0.25.
 
     Returns:
-        A tuple of the likeliest class of each pixel, uint8 `[H, W]`, void
-        where it is not kept, and the distributions of the kept pixels, float32
-        `[N, kept]`, row by row.
+        A tuple of the likeliest class of each pixel, `[H, W]`, uint8 or, for
+        a void above 255, uint16, void where it is not kept, and the
+        distributions of the kept pixels, float32 `[N, kept]`, row by row.
 
     Source: Zou et al. (ICCV 2019).
 
@@ -168,15 +169,16 @@ def soft_labels(
         kept[doubtful] = (exact ** (1 / alpha)).sum(axis=0) > 1
     places = np.flatnonzero(kept)
     found = np.empty((len(levels), len(places)), np.float32)
-    likeliest = np.zeros(len(places), np.uint8)
+    likeliest = np.zeros(len(places), _dtype(len(levels)))
     top = np.zeros(len(places), np.float32)
-    for k, own in enumerate(found):
+    numbers = _numbers(len(levels))
+    for k, (own, number) in enumerate(zip(found, numbers, strict=True)):
         _powers(np.take(levels[k], places), limits[k], alpha, own)
         is_larger = (own > top).view(np.uint8)
-        np.maximum(likeliest, is_larger * np.uint8(k), out=likeliest)
+        np.maximum(likeliest, is_larger * number, out=likeliest)
         np.maximum(top, own, out=top)
     found /= np.take(rest + largest, places)
-    ids = np.full(shape, void, np.uint8)
+    ids = np.full(shape, void, _dtype(void + 1))
     ids[kept] = likeliest
     return ids, found
 
@@ -192,7 +194,8 @@ def hard_labels(levels: Levels, limits: Thresholds, void: int) -> Ids:
         void: Label of what is not kept.
 
     Returns:
-        uint8 `[H, W]`; where several classes are largest, the first.
+        Class ids `[H, W]`, uint8 or, for a void above 255, uint16; where
+        several classes are largest, the first.
 
     Source: Zou et al. (ECCV 2018).
 
@@ -202,12 +205,12 @@ def hard_labels(levels: Levels, limits: Thresholds, void: int) -> Ids:
     >>> hard_labels(planes, np.array([49151, 65535]), void=9).tolist()
     [[0, 9]]
     """
-    ids = np.full(levels.shape[1:], void, np.uint8)
-    candidates = np.zeros(ids.shape, np.uint8)
+    ids: Ids = np.full(levels.shape[1:], void, _dtype(void + 1))
+    candidates = np.zeros(ids.shape, np.uint16)
     for k, (plane, limit) in enumerate(zip(levels, limits, strict=True)):
         reaches = plane >= limit
         candidates += reaches
-        np.copyto(ids, np.uint8(k), where=reaches)
+        np.copyto(ids, ids.dtype.type(k), where=reaches)
     # Few pixels have several candidates, and need a ratio; of 16-bit numbers
     # float64 tells any two apart.
     several = candidates > 1
@@ -243,6 +246,16 @@ def to_units(soft: npt.NDArray[np.float32]) -> Units:
         before = rounded
     np.subtract(UNITS, before, out=units[-1])
     return units
+
+
+def _dtype(count: int) -> np.dtype[Any]:
+    """Returns what holds ids up to a number of them."""
+    return np.dtype(np.uint8 if count <= 2**8 else np.uint16)
+
+
+def _numbers(classes: int) -> Ids:
+    """Returns the class ids, in their dtype."""
+    return np.arange(classes).astype(_dtype(classes))
 
 
 def _powers(

@@ -6,8 +6,9 @@ Needs NumPy, Pillow and simplejpeg alone, so that Beam workers start fast.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ __all__ = [
 
 _LONGEST_LIST = 5
 
-Labels = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.uint8 | np.uint16]
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class CheckedPair:
         image: The encoded image, as it was read; a PNG of it, turned, where
             EXIF said that it is displayed turned.
         image_format: `"png"` or `"jpeg"`, from the content.
-        label: The class ids as a grey PNG; as read where nothing needed a
-            change.
+        label: The class ids as a grey PNG, of 16 bits where `void` takes
+            them; as read where nothing needed a change.
         height: Height of both, pixels.
         width: Width of both, pixels.
         counts: Pixels per class id, and last the void pixels.
@@ -106,11 +107,7 @@ def check_pair(
         DataError: If a check fails; names the file, what was expected and
             what was found.
     """
-    if classes.void > np.iinfo(np.uint8).max:
-        raise DataError(
-            f"{label_name}: expected at most 255 classes, void up to 255 "
-            f"({classes.name}). Found: void {classes.void}."
-        )
+    dtype = _dtype(classes, label_name)
     image = decode_image(image_bytes, image_name)
     in_colours = panoptic or colour_map is not None
     stored, as_is = decode_label(label_bytes, label_name, in_colours)
@@ -128,37 +125,37 @@ def check_pair(
         meaning, expected = _of_colours(colour_map, classes)
     else:
         meaning, expected = _of_ids(id_map, classes)
-    if isinstance(stored, Image.Image) and divisor == 1:
+    grey: Image.Image | Labels
+    if isinstance(stored, Image.Image) and divisor == 1 and dtype == np.uint8:
         present = stored.histogram()
         values = [k for k in range(256) if present[k]]
         _refuse_unknown(values, meaning, expected, False, label_name)
         table = [meaning.get(k, classes.void) for k in range(256)]
         as_is = as_is and all(table[k] == k for k in values)
         grey = stored if as_is else stored.point(table)
-        counts = [0] * (len(classes) + 1)
-        for value, target in zip(present, table, strict=True):
-            counts[min(target, len(classes))] += value
+        targets, pixels = table, present
     else:
         ids = _packed(np.asarray(stored), panoptic)
-        found, place = np.unique(ids // divisor, return_inverse=True)
-        values = [int(value) for value in found]
+        if divisor != 1:
+            ids = ids // divisor
+        values, pixels, place = _counted(ids)
         _refuse_unknown(
             values, meaning, expected, colour_map is not None, label_name
         )
-        targets = np.array([meaning[k] for k in values], np.uint8)
-        mapped = targets[place].reshape(ids.shape)
-        grey, as_is = Image.fromarray(mapped), False
-        total = np.bincount(
-            np.minimum(mapped, len(classes)).ravel(),
-            minlength=len(classes) + 1,
-        )
-        counts = total.tolist()
+        targets = [meaning[k] for k in values]
+        grey = place(np.array(targets, dtype))
+        # A PNG of 16 bits, which is what a set of many classes keeps.
+        as_is = as_is and ids.dtype.itemsize > 1 and dtype != np.uint8
+        as_is = as_is and targets == values and divisor == 1
+    counts = [0] * (len(classes) + 1)
+    for target, number in zip(targets, pixels, strict=True):
+        counts[min(target, len(classes))] += number
     if counts[-1] == sum(counts):
         raise DataError(
             f"{label_name}: expected at least one labelled pixel. Found: void "
             f"({classes.void}) everywhere."
         )
-    label = label_bytes if as_is else encode_png(grey)
+    label = label_bytes if as_is else encode_labels(grey)
     digest = hashlib.sha256(image.encoded)
     digest.update(label)
     return CheckedPair(
@@ -192,7 +189,8 @@ def check_image(
     """
     image = decode_image(image_bytes, image_name)
     width, height = image.size
-    label = encode_labels(np.full((height, width), classes.void, np.uint8))
+    dtype = _dtype(classes, image_name)
+    label = encode_labels(np.full((height, width), classes.void, dtype))
     return CheckedPair(
         image=image.encoded,
         image_format=image.format,
@@ -205,9 +203,46 @@ def check_image(
     )
 
 
-def encode_labels(ids: Labels) -> bytes:
-    """Encodes class ids `[H, W]` as a grey PNG."""
-    return encode_png(Image.fromarray(ids))
+def encode_labels(ids: Image.Image | Labels) -> bytes:
+    """Encodes class ids, a picture or `[H, W]`, as a grey PNG of its depth."""
+    grey = ids if isinstance(ids, Image.Image) else Image.fromarray(ids)
+    return encode_png(grey)
+
+
+def _dtype(classes: ClassSet, name: str) -> np.dtype[Any]:
+    """Returns what holds each class id and void."""
+    if not 0 <= classes.void < 2**16:
+        raise DataError(
+            f"{name}: expected a void that a label can store, up to 65535 "
+            f"({classes.name}). Found: void {classes.void}."
+        )
+    return np.dtype(classes.label_dtype)
+
+
+def _counted(
+    ids: Ids,
+) -> tuple[list[int], list[int], Callable[[Labels], Labels]]:
+    """Returns which numbers there are, and how often.
+
+    Third comes what puts other numbers, one for each, in their places.
+    """
+    if ids.min() < 0 or ids.max() >= 2**16:
+        found, place, number = np.unique(
+            ids, return_inverse=True, return_counts=True
+        )
+        places = place.reshape(ids.shape)
+        return found.tolist(), number.tolist(), lambda given: given[places]
+    narrow = ids.astype(np.uint16, copy=False)  # counted without a sort
+    number = np.bincount(narrow.ravel())
+    found = np.flatnonzero(number)
+
+    def put(given: Labels) -> Labels:
+        table = np.zeros(len(number), given.dtype)
+        table[found] = given
+        mapped: Labels = table[narrow]
+        return mapped
+
+    return found.tolist(), number[found].tolist(), put
 
 
 def _of_ids(

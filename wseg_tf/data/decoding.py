@@ -23,6 +23,7 @@ from wseg_tf.data import png
 MOST_PIXELS = 89_478_485  # Pillow's own limit
 # What tf.io.decode_image decodes, too. MPO is a JPEG with a second one in it.
 IMAGE_FORMATS = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg"}
+LABEL = "a lossless image of class ids, such as a PNG, or a .npy"
 LABEL_FORMATS = ("PNG", "TIFF", "BMP", "PPM", "WEBP")
 _LOSSLESS_TIFF = {
     "raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate",
@@ -149,7 +150,7 @@ def _label(
                 f"{name}: expected a colour label. Found: a NumPy array."
             )
         return _array(encoded, name), False
-    picture = _open(encoded, name)
+    picture = _open(encoded, name, LABEL)
     _check_lossless(picture, encoded, name)
     depth = _stored_depth(picture, encoded, name)
     tagged = picture.format == "PNG" and "exif" in picture.info
@@ -166,7 +167,7 @@ def _label(
             )
         return np.asarray(picture.convert("RGB")), False
     if picture.mode.startswith("I"):
-        return np.asarray(picture), False
+        return np.asarray(picture), form == "PNG" and turn == 1
     if picture.mode == "P":  # the index is the id
         return Image.frombytes("L", picture.size, picture.tobytes()), False
     if picture.mode not in ("1", "L"):
@@ -188,7 +189,9 @@ def encode_png(picture: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-def _open(encoded: bytes, name: str) -> Image.Image:
+def _open(
+    encoded: bytes, name: str, expected: str = "a PNG or JPEG"
+) -> Image.Image:
     """Reads the header alone."""
     if not encoded:
         raise DataError(f"{name}: expected an image. Found: an empty file.")
@@ -197,7 +200,7 @@ def _open(encoded: bytes, name: str) -> Image.Image:
     except UnidentifiedImageError:
         started = encoded.startswith(_STARTS)
         raise DataError(
-            f"{name}: expected a PNG or JPEG. Found: {len(encoded)} bytes of "
+            f"{name}: expected {expected}. Found: {len(encoded)} bytes of "
             + ("a damaged one." if started else "something else.")
         ) from None
     except Image.DecompressionBombError:
@@ -305,8 +308,8 @@ def _check_lossless(picture: Image.Image, encoded: bytes, name: str) -> None:
             found = f"a TIFF compressed by {compression}"
     if found:
         raise DataError(
-            f"{name}: expected a lossless image of class ids, such as a PNG. "
-            f"Found: {found}, which does not keep ids."
+            f"{name}: expected {LABEL}. Found: {found}, which does not keep "
+            "ids."
         )
     if getattr(picture, "n_frames", 1) > 1:
         raise DataError(

@@ -7,16 +7,17 @@ from weakref import WeakKeyDictionary
 
 import tensorflow as tf
 
+from wseg_tf.classes import VOID
 from wseg_tf.data.augmentation import Augmentation
 from wseg_tf.data.caching import cache_path
 from wseg_tf.data.checks import DataError
+from wseg_tf.data.damage import record_files
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import decode, parse
 from wseg_tf.data.sampling import class_presence, copies, expected_copies
 from wseg_tf.data.warp import augment
-from wseg_tf.filesystems import matching
 
 Batch = tuple[tf.Tensor, tf.Tensor]
 
@@ -46,14 +47,9 @@ def read_records(
     Raises:
         DataError: If a pattern matches no file.
     """
-    patterns = [patterns] if isinstance(patterns, str) else list(patterns)
-    files: list[str] = []
-    for pattern in patterns:
-        found = matching(pattern)
-        if not found:
-            raise DataError(f"{pattern}: no such record files.")
-        files += found
-    dataset = tf.data.TFRecordDataset(files, compression_type=compression)
+    dataset = tf.data.TFRecordDataset(
+        record_files(patterns), compression_type=compression
+    )
     return untuned(dataset.map(parse, num_parallel_calls=tf.data.AUTOTUNE))
 
 
@@ -185,7 +181,7 @@ def training_batches(
     options = augmentation or Augmentation()
     window = crop or size
     if cache is None:
-        cache = count is not None and _bytes(count, size) <= CACHE_BYTES
+        cache = count is not None and _bytes(count, size, void) <= CACHE_BYTES
     listed = None if cache else _LISTED.get(examples)
     if shuffle_buffer is None:
         shuffle_buffer = SHUFFLE_CACHED if cache else SHUFFLE_ENCODED
@@ -196,7 +192,7 @@ def training_batches(
         presence = class_presence(examples, options.rare_classes)
         expected = expected_copies(presence, options.rare_images)
     frames = examples.enumerate()
-    resize = _sized(size, read)
+    resize = _sized(size, read, narrow=void <= VOID)
     if listed is not None:
         # Numbers are shuffled, not files: all of them, for nothing.
         indices = tf.data.Dataset.range(listed[0])
@@ -298,11 +294,11 @@ def resize(image: tf.Tensor, label: tf.Tensor, size: tuple[int, int]) -> Batch:
 
     Args:
         image: Image `[H, W, 3]`, uint8.
-        label: Class ids `[H, W]`, uint8.
+        label: Class ids `[H, W]`, uint8 or uint16.
         size: Height and width of the result, pixels.
 
     Returns:
-        A tuple of the image and the label, both uint8.
+        A tuple of the image, uint8, and the label, of its dtype.
     """
     unchanged = tf.reduce_all(tf.shape(label) == tf.constant(size))
 
@@ -320,9 +316,9 @@ def resize(image: tf.Tensor, label: tf.Tensor, size: tuple[int, int]) -> Batch:
     return image, label
 
 
-def _bytes(count: int, size: tuple[int, int]) -> int:
+def _bytes(count: int, size: tuple[int, int], void: int) -> int:
     """Returns the bytes that decoded frames take: RGB and a label."""
-    return count * size[0] * size[1] * 4
+    return count * size[0] * size[1] * (4 if void <= VOID else 5)
 
 
 def _name(function: Callable[..., object]) -> str:
@@ -362,12 +358,29 @@ def _flattened(example: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
 def _sized(
     size: tuple[int, int],
     read: Callable[[dict[str, tf.Tensor]], tuple[tf.Tensor, ...]] = decode,
+    narrow: bool = False,
 ) -> Callable[..., tuple[tf.Tensor, ...]]:
     """Returns a function from an example, decoded or not, to a frame."""
 
     def sized(*example: tf.Tensor) -> tuple[tf.Tensor, ...]:
         decoded = read(example[0]) if len(example) == 1 else example
         image, label, *maps = decoded
+        if narrow and label.dtype == tf.uint16:
+            label = _narrowed(label)
         return *resize(image, label, size), *maps
 
     return sized
+
+
+def _narrowed(label: tf.Tensor) -> tf.Tensor:
+    """Returns ids as uint8, which caches keep; none may be cut."""
+    largest = tf.reduce_max(label)
+    fits = tf.debugging.Assert(
+        largest <= VOID,
+        [
+            "Invalid label. Expected ids up to 255, as `void` is. Received:",
+            largest,
+        ],
+    )
+    with tf.control_dependencies([fits]):
+        return tf.cast(label, tf.uint8)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,11 +15,8 @@ from wseg_tf.data.checks import (
 )
 from wseg_tf.data.decoding import DecodedImage, decode_image
 from wseg_tf.data.layouts import Layout
-from wseg_tf.data.pairs import Pair
+from wseg_tf.data.pairs import Pair, read_file
 from wseg_tf.data.statistics import PixelStatistics
-from wseg_tf.filesystems import is_remote, read_bytes
-
-MOST_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -67,12 +63,12 @@ def read_checked(pair: Pair, layout: Layout) -> CheckedPair:
     Raises:
         DataError: If a file cannot be read, or a check fails.
     """
-    image = _read(pair.image)
+    image = read_file(pair.image)
     if not pair.label:
         return check_image(image, layout.classes, pair.image)
     return check_pair(
         image,
-        _read(pair.label),
+        read_file(pair.label),
         layout.classes,
         layout.id_map,
         layout.colour_map,
@@ -150,28 +146,4 @@ def read_image(path: str) -> DecodedImage:
     Raises:
         DataError: If it cannot be read, or a check fails.
     """
-    return decode_image(_read(path), path)
-
-
-def _read(path: str) -> bytes:
-    """Reads a regular file: a pipe or a device may never end."""
-    try:
-        if not is_remote(path):
-            status = os.stat(path)
-            if not stat.S_ISREG(status.st_mode):
-                raise DataError(
-                    f"{path}: cannot be read (expected a file; found a "
-                    "folder, a pipe or a device)."
-                )
-            if status.st_size > MOST_BYTES:
-                raise DataError(
-                    f"{path}: cannot be read (expected at most {MOST_BYTES} "
-                    f"bytes; found {status.st_size})."
-                )
-        return read_bytes(path)
-    except (OSError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        reason = getattr(error, "strerror", None) or str(error)
-        reason = " ".join(str(reason).split())
-        raise DataError(f"{path}: cannot be read ({reason}).") from None
+    return decode_image(read_file(path), path)

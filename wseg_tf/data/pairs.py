@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wseg_tf.data.checks import DataError
-from wseg_tf.filesystems import is_remote
+from wseg_tf.filesystems import is_remote, read_bytes
+
+MOST_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,37 @@ def folders(folder: str) -> list[str]:
 def normal(text: str) -> str:
     """Returns a text in NFC, so that one spelling compares as another does."""
     return unicodedata.normalize("NFC", text)
+
+
+def read_file(path: str) -> bytes:
+    """Reads a regular file: a pipe or a device may never end.
+
+    Args:
+        path: Its path.
+
+    Raises:
+        DataError: If it is none, is too large or cannot be read.
+    """
+    try:
+        if not is_remote(path):
+            status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode):
+                raise DataError(
+                    f"{path}: cannot be read (expected a file; found a "
+                    "folder, a pipe or a device)."
+                )
+            if status.st_size > MOST_BYTES:
+                raise DataError(
+                    f"{path}: cannot be read (expected at most {MOST_BYTES} "
+                    f"bytes; found {status.st_size})."
+                )
+        return read_bytes(path)
+    except (OSError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        reason = getattr(error, "strerror", None) or str(error)
+        reason = " ".join(str(reason).split())
+        raise DataError(f"{path}: cannot be read ({reason}).") from None
 
 
 def refuse_links_out(folder: str, paths: Iterable[str]) -> None:

@@ -4,7 +4,8 @@
 |------------------|-------|-----------------------------------------------|
 | `image/encoded`  | bytes | PNG or JPEG, as it was read; a PNG if turned  |
 | `image/format`   | bytes | `png` or `jpeg`                               |
-| `label/encoded`  | bytes | grey PNG of class ids                         |
+| `label/encoded`  | bytes | grey PNG of class ids, of 16 bits where the   |
+|                  |       | class set's void is above 255                 |
 | `height`,`width` | int64 | size of both, pixels                          |
 | `name`           | bytes | name of the frame                             |
 | `drive`          | bytes | its drive or city                             |
@@ -48,6 +49,7 @@ STRINGS = (
 )
 INTEGERS = ("height", "width")
 ORIENTATION = "orientation"
+DEPTH = 24  # the place of a PNG's bits a channel
 
 
 def example(pair: Pair, checked: CheckedPair) -> tf.train.Example:
@@ -131,8 +133,8 @@ def decode(features: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         features: What `parse` returned.
 
     Returns:
-        A tuple of the RGB image, uint8 `[H, W, 3]`, and the class ids, uint8
-        `[H, W]`.
+        A tuple of the RGB image, uint8 `[H, W, 3]`, and the class ids
+        `[H, W]` of `decode_ids`.
     """
     import tensorflow as tf
 
@@ -140,5 +142,30 @@ def decode(features: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         features["image/encoded"], channels=3, expand_animations=False
     )
     image.set_shape([None, None, 3])
-    label = tf.io.decode_png(features["label/encoded"], channels=1)
-    return image, label[..., 0]
+    return image, decode_ids(features["label/encoded"])
+
+
+def decode_ids(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes the class ids of a record's label, whatever their depth.
+
+    Args:
+        encoded: A grey PNG of 8 or 16 bits, a string scalar.
+
+    Returns:
+        Class ids `[H, W]`: uint8, or uint16 of 16 bits; in a graph, where it
+        is not known before, always uint16.
+    """
+    import tensorflow as tf
+
+    def decoded(dtype: tf.DType) -> tf.Tensor:
+        return tf.io.decode_png(encoded, channels=1, dtype=dtype)[..., 0]
+
+    is_wide = tf.strings.substr(encoded, DEPTH, 1) == b"\x10"
+    if tf.executing_eagerly():
+        return decoded(tf.uint16 if is_wide else tf.uint8)
+    return tf.cond(
+        is_wide,
+        lambda: decoded(tf.uint16),
+        # Decoded as 16 bits, 8 would be stretched.
+        lambda: tf.cast(decoded(tf.uint8), tf.uint16),
+    )

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf.data.checks import DataError
+from wseg_tf.data.records import decode_ids
 
 Presence = npt.NDArray[np.bool_]
 Expected = npt.NDArray[np.float64]
@@ -31,7 +32,7 @@ def class_presence(
 
     def shown(*example: tf.Tensor) -> tf.Tensor:
         if len(example) == 1:
-            label = tf.io.decode_png(example[0]["label/encoded"], channels=1)
+            label = decode_ids(example[0]["label/encoded"])
         else:
             label = example[1]
         ids, _ = tf.unique(tf.reshape(tf.cast(label, tf.int32), [-1]))

@@ -29,6 +29,17 @@ def prepare(folder: Path, data: Path, **changes: object) -> str:
     return prepare_manifest(load_pipeline(str(path)))
 
 
+def test_one_is_said_in_the_singular() -> None:
+    assert Shared(("a",), ("b",)).sentence == (
+        "1 of the images judged on is a training image (a); 1 drive is both "
+        "trained and judged on (b)"
+    )
+    assert Shared(("a", "c"), ("b", "d")).sentence == (
+        "2 of the images judged on are training images (a, c); 2 drives are "
+        "both trained and judged on (b, d)"
+    )
+
+
 def test_other_drives_share_nothing(
     street_folder: Path, tmp_path: Path
 ) -> None:
@@ -79,7 +90,7 @@ def test_a_drive_of_both_splits_is_found(
     for suffix in ("", "annot"):
         place = street_folder / f"val{suffix}"
         (place / "C_1.png").rename(place / "A_7.png")
-    with pytest.raises(ConfigurationError, match=r"1 drives.*\(A\).*\[drive\]"):
+    with pytest.raises(ConfigurationError, match=r"1 drive is.*\(A\).*drive\]"):
         prepare(tmp_path, street_folder)
     manifest = prepare(tmp_path, street_folder, allowed=["drive"])
     assert read_shared(manifest) == Shared(drives=("A",))
@@ -112,7 +123,7 @@ def test_a_target_is_not_judged_on_what_either_domain_trains_on(
     ]
     listed = prepare_domains(load(path, own, data=str(street_folder)))
     assert read_shared(listed["target"]) == Shared(drives=("A",))
-    with pytest.raises(ConfigurationError, match="drives are both trained"):
+    with pytest.raises(ConfigurationError, match="drive is both trained"):
         prepare_domains(
             load(path, [*own, "gate.allow_shared=[]"], data=str(street_folder))
         )

@@ -24,10 +24,12 @@ from PIL import Image
 
 from wseg_tf.classes import CAMVID
 from wseg_tf.data.checks import DataError, check_pair
+from wseg_tf.data.damage import naming_damage
+from wseg_tf.data.input import read_records
 from wseg_tf.data.layouts import find_pairs
 from wseg_tf.data.orientation import decode_upright
 from wseg_tf.data.pairs import Pair
-from wseg_tf.data.records import decode, parse, serialise
+from wseg_tf.data.records import decode, serialise
 from wseg_tf.ground import GroundMatrix
 
 MOST_SECONDS = 5.0
@@ -136,10 +138,11 @@ def with_checksums(encoded: bytes) -> bytes:
     return written + encoded[place:]
 
 
-def refused(error: Exception) -> Outcome:
-    """Checks that a refusal is one sentence."""
+def refused(error: Exception, named: str = "") -> Outcome:
+    """Checks that a refusal is one sentence, which names a file."""
     text = str(error)
     assert text, "an empty refusal"
+    assert named in text, text
     assert "\n" not in text, text
     assert "Traceback" not in text, text
     return "refused"
@@ -242,12 +245,12 @@ def tries(folder: Path) -> list[Callable[[Random], Outcome]]:
         if not inside:
             path.write_bytes(mutate(path.read_bytes(), random))
         try:
-            for each in tf.data.TFRecordDataset([str(path)]):
-                image, label = decode(parse(each))
-                assert (image.ndim, label.ndim) == (3, 2)
-        except (tf.errors.OpError, UnicodeDecodeError):
-            # TensorFlow's refusal quotes the bytes, which may be no text.
-            return "refused"
+            with naming_damage(str(path)):
+                for each in read_records(str(path), ""):
+                    image, label = decode(each)
+                    assert (image.ndim, label.ndim) == (3, 2)
+        except DataError as error:
+            return refused(error, str(path))
         return "passed"
 
     return [

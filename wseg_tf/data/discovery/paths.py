@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from collections.abc import Iterator
 
 from wseg_tf.data.pairs import files, folders
+from wseg_tf.filesystems import is_remote
 
 _DEEPEST = 12  # a link to a folder above would never end
 
@@ -28,7 +30,9 @@ def files_below(folder: str) -> list[str]:
 
 def _walk(folder: str, depth: int) -> Iterator[str]:
     for path in files(folder):
-        if not posixpath.basename(path).startswith((".", "__MACOSX")):
+        if posixpath.basename(path).startswith((".", "__MACOSX")):
+            continue
+        if is_remote(path) or os.path.isfile(path):  # A pipe never ends.
             yield path
     for path in folders(folder) if depth else ():
         if posixpath.basename(path) != "__MACOSX":

@@ -137,6 +137,8 @@ def read(path: str) -> Description:
     if "classes" in values:
         values["classes"] = _classes(values["classes"], text, path)
     given = {key: values.pop(key) for key in SPLIT_READERS if key in values}
+    if "seed" in given and "shares" not in given:
+        raise DataError(f"{path}: `seed` needs `shares`.")
     try:
         description = Description(
             **values, splits=Splits(**given, source=path), source=path

@@ -77,8 +77,31 @@ def _share(entry: Entry) -> float:
     return share
 
 
+def _split(entry: Entry) -> str:
+    """Returns the name of a split, which becomes that of a folder."""
+    name = _text(entry)
+    if "/" in name or name != name.strip() or name in (".", ".."):
+        raise ValueError(
+            f"Expected the name of a split, such as val. Found: {name!r}."
+        )
+    return name
+
+
+def _by_split(
+    of_value: Callable[[Any], Any],
+) -> Callable[[Any], dict[str, Any]]:
+    """Returns a reader of a mapping from one split or several."""
+
+    def read_splits(entry: Entry) -> dict[str, Any]:
+        if entry == {}:
+            raise ValueError("Expected at least one split. Found: none.")
+        return _mapping(_split, of_value)(entry)
+
+    return read_splits
+
+
 def _shares(entry: Entry) -> dict[str, float]:
-    shares: dict[str, float] = _mapping(_text, _share)(entry)
+    shares: dict[str, float] = _by_split(_share)(entry)
     if sum(shares.values()) >= 1 or "train" in shares:
         raise ValueError(
             "Expected the shares of the splits beside `train`, less than 1 "
@@ -154,9 +177,9 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "divisor": _positive,
 }
 SPLIT_READERS: dict[str, Callable[[Any], Any]] = {
-    "drives": _mapping(_text, _texts),
-    "lists": _mapping(_text, _text),
-    "expressions": _mapping(_text, _expression),
+    "drives": _by_split(_texts),
+    "lists": _by_split(_text),
+    "expressions": _by_split(_expression),
     "shares": _shares,
     "seed": _number,
 }

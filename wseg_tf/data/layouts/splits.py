@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts.patterns import Frame
-from wseg_tf.data.pairs import normal
-from wseg_tf.filesystems import read_bytes
+from wseg_tf.data.pairs import normal, read_file
 
 TRAIN = "train"
 _SHOWN = 8
@@ -133,9 +132,7 @@ def _of_drives(
 
 def _of_list(path: str, names: Mapping[str, set[Frame]]) -> list[Frame]:
     try:
-        text = read_bytes(path).decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from None
+        text = read_file(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{path}: expected text in UTF-8.") from None
     found: list[Frame] = []

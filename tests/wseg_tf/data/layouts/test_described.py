@@ -219,6 +219,13 @@ def test_drives_are_text_as_written(many, describe, written, held_out):
         ("drives: {val: }", "invalid `drives`. val: Expected text"),
         ("drives: {val: []}", "invalid `drives`"),
         ("drives: {val: [[06]]}", "invalid `drives`"),
+        ("drives: {}", "invalid `drives`"),
+        ("drives: {../val: 06}", "Expected the name of a split"),
+        ("lists: {a/b: val.txt}", "Expected the name of a split"),
+        ("expressions: {'val ': x}", "Expected the name of a split"),
+        ("shares: {..: .1}", "Expected the name of a split"),
+        ("shares: {}", "invalid `shares`"),
+        ("seed: 3", "`seed` needs `shares`"),
         ("drives: {val: {a: b}}", "invalid `drives`"),
         ("ids: [sky, road]", "invalid `ids`"),
         ("ids:", "invalid `ids`.*Found: nothing"),
@@ -284,6 +291,13 @@ def test_a_list_names_the_frames_of_a_split(many, describe, lines):
         find_pairs(both, many)
     only = describe(LISTED + "lists: {train: val.txt}")
     assert [pair.name for pair in find_pairs(only, many)] == ["06_a", "07_b"]
+
+
+def test_a_list_that_is_a_pipe_is_refused_unread(many, describe):
+    os.mkfifo(f"{many}/val.txt")
+    path = describe(LISTED + "lists: {val: val.txt}")
+    with pytest.raises(DataError, match="a pipe or a device"):
+        find_pairs(path, many)
 
 
 @pytest.mark.parametrize(
