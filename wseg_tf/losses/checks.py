@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from wseg_tf.refusal import refuse
+from wseg_tf.refusal import TOLERANCE, refuse, refuse_masses
 from wseg_tf.transport.products import row_sum
 
 if TYPE_CHECKING:
     from wseg_tf.losses.targets import Pixels
-
-# By so much a mass may miss 1: bfloat16 has 8 bits.
-TOLERANCE = 0.01
 
 
 def predicted_logits(y_pred: Any, from_logits: bool) -> tuple[Any, bool]:
@@ -80,13 +77,13 @@ def checked(loss: tf.Tensor, pixels: Pixels, partial: bool) -> tf.Tensor:
         tf.errors.InvalidArgumentError: The same when a graph runs, but for
             shares below 0 of a target.
     """
-    sums = "" if partial else " that sum to 1 over classes"
     found = []
     if not pixels.from_logits:
         rows = pixels.predictions
         bad = tf.reduce_min(rows, axis=-1) < -TOLERANCE
         if not partial:
             bad |= tf.abs(row_sum(rows)[:, 0] - 1.0) > TOLERANCE
+        sums = "" if partial else " that sum to 1 over classes"
         message = (
             "Invalid value for argument `y_pred`. Expected probabilities >= 0"
             f"{sums}, or `from_logits=True` for logits."
@@ -94,19 +91,8 @@ def checked(loss: tf.Tensor, pixels: Pixels, partial: bool) -> tf.Tensor:
         found.append(refuse(bad & pixels.valid, rows, message))
     if pixels.distributions is not None:
         rows = pixels.distributions
-        mass = tf.reduce_sum(
-            rows, axis=-1
-        )  # As `flatten` has it: no pass more.
-        bad = tf.math.is_nan(mass)
-        if not partial:
-            bad |= pixels.valid & (tf.abs(mass - 1.0) > TOLERANCE)
-        if tf.executing_eagerly():
-            bad |= tf.reduce_min(rows, axis=-1) < -TOLERANCE
-        message = (
-            "Invalid value for argument `y_true`. Expected distributions, "
-            f"shares >= 0{sums} (to 0 where void)."
-        )
-        found.append(refuse(bad, rows, message))
+        mass = tf.reduce_sum(rows, axis=-1)  # As `flatten` has it.
+        found.append(refuse_masses(rows, mass, pixels.valid, partial))
     if not found or tf.executing_eagerly():
         return loss
     is_bad = tf.reduce_any(tf.stack(found))
