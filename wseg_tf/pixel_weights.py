@@ -29,21 +29,30 @@ def pixel_weights(sample_weight: Any, shape: Any) -> tf.Tensor:
     """
     weight = tf.cast(tf.convert_to_tensor(sample_weight), tf.float32)
     own, rank = weight.shape, shape.shape[0]
-    is_map = own.rank == rank + 1 and own[-1] in (1, None)
     known = tf.get_static_value(shape)
-    fits = own.rank is None or own.rank <= rank or is_map
-    if fits and own.is_fully_defined() and known is not None:
-        pairs = zip(own, known, strict=False)
-        fits = all(size in (1, wanted) for size, wanted in pairs)
-    if not fits:
+    if own.rank is not None and not _fits([*own], rank, known):
         sizes = [None] * rank if known is None else known.tolist()
         raise ValueError(
             "Invalid shape for argument `sample_weight`. Expected a scalar, "
             f"one weight an image [B], or one a pixel {sizes}. Received: "
-            f"shape={own}."
+            f"shape={own}. (Keras' `fit(class_weight=...)` makes weights of "
+            "one label an image; give the loss `class_weights` instead.)"
         )
     # [B] weighs images: it aligns on the left.
     sizes = tf.shape(weight)[:rank]
     sizes = tf.pad(sizes, [[0, rank - tf.size(sizes)]], constant_values=1)
     sizes = tf.ensure_shape(sizes, [rank])
     return tf.reshape(tf.broadcast_to(tf.reshape(weight, sizes), shape), [-1])
+
+
+def _fits(own: list[int | None], rank: int, known: Any) -> bool:
+    """Whether weights of a shape are of images or of pixels, or may be."""
+    if len(own) == rank + 1 and own[-1] in (1, None):
+        own = own[:-1]
+    # Fewer axes than a map has, and more than one, are neither.
+    of_images = all(size in (1, None) for size in own[1:])
+    if len(own) > rank or not (of_images or len(own) == rank):
+        return False
+    wanted = [None] * rank if known is None else [*known]
+    pairs = zip(own, wanted, strict=False)
+    return all(None in pair or pair[0] in (1, pair[1]) for pair in pairs)

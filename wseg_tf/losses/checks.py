@@ -13,6 +13,11 @@ from wseg_tf.transport.products import row_sum
 if TYPE_CHECKING:
     from wseg_tf.losses.targets import Pixels
 
+# Operations that make logits, and those that may follow them: Keras 3 adds
+# biases by a plain sum.
+PRODUCTS = ("Conv2D", "Conv2DBackpropInput", "MatMul", "Einsum")
+PASSING = ("AddV2", "BiasAdd", "Cast", "Identity", "Reshape", "ResizeBilinear")
+
 
 def predicted_logits(y_pred: Any, from_logits: bool) -> tuple[Any, bool]:
     """Returns the logits of a softmax in place of its output, as Keras does.
@@ -35,6 +40,13 @@ def predicted_logits(y_pred: Any, from_logits: bool) -> tuple[Any, bool]:
     """
     logits = _before_softmax(y_pred)
     if logits is None:
+        if not from_logits and _is_linear(y_pred):
+            warnings.warn(
+                "`from_logits=False`, but `y_pred` is the output of a "
+                "convolution or a product, so no probabilities: give "
+                "`from_logits=True` for logits.",
+                stacklevel=4,
+            )
         return y_pred, from_logits
     if from_logits:
         warnings.warn(
@@ -58,6 +70,19 @@ def _before_softmax(y_pred: Any) -> tf.Tensor | None:
     # Keras keeps those of a sigmoid, and of other axes, too.
     error = tf.abs(tf.nn.softmax(logits) - y_pred)
     return None if bool(tf.reduce_any(error > TOLERANCE)) else logits
+
+
+def _is_linear(y_pred: Any) -> bool:
+    """Whether a graph says that nothing follows the last layer's product.
+
+    XLA has no errors; so it is said before XLA compiles.
+    """
+    if not tf.is_tensor(y_pred) or tf.executing_eagerly():
+        return False
+    operation = y_pred.op
+    while operation.type in PASSING and operation.inputs:
+        operation = operation.inputs[0].op
+    return operation.type in PRODUCTS
 
 
 def checked(loss: tf.Tensor, pixels: Pixels, partial: bool) -> tf.Tensor:

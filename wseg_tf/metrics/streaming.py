@@ -112,12 +112,12 @@ class Confusion(keras.metrics.Metric):
         self.names = names_of(names)
         self.groups = None if groups is None else tuple(groups)
         self.critical = None if critical is None else tuple(critical)
-        self.ground = None if ground is None else np.asarray(ground)
+        self.ground = None if ground is None else in_order(ground, self.names)
         self.prefix = prefix
         self._own_name = name
         self._check_lengths()
-        if ground is not None:
-            self.ground = in_order(GroundMatrix.of(ground), self.names)
+        if self.ground is not None:
+            self.ground = GroundMatrix.of(self.ground).values
         self._class_set = ClassSet(
             "the metric",
             self.names or tuple(map(str, range(classes))),

@@ -110,6 +110,29 @@ def test_a_softmax_trains_as_its_logits_do(name: str) -> None:
     np.testing.assert_allclose(*trained, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("activation", [None, "softmax"])
+def test_forgotten_from_logits_is_said_when_it_is_traced(
+    jit_compile: bool, activation: str | None
+) -> None:
+    """XLA can say it no other way: its loss is NaN."""
+    _, labels, _ = batch()
+    model = _model(activation)
+    loss = CrossEntropyLoss(ignore_class=VOID)
+    model.compile("sgd", loss, jit_compile=jit_compile)
+    x = np.ones([2, 3, 4, 3], np.float32)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        if activation is None and not jit_compile:
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                model.evaluate(x, labels, verbose=0)
+        else:
+            value = model.evaluate(x, labels, verbose=0)
+            assert np.isnan(value) == (activation is None)
+    is_said = any("`from_logits=True`" in str(each.message) for each in said)
+    assert is_said == (activation is None)
+
+
 def test_eager_outputs_of_a_softmax_keep_their_logits() -> None:
     logits = tf.constant([[200.0, 0.0]])
     y_pred = keras.activations.softmax(logits)
@@ -194,13 +217,18 @@ def test_an_empty_batch_has_no_loss(
 
 
 @every_loss
-@pytest.mark.parametrize("shape", [(3,), (2, 4), (2, 3, 4, 4), (2, 3, 4, 1, 1)])
+@pytest.mark.parametrize(
+    "shape", [(3,), (2, 3), (2, 4), (2, 3, 4, 4), (2, 3, 4, 1, 1)]
+)
 def test_weights_that_fit_no_map_are_refused(
     name: str, shape: tuple[int, ...]
 ) -> None:
+    """`[2, 3]` is what `fit(class_weight=)` of Keras 2 makes of label maps."""
     logits, labels, _ = batch()
     loss = LOSSES[name](from_logits=True, ignore_class=VOID)
-    with pytest.raises(ValueError, match=r"`sample_weight`.*one a pixel"):
+    with pytest.raises(
+        ValueError, match=r"`sample_weight`.*one a pixel.*`class_weights`"
+    ):
         loss(labels, logits, np.ones(shape, np.float32))
 
 

@@ -159,7 +159,7 @@ def test_weights_of_any_rank_known_or_not(shape: tuple[int, ...]) -> None:
             input_signature=[tf.TensorSpec(spec)],
         )
         np.testing.assert_array_equal(run(weight), expected)
-    for wrong in ((3,), (2, 4, 6, 3), (2, 4, 6, 1, 1), (2, 3)):
+    for wrong in ((3,), (2, 4), (2, 4, 6, 3), (2, 4, 6, 1, 1), (2, 3)):
         with pytest.raises(ValueError, match="`sample_weight`"):
             Confusion(3).update_state(TRUTH, SCORES, np.ones(wrong))
 
