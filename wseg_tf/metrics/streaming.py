@@ -191,6 +191,7 @@ class Confusion(keras.metrics.Metric):
         nothing = tf.constant(np.nan, counts.dtype)
         counts = tf.where(tf.reduce_min(counts) < 0, nothing, counts)
         asking = _asking()
+        self._refuse_sharing(asking.get("self"))
         prefix = self._prefix(asking.get("mls"))
         found = {
             prefix + name: tf.cast(
@@ -255,6 +256,19 @@ class Confusion(keras.metrics.Metric):
         elif self._own_name != DEFAULT_NAME:
             parts.append(f"{self._own_name}_")
         return "".join(parts)
+
+    def _refuse_sharing(self, asking: Any) -> None:
+        """Refuses to count several outputs as one, as Keras 2 does."""
+        lists = [
+            *getattr(asking, "_flat_metrics", ()),
+            *getattr(asking, "_flat_weighted_metrics", ()),
+        ]
+        given = [each for some in lists if some for each in some.metrics]
+        if sum(each is self for each in given) > 1:
+            raise ValueError(
+                "Invalid metrics. Expected a `Confusion` of its own for each "
+                f"output. Received one, {self.name!r}, for several."
+            )
 
     def _check_lengths(self) -> None:
         for argument in ("names", "groups", "ground"):

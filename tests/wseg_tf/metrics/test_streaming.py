@@ -17,6 +17,7 @@ from wseg_tf.metrics.tensors import count_confusion
 
 N, VOID = len(CAMVID), CAMVID.void
 EVERY_SCORE = metrics.score_names(CAMVID)
+COSTS = np.arange(121.0).reshape(11, 11) * (1 - np.eye(11))
 
 
 def _batch(seed: int = 0) -> tuple[Any, Any]:
@@ -238,14 +239,14 @@ def test_a_ground_matrix_is_brought_into_the_order_of_the_classes() -> None:
     with pytest.raises(ValueError, match="Expected one of the classes"):
         Confusion.of(CITYSCAPES, ground)
     with pytest.raises(ValueError, match="Expected one of the classes"):
-        Confusion.of(CAMVID, GroundMatrix(ground.values, "abcdefghijk"))
+        Confusion.of(CAMVID, GroundMatrix(ground.values, range(N)))
 
 
 def test_scores_agree_with_numpy() -> None:
     labels, logits = _batch()
     labels[labels == 10] = VOID
     logits[..., 10] = -99  # Class 10 is absent.
-    ground = np.random.default_rng(1).random((N, N))
+    ground = np.random.default_rng(1).random((N, N)) * (1 - np.eye(N))
     metric = Confusion.of(CAMVID, ground, EVERY_SCORE)
     metric.update_state(labels, logits)
     counts = metric.counts
@@ -354,7 +355,7 @@ def test_two_replicas_count_each_pixel_once() -> None:
 
 def test_saved_with_the_model_and_loaded(tmp_path: Path) -> None:
     model = _model()
-    metric = Confusion.of(CAMVID, np.arange(121.0).reshape(11, 11))
+    metric = Confusion.of(CAMVID, COSTS)
     model.compile("sgd", "mse", metrics=[metric])
     labels, _ = _batch()
     images = np.random.default_rng(2).normal(size=(3, 6, 5, 3))
@@ -443,6 +444,22 @@ def test_two_outputs_have_scores_of_their_own(
             assert history[key] == pytest.approx([expected])
         assert f"{name}_critical_iou" in history
     assert "mean_iou" not in history
+
+
+def test_one_metric_for_two_outputs_is_refused() -> None:
+    inputs = keras.Input((6, 5, 3))
+    outputs = [keras.layers.Conv2D(3, 1)(inputs) for _ in range(2)]
+    model = keras.Model(inputs, outputs)
+    metric = Confusion(3)
+    images = np.zeros([1, 6, 5, 3])
+    targets = np.eye(3)[np.zeros([1, 6, 5], int)]
+
+    def run() -> None:
+        model.compile("sgd", ["mse", "mse"], metrics=[[metric], [metric]])
+        model.evaluate(images, [targets, targets], verbose=0)
+
+    with pytest.raises(ValueError, match=r"duplicated metrics|of its own for"):
+        run()
 
 
 def _one_output(*given: Any, weighted: Any = ()) -> dict[str, Any]:
