@@ -272,7 +272,7 @@ def test_the_critical_classes_may_be_any() -> None:
 
 
 def test_nothing_counted_is_nan() -> None:
-    metric = Confusion.of(CAMVID, np.ones((N, N)), EVERY_SCORE)
+    metric = Confusion.of(CAMVID, COSTS, EVERY_SCORE)
     metric.update_state(np.full((2, 3), VOID), np.zeros((2, 3, N), "float32"))
     assert all(np.isnan(float(v)) for v in metric.result().values())
 
