@@ -205,7 +205,7 @@ def main() -> None:
     critical = plan.data.class_set.critical
     columns = [
         *(f"iou/{name}" for name in critical),
-        "iou_group/4",
+        f"iou_group/{plan.data.class_set.levels[-1]}",
         "mean_iou",
         "expected_severity",
     ]

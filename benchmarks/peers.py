@@ -30,15 +30,24 @@ HOW = (
 class Peers:
     """The client's side: a process that times peers when asked."""
 
-    def __init__(self, module: str, arrays: Mapping[str, np.ndarray]) -> None:
+    def __init__(
+        self,
+        module: str,
+        arrays: Mapping[str, np.ndarray],
+        python: str | Path = PYTHON,
+        environment: Mapping[str, str] | None = None,
+        folder: str | None = None,
+    ) -> None:
         with tempfile.NamedTemporaryFile(suffix=".npz") as file:
             np.savez(file, **arrays)
             file.flush()
             self._process = subprocess.Popen(
-                [PYTHON, "-m", "benchmarks.peers", module, file.name],
+                [python, "-m", "benchmarks.peers", module, file.name],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
+                env=environment,
+                cwd=folder,
             )
             ready = self._answer()
         self.names: list[str] = ready["names"]

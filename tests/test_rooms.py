@@ -42,6 +42,7 @@ ROOMS = {
         "classes",
         "palettes",
         "class_ids",
+        "pixel_weights",
         "refusal",
         "code",
         "locks",

@@ -54,7 +54,17 @@ def risk(logits: tf.Tensor, ground: GroundMatrix) -> tf.Tensor:
 
     Returns:
         float32 `[..., N]`, in units of D.
+
+    Raises:
+        ValueError: If D is of another number of classes.
     """
+    logits = tf.convert_to_tensor(logits)
+    if logits.shape[-1] not in (None, len(ground)):
+        raise ValueError(
+            "Invalid shape for argument `logits`. Expected a last axis of "
+            f"{len(ground)}, the classes of the ground matrix. Received: "
+            f"shape={logits.shape}."
+        )
     p = tf.nn.softmax(tf.cast(logits, tf.float32))
     rows = multiply(tf.reshape(p, [-1, len(ground)]), ground.values)
     risked = tf.reshape(rows, tf.shape(p))

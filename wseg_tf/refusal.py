@@ -8,6 +8,9 @@ import tensorflow as tf
 
 Show = Callable[[tf.Tensor], tf.Tensor]
 
+# By so much a mass may miss 1: bfloat16 has 8 bits.
+TOLERANCE = 0.01
+
 
 def refuse(
     bad: tf.Tensor, rows: tf.Tensor, message: str, show: Show = tf.identity
@@ -36,7 +39,12 @@ def refuse(
         return is_bad
 
     def first() -> tf.Tensor:
-        return show(rows[tf.argmax(tf.cast(bad, tf.float32))])
+        # A row more: of an empty batch XLA finds no largest.
+        padded = tf.pad(tf.cast(bad, tf.float32), [[0, 1]])
+        more = tf.concat(
+            [rows, tf.zeros([1, *rows.shape[1:]], rows.dtype)], axis=0
+        )
+        return show(more[tf.argmax(padded)])
 
     def nothing() -> tf.Tensor:
         return show(tf.zeros(rows.shape[1:], rows.dtype))
@@ -47,3 +55,31 @@ def refuse(
     check = tf.debugging.Assert(~is_bad, [f"{message} Received:", shown])
     with tf.control_dependencies([] if check is None else [check]):
         return tf.identity(is_bad)
+
+
+def refuse_masses(
+    rows: tf.Tensor, mass: tf.Tensor, valid: tf.Tensor, partial: bool = False
+) -> tf.Tensor:
+    """Refuses targets that are no distributions, as `refuse` does.
+
+    Args:
+        rows: float32 `[P, N]`.
+        mass: Their sums `[P]`.
+        valid: bool `[P]`, False for void.
+        partial: Whether masses may sum to anything. Defaults to False.
+
+    Returns:
+        A bool scalar, whether any is bad. Shares below 0 of a row that sums
+        to 1 are seen in eager mode alone, where a pass more is not dear.
+    """
+    bad = tf.math.is_nan(mass)
+    if not partial:
+        bad |= valid & (tf.abs(mass - 1.0) > TOLERANCE)
+    if tf.executing_eagerly():
+        bad |= tf.reduce_min(rows, axis=-1) < -TOLERANCE
+    sums = "" if partial else " that sum to 1 over classes"
+    message = (
+        "Invalid value for argument `y_true`. Expected distributions, "
+        f"shares >= 0{sums} (to 0 where void)."
+    )
+    return refuse(bad, rows, message)

@@ -210,8 +210,9 @@ def export(
         classes: The class set the logits are in the order of.
         height: Height the network sees.
         width: Width the network sees.
-        ground: The ground matrix it was trained with; saved beside it, for
-            the expected severity. None by default.
+        ground: The ground matrix it was trained with, brought into the order
+            of the classes; saved beside it, for the expected severity. None by
+            default.
         decision: How the class of a pixel is chosen, one of
             `wseg_tf.decisions.DECISIONS`; `"least_risk"` needs `ground`.
         max_pixels: Pixels of the largest image that `"serving_default"`
@@ -220,8 +221,8 @@ def export(
 
     Raises:
         ValueError: If the model's channels are not the class set's classes,
-            the decision is unknown or lacks its ground matrix, or
-            `max_pixels` is below 1.
+            the decision is unknown or lacks its ground matrix, that is one of
+            other classes, or `max_pixels` is below 1.
     """
     channels = model.output_shape[-1]
     if channels != len(classes):
@@ -235,6 +236,8 @@ def export(
             "Invalid value for argument `max_pixels`. Expected 1 or more. "
             f"Received: max_pixels={max_pixels}."
         )
+    if ground is not None:
+        ground = GroundMatrix.of(ground, classes)
     decides_by = ground_of(decision, ground)
     service = SegmentationService(
         model, classes, height, width, decides_by, max_pixels

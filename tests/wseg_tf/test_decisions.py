@@ -61,3 +61,18 @@ def test_a_rule_names_its_matrix():
         ground_of("least_risk", None)
     with pytest.raises(ValueError, match="luckiest"):
         ground_of("luckiest", GROUND)
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_a_matrix_of_other_classes_is_refused(classes):
+    """Of ten, a pixel's logits would be read as those of two pixels."""
+    logits = np.zeros([3, 4, classes], np.float32)
+    for each in (lambda: decide(logits, GROUND), lambda: _deciding(classes)):
+        with pytest.raises(ValueError, match=r"`logits`.*last axis of 5"):
+            each()
+
+
+def _deciding(classes):
+    image = keras.Input([None, None, 3])
+    logits = keras.layers.Conv2D(classes, 1)(image)
+    return least_risk(keras.Model(image, logits), GROUND)

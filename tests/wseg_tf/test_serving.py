@@ -106,7 +106,10 @@ def test_least_risk_is_served_as_it_is_decided(
     costs = np.ones([11, 11]) - np.eye(11)
     costs[CAMVID.index("tree")] *= 50
     ground, folder = GroundMatrix(costs, CAMVID), str(tmp_path / "model")
-    export(model, folder, CAMVID, *SIZE, ground, "least_risk")
+    # Whatever the order of the classes is in which D comes.
+    turned = ground.subset(CAMVID.names[::-1])
+    export(model, folder, CAMVID, *SIZE, turned, "least_risk")
+    assert ServedModel(folder).ground == ground
     image = draw_scene(1, *SIZE)[0]
     logits = model(image[None].astype("float32"))
     found = ServedModel(folder).segment(png(image))
@@ -230,4 +233,8 @@ def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:
     model = keras.Model(image, keras.layers.Conv2D(5, 1)(image))
     with pytest.raises(ValueError, match=r"Expected 11 output channels.*: 5"):
         export(model, str(tmp_path / "model"), CAMVID, *SIZE)
+    others = GroundMatrix(1 - np.eye(5), list("abcde"))
+    eleven = keras.Model(image, keras.layers.Conv2D(11, 1)(image))
+    with pytest.raises(ValueError, match="Expected one of the classes"):
+        export(eleven, str(tmp_path / "model"), CAMVID, *SIZE, others)
     assert not (tmp_path / "model").exists()

@@ -13,7 +13,13 @@ import numpy.typing as npt
 from wseg_tf.classes import ClassSet
 from wseg_tf.ground import builders, files, maps
 from wseg_tf.ground.structure import Structure, find_structure
-from wseg_tf.ground.validation import by_class, positions, validated
+from wseg_tf.ground.validation import (
+    ClassNames,
+    by_class,
+    names_of,
+    positions,
+    validated,
+)
 
 Array = npt.NDArray[np.float64]
 
@@ -43,11 +49,8 @@ class GroundMatrix:
     'star'
     """
 
-    def __init__(
-        self, values: Any, classes: Sequence[str] | ClassSet | None = None
-    ) -> None:
-        names = classes.names if isinstance(classes, ClassSet) else classes
-        self._classes = None if names is None else tuple(map(str, names))
+    def __init__(self, values: Any, classes: ClassNames = None) -> None:
+        self._classes = names_of(classes)
         self._values = validated(values, self._classes)
 
     @property
@@ -74,7 +77,7 @@ class GroundMatrix:
     def from_importance(
         cls,
         weights: Sequence[float] | Mapping[str, float],
-        classes: Sequence[str] | ClassSet | None = None,
+        classes: ClassNames = None,
     ) -> GroundMatrix:
         """Returns `D[j, i] = w[j]` for `i != j`: importance-aware, a star.
 
@@ -100,7 +103,7 @@ class GroundMatrix:
         groups: Sequence[Hashable] | Mapping[str, Hashable],
         within: float | Mapping[Any, float],
         across: float | Mapping[Any, float],
-        classes: Sequence[str] | ClassSet | None = None,
+        classes: ClassNames = None,
     ) -> GroundMatrix:
         """Returns costs by the group of the truth: severity-aware, a tree.
 
@@ -135,7 +138,7 @@ class GroundMatrix:
     def from_tree(
         cls,
         edges: Mapping[str, tuple[str, float, float]],
-        classes: Sequence[str] | ClassSet | None = None,
+        classes: ClassNames = None,
     ) -> GroundMatrix:
         """Returns path costs between the leaves of a rooted tree.
 
@@ -162,21 +165,19 @@ class GroundMatrix:
         """
         values, leaves = builders.tree(edges)
         matrix = cls(values, leaves)
-        if classes is None:
-            return matrix
-        names = classes.names if isinstance(classes, ClassSet) else classes
-        if set(names) != set(leaves):
+        names = names_of(classes)
+        if {*(names or leaves)} != {*leaves}:
             raise ValueError(
                 "Invalid value for argument `classes`. Expected the leaves "
-                f"{list(leaves)}. Received: classes={list(names)}."
+                f"{list(leaves)}. Received: classes={list(names or ())}."
             )
-        return matrix.subset(names)
+        return matrix.subset(names or leaves)
 
     @classmethod
     def from_line(
         cls,
         positions: Sequence[float] | Mapping[str, float],
-        classes: Sequence[str] | ClassSet | None = None,
+        classes: ClassNames = None,
     ) -> GroundMatrix:
         """Returns `D[j, i] = |x[i] - x[j]|`, for ordered classes.
 
@@ -250,9 +251,7 @@ class GroundMatrix:
         return cls.severity_aware(class_set, weights, within=1.0)
 
     @classmethod
-    def of(
-        cls, values: Any, classes: Sequence[str] | ClassSet | None = None
-    ) -> GroundMatrix:
+    def of(cls, values: Any, classes: ClassNames = None) -> GroundMatrix:
         """Returns a matrix in the order of the classes, whatever is given.
 
         Args:
@@ -273,8 +272,8 @@ class GroundMatrix:
         [[0.0, 4.0], [1.0, 0.0]]
         """
         matrix = values if isinstance(values, cls) else cls(values)
-        names = classes.names if isinstance(classes, ClassSet) else classes
-        if names is None or matrix.classes == tuple(names):
+        names = names_of(classes)
+        if names is None or matrix.classes == names:
             return matrix
         if matrix.classes is None:
             return cls(matrix.values, names)
@@ -338,7 +337,7 @@ class GroundMatrix:
         >>> D.subset(["car", "sky"]).values.tolist()
         [[0.0, 4.0], [1.0, 0.0]]
         """
-        names = classes.names if isinstance(classes, ClassSet) else classes
+        names = names_of(classes) or ()
         places = positions(names, self._classes)
         return type(self)(self._values[np.ix_(places, places)], names)
 

@@ -49,6 +49,13 @@ class Tree:
     up: Array
     down: Array
 
+    def __post_init__(self) -> None:
+        """Keeps what a solver was compiled for from being changed."""
+        for name in ("members", "up", "down"):
+            own = np.array(getattr(self, name))
+            own.setflags(write=False)
+            object.__setattr__(self, name, own)
+
     @property
     def kind(self) -> str:
         """`"star"` if every edge ends in a class, else `"tree"`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,49 @@ from wseg_tf.classes import ClassSet
 
 Array = npt.NDArray[np.float64]
 
+ClassNames = Sequence[str] | ClassSet | None
+
 LARGEST_COST = float(np.finfo(np.float32).max)
+
+
+def names_of(classes: ClassNames) -> tuple[str, ...] | None:
+    """Returns the names of a class set, or of a list of them.
+
+    Args:
+        classes: A class set, names in order, or None.
+
+    Raises:
+        ValueError: If it is none of these, or a name is there twice.
+
+    Example:
+
+    >>> names_of(["sky", "car"])
+    ('sky', 'car')
+    """
+    if classes is None:
+        return None
+    if isinstance(classes, ClassSet):
+        return classes.names
+    if not isinstance(classes, Iterable) or isinstance(classes, str | Set):
+        raise ValueError(
+            "Invalid value for argument `classes`. Expected a `ClassSet` or "
+            "the names of the classes in order. Received: "
+            f"classes={classes!r}."
+        )
+    names = tuple(map(str, classes))
+    if twice := sorted({each for each in names if names.count(each) > 1}):
+        raise ValueError(
+            "Invalid value for argument `classes`. Expected distinct names. "
+            f"Received twice: {twice}."
+        )
+    return names
 
 
 def by_class(
     argument: str,
     given: Sequence[Any] | Mapping[str, Any],
-    classes: Sequence[str] | ClassSet | None,
-) -> tuple[list[Any], Sequence[str] | None]:
+    classes: ClassNames,
+) -> tuple[list[Any], tuple[str, ...] | None]:
     """Returns one entry a class, in class order, and the names.
 
     Args:
@@ -33,7 +68,7 @@ def by_class(
     Raises:
         ValueError: If the keys are not the names.
     """
-    names = classes.names if isinstance(classes, ClassSet) else classes
+    names = names_of(classes)
     if not isinstance(given, Mapping):
         return list(given), names
     names = tuple(given) if names is None else names
@@ -98,12 +133,6 @@ def validated(values: Any, classes: tuple[str, ...] | None) -> Array:
         raise ValueError(
             "Invalid value for argument `values`. Expected shape [N, N], N >= "
             f"2. Received: shape={array.shape}."
-        )
-    if classes is not None and len(set(classes)) != len(classes):
-        twice = sorted({each for each in classes if classes.count(each) > 1})
-        raise ValueError(
-            "Invalid value for argument `classes`. Expected distinct names. "
-            f"Received twice: {twice}."
         )
     if classes is not None and len(classes) != len(array):
         raise ValueError(

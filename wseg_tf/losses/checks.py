@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from wseg_tf.refusal import refuse
+from wseg_tf.refusal import TOLERANCE, refuse, refuse_masses
 from wseg_tf.transport.products import row_sum
 
 if TYPE_CHECKING:
     from wseg_tf.losses.targets import Pixels
 
-# By so much a mass may miss 1: bfloat16 has 8 bits.
-TOLERANCE = 0.01
+# Operations that make logits, and those that may follow them: Keras 3 adds
+# biases by a plain sum.
+PRODUCTS = ("Conv2D", "Conv2DBackpropInput", "MatMul", "Einsum")
+PASSING = ("AddV2", "BiasAdd", "Cast", "Identity", "Reshape", "ResizeBilinear")
 
 
 def predicted_logits(y_pred: Any, from_logits: bool) -> tuple[Any, bool]:
@@ -38,6 +40,13 @@ def predicted_logits(y_pred: Any, from_logits: bool) -> tuple[Any, bool]:
     """
     logits = _before_softmax(y_pred)
     if logits is None:
+        if not from_logits and _is_linear(y_pred):
+            warnings.warn(
+                "`from_logits=False`, but `y_pred` is the output of a "
+                "convolution or a product, so no probabilities: give "
+                "`from_logits=True` for logits.",
+                stacklevel=4,
+            )
         return y_pred, from_logits
     if from_logits:
         warnings.warn(
@@ -63,6 +72,19 @@ def _before_softmax(y_pred: Any) -> tf.Tensor | None:
     return None if bool(tf.reduce_any(error > TOLERANCE)) else logits
 
 
+def _is_linear(y_pred: Any) -> bool:
+    """Whether a graph says that nothing follows the last layer's product.
+
+    XLA has no errors; so it is said before XLA compiles.
+    """
+    if not tf.is_tensor(y_pred) or tf.executing_eagerly():
+        return False
+    operation = y_pred.op
+    while operation.type in PASSING and operation.inputs:
+        operation = operation.inputs[0].op
+    return operation.type in PRODUCTS
+
+
 def checked(loss: tf.Tensor, pixels: Pixels, partial: bool) -> tf.Tensor:
     """Returns a loss, or an error if it is of what are no distributions.
 
@@ -80,13 +102,13 @@ def checked(loss: tf.Tensor, pixels: Pixels, partial: bool) -> tf.Tensor:
         tf.errors.InvalidArgumentError: The same when a graph runs, but for
             shares below 0 of a target.
     """
-    sums = "" if partial else " that sum to 1 over classes"
     found = []
     if not pixels.from_logits:
         rows = pixels.predictions
         bad = tf.reduce_min(rows, axis=-1) < -TOLERANCE
         if not partial:
             bad |= tf.abs(row_sum(rows)[:, 0] - 1.0) > TOLERANCE
+        sums = "" if partial else " that sum to 1 over classes"
         message = (
             "Invalid value for argument `y_pred`. Expected probabilities >= 0"
             f"{sums}, or `from_logits=True` for logits."
@@ -94,19 +116,8 @@ def checked(loss: tf.Tensor, pixels: Pixels, partial: bool) -> tf.Tensor:
         found.append(refuse(bad & pixels.valid, rows, message))
     if pixels.distributions is not None:
         rows = pixels.distributions
-        mass = tf.reduce_sum(
-            rows, axis=-1
-        )  # As `flatten` has it: no pass more.
-        bad = tf.math.is_nan(mass)
-        if not partial:
-            bad |= pixels.valid & (tf.abs(mass - 1.0) > TOLERANCE)
-        if tf.executing_eagerly():
-            bad |= tf.reduce_min(rows, axis=-1) < -TOLERANCE
-        message = (
-            "Invalid value for argument `y_true`. Expected distributions, "
-            f"shares >= 0{sums} (to 0 where void)."
-        )
-        found.append(refuse(bad, rows, message))
+        mass = tf.reduce_sum(rows, axis=-1)  # As `flatten` has it.
+        found.append(refuse_masses(rows, mass, pixels.valid, partial))
     if not found or tf.executing_eagerly():
         return loss
     is_bad = tf.reduce_any(tf.stack(found))

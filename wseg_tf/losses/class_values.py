@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence, Set, Sized
 from typing import Any
 
 from wseg_tf.class_ids import is_integer
-from wseg_tf.classes import ClassSet
 
-ClassNames = Sequence[str] | ClassSet | None
 Values = tuple[Any, ...] | dict[int, Any]
 ByClass = Sequence[float] | Mapping[Any, float]
-
-
-def names_of(classes: ClassNames) -> tuple[str, ...] | None:
-    """Returns the names of a class set, or of a list of them."""
-    names = classes.names if isinstance(classes, ClassSet) else classes
-    return None if names is None else tuple(names)
 
 
 def by_class(
@@ -34,7 +26,8 @@ def by_class(
         A tuple, or a dictionary with ids for keys.
 
     Raises:
-        ValueError: If a key is no class, or a class is given twice.
+        ValueError: If it is no list and no dictionary, a key is no class, or a
+            class is given twice.
 
     Example:
 
@@ -42,6 +35,13 @@ def by_class(
     {1: 4.0, 0: 2.0}
     """
     if not isinstance(given, Mapping):
+        # A set has no order.
+        if not isinstance(given, Iterable) or isinstance(given, str | Set):
+            raise ValueError(
+                f"Invalid value for argument `{argument}`. Expected one value "
+                "for each class in order, or a dictionary by class id or name. "
+                f"Received: {argument}={given!r}."
+            )
         return tuple(given)
     names = list(names or ())
     found: dict[int, Any] = {}
@@ -115,16 +115,35 @@ def checked_weights(
     values = by_class("class_weights", given, names)
     keys = range(len(values)) if isinstance(values, tuple) else list(values)
     for key in keys:
-        if not 0 <= float(values[key]) < float("inf"):
-            raise ValueError(
-                "Invalid value for argument `class_weights`. Expected finite "
-                f"weights >= 0. Received: class_weights[{key}]={values[key]}."
-            )
+        checked_number("class_weights", values[key], f"[{key}]")
     if names is not None:
         values = in_order("class_weights", values, len(names), default=1.0)
     if isinstance(values, tuple):
         return tuple(map(float, values))
     return {key: float(value) for key, value in values.items()}
+
+
+def checked_number(argument: str, value: Any, place: str = "") -> float:
+    """Returns a finite number >= 0.
+
+    Args:
+        argument: The argument's name.
+        value: What the user gave.
+        place: Where in the argument it stands, `"[3]"`. Defaults to `""`.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise ValueError(
+            f"Invalid value for argument `{argument}`. Expected a finite "
+            f"number >= 0. Received: {argument}{place}={value!r}."
+        )
+    return number
 
 
 def check_length(values: Sized, classes: int, argument: str) -> None:

@@ -8,13 +8,12 @@ import keras
 import tensorflow as tf
 
 from wseg_tf.class_ids import signed
+from wseg_tf.ground import ClassNames, names_of
 from wseg_tf.losses.class_values import (
     ByClass,
-    ClassNames,
     Values,
     checked_weights,
     in_order,
-    names_of,
 )
 from wseg_tf.losses.targets import PixelLoss, Pixels
 from wseg_tf.transport.products import row_sum

@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from wseg_tf.ground import GroundMatrix
-from wseg_tf.losses.class_values import ClassNames, check_length
+from wseg_tf.class_ids import is_integer
+from wseg_tf.ground import ClassNames, GroundMatrix
+from wseg_tf.losses.class_values import check_length
 from wseg_tf.losses.cross_entropy import by_truth
-from wseg_tf.losses.reduction import image_weights, pixel_weights, reduce
+from wseg_tf.losses.reduction import image_weights, reduce
 from wseg_tf.losses.targets import PixelLoss, Pixels
+from wseg_tf.pixel_weights import pixel_weights
 from wseg_tf.transport import one_hot
 from wseg_tf.transport.products import multiply
 
@@ -57,17 +59,19 @@ def wasserstein_dice(
     if weights is not None:
         weight *= weights
 
+    images = by_image(pixels.shape)
+
     def total(values: tf.Tensor) -> tf.Tensor:
         values = tf.math.multiply_no_nan(values, weight)
-        return tf.reduce_sum(tf.reshape(values, by_image(pixels)), axis=-1)
+        return tf.reduce_sum(tf.reshape(values, images), axis=-1)
 
     hits, errors = 2.0 * total(positive), total(severity)
     return tf.math.divide_no_nan(errors, hits + errors)
 
 
-def by_image(pixels: Pixels) -> tf.Tensor:
-    """Returns the shape of a value a pixel, a row an image: int32 `[2]`."""
-    return tf.stack([pixels.shape[0], tf.reduce_prod(pixels.shape[1:])])
+def by_image(shape: tf.Tensor) -> tf.Tensor:
+    """Returns the shape of a map with a row an image: int32 `[2]`."""
+    return tf.stack([shape[0], tf.reduce_prod(shape[1:])])
 
 
 def _severity(pixels: Pixels, costs: npt.NDArray[np.float64]) -> tf.Tensor:
@@ -142,20 +146,22 @@ class WassersteinDiceLoss(PixelLoss):
         names = ground.classes
         super().__init__(from_logits, ignore_class, reduction, name, names)
         self.ground = ground
-        if background is not None and not 0 <= background < len(ground):
+        ids = range(len(ground))
+        is_class = is_integer(background) and background in ids
+        if background is not None and not is_class:
             raise ValueError(
                 "Invalid value for argument `background`. Expected a class "
-                f"id in 0..{len(ground) - 1}. Received: "
-                f"background={background}."
+                f"id in 0..{ids[-1]}. Received: "
+                f"background={background!r}."
             )
-        self.background = background
+        self.background = None if background is None else int(background)
 
     def reduced(
         self, pixels: Pixels, sample_weight: Any, reduction: str
     ) -> tf.Tensor:
         """Returns the loss, weighted and reduced over images."""
         check_length(self.ground.values, pixels.predictions.shape[-1], "ground")
-        images, each = by_image(pixels), None
+        images, each = by_image(pixels.shape), None
         valid = tf.reduce_any(tf.reshape(pixels.valid, images), axis=-1)
         weights = tf.ones([1])
         if sample_weight is not None:

@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from wseg_tf.ground import ClassNames, names_of
 from wseg_tf.losses.class_values import (
     ByClass,
-    ClassNames,
+    checked_number,
     checked_weights,
-    names_of,
 )
 from wseg_tf.losses.cross_entropy import (
     by_truth,
@@ -119,12 +119,7 @@ class FocalLoss(PixelLoss):
     ) -> None:
         names = names_of(classes)
         super().__init__(from_logits, ignore_class, reduction, name, names)
-        if not 0 <= gamma < float("inf"):
-            raise ValueError(
-                "Invalid value for argument `gamma`. Expected a finite "
-                f"exponent >= 0. Received: gamma={gamma}."
-            )
-        self.gamma = float(gamma)
+        self.gamma = checked_number("gamma", gamma)
         self.class_weights = checked_weights(class_weights, names)
 
     def pixel_losses(self, pixels: Pixels) -> tf.Tensor:

@@ -9,13 +9,13 @@ import keras
 import tensorflow as tf
 
 from wseg_tf.classes import ClassSet
+from wseg_tf.ground import ClassNames, names_of
 from wseg_tf.losses.class_values import (
     ByClass,
-    ClassNames,
     by_class,
+    checked_number,
     checked_weights,
     in_order,
-    names_of,
 )
 from wseg_tf.losses.cross_entropy import (
     by_truth,
@@ -139,20 +139,16 @@ class ImportanceAwareLoss(PixelLoss):
         super().__init__(from_logits, ignore_class, reduction, name, names)
         own = by_class("groups", groups, names)
         given = in_order("groups", own, len(names or own))
-        self.groups = tuple(map(int, given))
-        if self.groups != given or min(self.groups, default=1) < 1:
+        numbers = [checked_number("groups", group) for group in given]
+        self.groups = tuple(map(int, numbers))
+        if [*self.groups] != numbers or min(self.groups, default=1) < 1:
             raise ValueError(
                 "Invalid value for argument `groups`. Expected importance "
                 f"groups from 1 upwards. Received: groups={given}."
             )
-        for argument, value in (("offset", offset), ("margin", margin)):
-            if not 0 <= value < float("inf"):
-                raise ValueError(
-                    f"Invalid value for argument `{argument}`. Expected a "
-                    f"finite number >= 0. Received: {argument}={value}."
-                )
         self.class_weights = checked_weights(class_weights, names)
-        self.offset, self.margin = float(offset), float(margin)
+        self.offset = checked_number("offset", offset)
+        self.margin = checked_number("margin", margin)
 
     def pixel_losses(self, pixels: Pixels) -> tf.Tensor:
         """Returns the importance-aware loss of each pixel."""

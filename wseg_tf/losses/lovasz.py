@@ -7,15 +7,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from wseg_tf.ground import ClassNames, names_of
 from wseg_tf.losses.class_values import (
     ByClass,
-    ClassNames,
     checked_weights,
-    names_of,
 )
 from wseg_tf.losses.cross_entropy import weights_of
-from wseg_tf.losses.reduction import image_weights, pixel_weights, reduce
+from wseg_tf.losses.dice import by_image
+from wseg_tf.losses.reduction import image_weights, reduce
 from wseg_tf.losses.targets import PixelLoss, Pixels
+from wseg_tf.pixel_weights import pixel_weights
 
 
 def lovasz_softmax(
@@ -78,7 +79,7 @@ def lovasz_softmax(
     outside = by_class(mass[:, None]) - inside
     errors = by_class(errors)
     losses = tf.reduce_sum(errors * _steps(errors, inside, outside), axis=-1)
-    present = tf.cast(tf.reduce_sum(inside, axis=-1) > 0.0, tf.float32)
+    present = tf.sign(tf.reduce_sum(inside, axis=-1))  # NaN if weights are.
     if class_weights is not None:
         losses *= tf.cast(class_weights, tf.float32)[:, None]
     return tf.math.divide_no_nan(
@@ -169,8 +170,9 @@ class LovaszSoftmaxLoss(PixelLoss):
         self, pixels: Pixels, sample_weight: Any, reduction: str
     ) -> tf.Tensor:
         """Returns the loss, weighted and reduced over sets of pixels."""
-        sets = pixels.shape[0] if self.by_image else tf.constant(1)
-        shape = tf.stack([sets, tf.reduce_prod(pixels.shape) // sets])
+        whole = tf.concat([[1], pixels.shape], axis=0)
+        shape = by_image(pixels.shape if self.by_image else whole)
+        sets = shape[0]
         valid = tf.reduce_any(tf.reshape(pixels.valid, shape), axis=-1)
         of_sets, each = tf.ones([1]), None
         if sample_weight is not None:

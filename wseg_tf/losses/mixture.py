@@ -8,8 +8,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from wseg_tf.losses.class_values import checked_number
 from wseg_tf.losses.reduction import MEAN, keras_share
 from wseg_tf.losses.targets import PixelLoss
+
+
+def _is_pair(term: Any) -> bool:
+    return isinstance(term, list | tuple) and len(term) == 2
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
@@ -48,29 +53,28 @@ class MixtureLoss(PixelLoss):
         terms: Sequence[tuple[float, PixelLoss]],
         name: str | None = "mixture",
     ) -> None:
-        self.terms = tuple((float(weight), loss) for weight, loss in terms)
-        if not self.terms:
+        pairs = [*terms]
+        if not pairs or not all(_is_pair(each) for each in pairs):
             raise ValueError(
                 "Invalid value for argument `terms`. Expected pairs of a "
                 f"weight and a loss. Received: terms={terms}."
             )
-        for position, (weight, loss) in enumerate(self.terms):
+        for position, (_, loss) in enumerate(pairs):
             if not isinstance(loss, PixelLoss):
                 raise ValueError(
                     "Invalid value for argument `terms`. Expected losses of "
                     f"wseg_tf.losses. Received: terms[{position}]={loss}."
                 )
-            if not 0 <= weight < float("inf"):
-                raise ValueError(
-                    "Invalid value for argument `terms`. Expected finite "
-                    f"weights >= 0. Received: terms[{position}]={weight}."
-                )
-        super().__init__(
-            self._shared("from_logits", None),
-            self._shared("ignore_class", None),
-            self._shared("own_reduction", MEAN),
-            name,
+        self.terms = tuple(
+            (checked_number("terms", weight, f"[{position}]"), loss)
+            for position, (weight, loss) in enumerate(pairs)
         )
+        super().__init__(
+            ignore_class=self._shared("ignore_class", None),
+            reduction=self._shared("own_reduction", MEAN),
+            name=name,
+        )
+        self.from_logits = self._shared("from_logits", None)
         named = {
             loss.class_names: loss.name
             for _, loss in self.terms

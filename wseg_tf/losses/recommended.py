@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from wseg_tf.ground import GroundMatrix
-from wseg_tf.losses.class_values import ByClass, ClassNames, in_order
+from wseg_tf.ground import ClassNames, GroundMatrix
+from wseg_tf.losses.class_values import ByClass, in_order
 from wseg_tf.losses.cross_entropy import CrossEntropyLoss
 from wseg_tf.losses.mixture import MixtureLoss
 from wseg_tf.losses.wasserstein import WassersteinLoss
@@ -76,8 +76,8 @@ def severity_loss(
         "reduction": reduction,
     }
     entropy = CrossEntropyLoss(class_weights, classes=names, **options)
-    scale = LARGEST_COST / (float(ground.values.max()) or 1.0)
-    costs = GroundMatrix(scale * ground.values, names).power(exponent)
+    shares = ground.values / (float(ground.values.max()) or 1.0)
+    costs = GroundMatrix(LARGEST_COST * shares, names).power(exponent)
     if entropy.class_weights is not None:
         rows = in_order("class_weights", entropy.class_weights, len(costs), 1.0)
         costs = GroundMatrix(costs.values * np.array(rows)[:, None], names)

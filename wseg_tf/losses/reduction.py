@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
+from wseg_tf.pixel_weights import pixel_weights
+
 if TYPE_CHECKING:
     from wseg_tf.losses.targets import Pixels
 
@@ -40,7 +42,7 @@ def checked_reduction(reduction: str | None) -> str:
     >>> checked_reduction("mean")
     'sum_over_batch_size'
     """
-    if reduction not in NAMES:
+    if not isinstance(reduction, str | None) or reduction not in NAMES:
         raise ValueError(
             f"Invalid value for argument `reduction`. Expected one of "
             f"{tuple(NAMES)}. Received: reduction={reduction!r}."
@@ -133,34 +135,6 @@ def keras_share(reduction: str | None) -> float:
     if not is_mean or not keras.__version__.startswith("2."):
         return 1.0
     return 1.0 / float(tf.distribute.get_strategy().num_replicas_in_sync)
-
-
-def pixel_weights(sample_weight: Any, shape: tf.Tensor) -> tf.Tensor:
-    """Returns one weight a pixel.
-
-    Args:
-        sample_weight: As for `reduce`, not None; its rank may be unknown.
-        shape: `pixels.shape`.
-
-    Returns:
-        float32 `[P]`.
-
-    Raises:
-        ValueError: If it has more axes than the map of losses.
-    """
-    weight = tf.cast(tf.convert_to_tensor(sample_weight), tf.float32)
-    own, rank = weight.shape, shape.shape[0]
-    is_map = own.rank == rank + 1 and own[-1] in (1, None)
-    if own.rank is not None and own.rank > rank and not is_map:
-        raise ValueError(
-            "Invalid shape for argument `sample_weight`. Expected a scalar, "
-            f"[B] or one weight a pixel (rank {rank}). Received: shape={own}."
-        )
-    # [B] weighs images: it aligns on the left.
-    sizes = tf.shape(weight)[:rank]
-    sizes = tf.pad(sizes, [[0, rank - tf.size(sizes)]], constant_values=1)
-    sizes = tf.ensure_shape(sizes, [rank])
-    return tf.reshape(tf.broadcast_to(tf.reshape(weight, sizes), shape), [-1])
 
 
 def image_weights(

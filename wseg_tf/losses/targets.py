@@ -201,7 +201,12 @@ class PixelLoss(keras.losses.Loss):
         self._is_weighted_mean = known == WEIGHTED_MEAN
         known = MEAN if self._is_weighted_mean else known
         super().__init__(reduction=known, name=name)
-        self.from_logits = from_logits
+        if from_logits not in (True, False):
+            raise ValueError(
+                "Invalid value for argument `from_logits`. Expected True or "
+                f"False. Received: from_logits={from_logits!r}."
+            )
+        self.from_logits = bool(from_logits)
         self.ignore_class = checked_void(ignore_class)
         self.class_names = None if class_names is None else tuple(class_names)
 

@@ -10,9 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from wseg_tf.ground import GroundMatrix
+from wseg_tf.ground import ClassNames, GroundMatrix
 from wseg_tf.losses import log_link
-from wseg_tf.losses.class_values import ClassNames
 from wseg_tf.losses.reduction import reduction_weights
 from wseg_tf.losses.targets import PixelLoss, Pixels
 from wseg_tf.transport import Sinkhorn, choose_solver, one_hot, wasserstein
@@ -20,6 +19,19 @@ from wseg_tf.transport.soft import total_cost_from_logits
 from wseg_tf.transport.solve import check_solver
 
 LINKS = ("linear", "log")
+SETTINGS = tuple(each.name for each in dataclasses.fields(Sinkhorn))
+
+
+def _sinkhorn(given: Sinkhorn | Mapping[str, Any] | None) -> Sinkhorn:
+    if isinstance(given, Sinkhorn):
+        return given
+    given = {} if given is None else given
+    if not isinstance(given, Mapping) or not {*given} <= {*SETTINGS}:
+        raise ValueError(
+            "Invalid value for argument `sinkhorn`. Expected a `Sinkhorn`, or "
+            f"a dictionary of {SETTINGS}. Received: sinkhorn={given!r}."
+        )
+    return Sinkhorn(**given)
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
@@ -108,9 +120,7 @@ class WassersteinLoss(PixelLoss):
         self.ground = ground
         self.link = link
         self.partial = partial
-        if not isinstance(sinkhorn, Sinkhorn):
-            sinkhorn = Sinkhorn(**(sinkhorn or {}))
-        self.sinkhorn = sinkhorn
+        self.sinkhorn = _sinkhorn(sinkhorn)
         check_solver(ground, solver)
         self._asked_solver = solver
         self._costs = one_hot.label_table(ground.values)
@@ -221,9 +231,8 @@ class WassersteinLoss(PixelLoss):
         Returns:
             A loss with an equal matrix and the same settings.
         """
-        names = [each.name for each in dataclasses.fields(Sinkhorn)]
-        own = {k: v for k, v in config.items() if k not in names}
+        own = {k: v for k, v in config.items() if k not in SETTINGS}
         own["ground"] = GroundMatrix.from_config(config["ground"])
-        if earlier := {k: config[k] for k in names if k in config}:
+        if earlier := {k: config[k] for k in SETTINGS if k in config}:
             own["sinkhorn"] = earlier
         return cls(**own)

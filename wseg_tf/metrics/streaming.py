@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from wseg_tf.class_ids import checked_void
+from wseg_tf.class_ids import checked_void, is_integer
 from wseg_tf.classes import ClassSet
+from wseg_tf.ground import GroundMatrix, names_of
 from wseg_tf.metrics import tensors
 from wseg_tf.metrics.formulas import in_order
 from wseg_tf.metrics.table import CRITICAL, GROUP, expand, kind_of, score
 
-if TYPE_CHECKING:
-    from wseg_tf.ground import GroundMatrix
-
+DEFAULT_NAME = "confusion"
 DEFAULT_REPORT = ("mean_iou", "pixel_accuracy")
+
+
+def _asking() -> Mapping[str, Any]:
+    """Returns what Keras 3 knows where it asks a metric for its result.
+
+    It says to no metric which output it is of, but asks in a loop over them.
+    """
+    known = sys._getframe(2).f_locals
+    is_keras = type(known.get("self")).__name__ == "CompileMetrics"
+    return known if is_keras else {}
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
@@ -52,15 +61,18 @@ class Confusion(keras.metrics.Metric):
             group.
         ground: D `[N, N]`, `D[true, predicted]`, for the expected severity; a
             `GroundMatrix` with names is brought into the order of `names`.
-        prefix: Put before each key. Defaults to `""`; where a model has
-            several outputs, each one's name and `_` are put before it.
-        name: Name of the metric.
+        prefix: Put before each key. Defaults to None: nothing, or a `name` of
+            your own and `_`, so that two metrics of one output have scores of
+            their own. Where a model has several outputs, each one's name and
+            `_` are put before it.
+        name: Name of the metric. Defaults to `"confusion"`.
         dtype: Accepted for Keras; the count is int64 and the scores float32
             whatever it says.
 
     Raises:
         ValueError: If a score is unknown or lacks `groups` or `ground`, or an
-            argument has not N entries.
+            argument has not N entries; in Keras 3, where it asks for scores, if
+            another metric of the model gives one of the same name.
 
     Example:
 
@@ -82,21 +94,30 @@ class Confusion(keras.metrics.Metric):
         groups: Sequence[int] | None = None,
         critical: Sequence[str] | None = None,
         ground: GroundMatrix | npt.ArrayLike | None = None,
-        prefix: str = "",
-        name: str = "confusion",
+        prefix: str | None = None,
+        name: str | None = DEFAULT_NAME,
         dtype: Any = None,
     ) -> None:
+        name = name or DEFAULT_NAME
         super().__init__(name=name, dtype=dtype)
-        self.classes = classes
+        if not is_integer(classes) or classes < 1:
+            raise ValueError(
+                "Invalid value for argument `classes`. Expected the number of "
+                "classes; `Confusion.of` takes a `ClassSet`. Received: "
+                f"classes={classes!r}."
+            )
+        self.classes = classes = int(classes)
         self.ignore_class = checked_void(ignore_class)
         self.report = (report,) if isinstance(report, str) else tuple(report)
-        self.names = None if names is None else tuple(names)
+        self.names = names_of(names)
         self.groups = None if groups is None else tuple(groups)
         self.critical = None if critical is None else tuple(critical)
         self.ground = None if ground is None else in_order(ground, self.names)
         self.prefix = prefix
         self._own_name = name
         self._check_lengths()
+        if self.ground is not None:
+            self.ground = GroundMatrix.of(self.ground).values
         self._class_set = ClassSet(
             "the metric",
             self.names or tuple(map(str, range(classes))),
@@ -169,13 +190,24 @@ class Confusion(keras.metrics.Metric):
         counts = tf.cast(tf.convert_to_tensor(self.count), tf.float64)
         nothing = tf.constant(np.nan, counts.dtype)
         counts = tf.where(tf.reduce_min(counts) < 0, nothing, counts)
-        prefix = self._output() + self.prefix
-        return {
+        asking = _asking()
+        self._refuse_sharing(asking.get("self"))
+        prefix = self._prefix(asking.get("mls"))
+        found = {
             prefix + name: tf.cast(
                 score(name, counts, self._class_set, self.ground), tf.float32
             )
             for name in self._scores
         }
+        for earlier in asking.get("results", {}).values():
+            if isinstance(earlier, dict) and (twice := {*earlier} & {*found}):
+                raise ValueError(
+                    "Invalid metrics. Expected each score of an output once; "
+                    "give one `Confusion` a name of its own, "
+                    "`Confusion(..., name='other')`. Received twice: "
+                    f"{sorted(twice)}."
+                )
+        return found
 
     def reset_state(self) -> None:
         """Sets the count to zero."""
@@ -213,15 +245,30 @@ class Confusion(keras.metrics.Metric):
             "prefix": self.prefix,
         }
 
-    def _output(self) -> str:
-        """Returns what tells this metric from those of other outputs."""
-        if keras.__version__.startswith("2."):
-            # Keras 2 puts the output's name before the metric's.
-            return str(self.name.removesuffix(self._own_name))
-        # Keras 3 says it to nobody; but it asks in a loop over the outputs.
-        asking = sys._getframe(2).f_locals.get("mls")
+    def _prefix(self, asking: Any) -> str:
+        """Returns what tells this metric from the model's others."""
         output = getattr(asking, "output_name", None)
-        return f"{output}_" if output else ""
+        # Keras 2 puts the output's name before the metric's.
+        parts = [f"{output}_" if output else ""]
+        parts.append(self.name.removesuffix(self._own_name))
+        if self.prefix is not None:
+            parts.append(self.prefix)
+        elif self._own_name != DEFAULT_NAME:
+            parts.append(f"{self._own_name}_")
+        return "".join(parts)
+
+    def _refuse_sharing(self, asking: Any) -> None:
+        """Refuses to count several outputs as one, as Keras 2 does."""
+        lists = [
+            *getattr(asking, "_flat_metrics", ()),
+            *getattr(asking, "_flat_weighted_metrics", ()),
+        ]
+        given = [each for some in lists if some for each in some.metrics]
+        if sum(each is self for each in given) > 1:
+            raise ValueError(
+                "Invalid metrics. Expected a `Confusion` of its own for each "
+                f"output. Received one, {self.name!r}, for several."
+            )
 
     def _check_lengths(self) -> None:
         for argument in ("names", "groups", "ground"):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import tensorflow as tf
 
 from wseg_tf.class_ids import (
@@ -15,7 +13,8 @@ from wseg_tf.class_ids import (
     target_kind,
     unsigned,
 )
-from wseg_tf.refusal import refuse
+from wseg_tf.pixel_weights import pixel_weights
+from wseg_tf.refusal import refuse_masses
 
 # Taken off every cell where XLA, which has no errors, compiled the count: more
 # than all pixels of a batch, and far from the ends of int64.
@@ -50,10 +49,10 @@ def count_confusion(
 
     Raises:
         ValueError: If the shapes do not fit each other, or, in eager mode, if
-            a label is neither a class nor `ignore_class` or a predicted id is
-            no class.
-        tf.errors.InvalidArgumentError: The same bad label or id, in graph
-            mode. Compiled by XLA, which has no errors, all cells are negative.
+            a label is neither a class nor `ignore_class`, a predicted id is no
+            class, or the shares of a target do not sum to 1.
+        tf.errors.InvalidArgumentError: The same bad values, in graph mode.
+            Compiled by XLA, which has no errors, all cells are negative.
 
     Example:
 
@@ -69,7 +68,8 @@ def count_confusion(
     y_pred = _with_classes(y_true, y_pred, classes)
     rows = _rows(y_true, y_pred, classes, ignore_class)
     if sample_weight is not None:
-        left_out = _aligned(sample_weight, y_pred) == 0
+        weights = pixel_weights(sample_weight, tf.shape(y_pred)[:-1])
+        left_out = tf.equal(weights, 0.0)
         rows = tf.where(left_out, tf.constant(classes + 1, tf.uint32), rows)
     if y_pred.dtype.is_integer and y_pred.shape[-1] == 1:
         columns = _columns(y_pred, rows, classes)
@@ -139,17 +139,15 @@ def _rows(
 
     def distributions() -> tf.Tensor:
         share = tf.reshape(in_a_row(y_true, y_pred, classes), [-1, classes])
-        mass = tf.cast(share, tf.float32)
+        mass = share = tf.cast(share, tf.float32)
         if ignore_class is not None and 0 <= ignore_class < classes:
             mass *= 1.0 - tf.one_hot(ignore_class, classes)
-        total = tf.reduce_sum(mass, -1)
         rows = unsigned(tf.argmax(mass, -1, output_type=tf.int32))
+        valid = tf.reduce_sum(mass, -1) > 0.0
+        is_bad = refuse_masses(share, tf.reduce_sum(share, -1), valid)
         void = tf.constant(classes + 1, tf.uint32)
-        rows = tf.where(total <= 0, void, rows)
-        is_nan = tf.math.is_nan(total)
-        message = "Invalid distribution in `y_true`. Expected finite shares."
-        with tf.control_dependencies([refuse(is_nan, share, message)]):
-            return tf.where(is_nan, void - 1, rows)
+        rows = tf.where(valid, rows, void)
+        return tf.where(is_bad, void - 1, rows)
 
     kind = target_kind(y_true, tf.TensorShape([*y_pred.shape[:-1], classes]))
     if kind == "either":
@@ -170,17 +168,3 @@ def _columns(ids: tf.Tensor, rows: tf.Tensor, classes: int) -> tf.Tensor:
     )
     with tf.control_dependencies([refuse_ids(bad, ids, message)]):
         return tf.identity(columns)
-
-
-def _aligned(sample_weight: Any, y_pred: tf.Tensor) -> tf.Tensor:
-    """Broadcasts weights `[B]`, `[..., 1]` or `[...]` to the pixels `[P]`."""
-    rank = y_pred.shape.rank - 1
-    shape = y_pred.shape[:-1]
-    if not shape.is_fully_defined():
-        shape = tf.shape(y_pred)[:-1]
-    weight = tf.convert_to_tensor(sample_weight)
-    if weight.shape.rank == rank + 1:
-        weight = tf.squeeze(weight, axis=-1)
-    missing = tf.ones([rank - weight.shape.rank], tf.int32)
-    padded = tf.reshape(weight, tf.concat([tf.shape(weight), missing], 0))
-    return tf.reshape(tf.broadcast_to(padded, shape), [-1])

@@ -60,6 +60,10 @@ def test_it_cannot_be_changed(matrix):
         matrix.values[0, 1] = 7
     with pytest.raises(AttributeError):
         matrix.values = np.zeros((3, 3))
+    tree = GroundMatrix.from_importance([1, 2, 3]).structure
+    for found in (tree.up, tree.down, tree.members):
+        with pytest.raises(ValueError, match="read-only"):
+            found[0] = 7
     mine = np.array(VALUES, float)
     copy = GroundMatrix(mine)
     mine[0, 1] = 7

@@ -9,9 +9,18 @@ import pytest
 import tensorflow as tf
 
 from tests.wseg_tf.losses.every import LOSSES, VOID, batch, softmax, step_of
-from wseg_tf.losses import CrossEntropyLoss, WassersteinLoss
+from wseg_tf.losses import (
+    CrossEntropyLoss,
+    FocalLoss,
+    ImportanceAwareLoss,
+    MixtureLoss,
+    WassersteinDiceLoss,
+    WassersteinLoss,
+    severity_loss,
+)
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
+STEP = [[0, 1], [1, 0]]
 KNOWN = [name for name in LOSSES if name != "uniformity"]
 
 
@@ -101,6 +110,29 @@ def test_a_softmax_trains_as_its_logits_do(name: str) -> None:
     np.testing.assert_allclose(*trained, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("activation", [None, "softmax"])
+def test_forgotten_from_logits_is_said_when_it_is_traced(
+    jit_compile: bool, activation: str | None
+) -> None:
+    """XLA can say it no other way: its loss is NaN."""
+    _, labels, _ = batch()
+    model = _model(activation)
+    loss = CrossEntropyLoss(ignore_class=VOID)
+    model.compile("sgd", loss, jit_compile=jit_compile)
+    x = np.ones([2, 3, 4, 3], np.float32)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        if activation is None and not jit_compile:
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                model.evaluate(x, labels, verbose=0)
+        else:
+            value = model.evaluate(x, labels, verbose=0)
+            assert np.isnan(value) == (activation is None)
+    is_said = any("`from_logits=True`" in str(each.message) for each in said)
+    assert is_said == (activation is None)
+
+
 def test_eager_outputs_of_a_softmax_keep_their_logits() -> None:
     logits = tf.constant([[200.0, 0.0]])
     y_pred = keras.activations.softmax(logits)
@@ -134,3 +166,75 @@ def test_predictions_that_are_nan_are_no_mistake_of_the_user() -> None:
     s = softmax(batch()[0])
     s[0, 0, 1] = np.nan
     assert np.isnan(CrossEntropyLoss(ignore_class=VOID)(batch()[1], s))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: CrossEntropyLoss(from_logits="False"), "`from_logits`"),
+        (lambda: CrossEntropyLoss(reduction=["mean"]), "`reduction`"),
+        (lambda: CrossEntropyLoss(classes="camvid"), "`classes`.*'camvid'"),
+        (lambda: CrossEntropyLoss(classes=5), "`classes`.*5"),
+        (lambda: CrossEntropyLoss(classes=["a", "b", "a"]), r"twice.*\['a'\]"),
+        (lambda: FocalLoss("two"), "`gamma`.*'two'"),
+        (lambda: FocalLoss([1.0, 2.0]), "`gamma`"),
+        (lambda: ImportanceAwareLoss([1, 2], offset="a"), "`offset`.*'a'"),
+        (lambda: ImportanceAwareLoss([1, 2], margin=None), "`margin`.*None"),
+        (lambda: ImportanceAwareLoss(3), "`groups`.*3"),
+        (lambda: ImportanceAwareLoss("abc"), "`groups`.*'abc'"),
+        (lambda: ImportanceAwareLoss([[1, 2]]), "`groups`"),
+        (lambda: WassersteinDiceLoss(STEP, True), "`background`.*True"),
+        (lambda: WassersteinDiceLoss(STEP, 0.5), "`background`.*0.5"),
+        (lambda: WassersteinDiceLoss(STEP, "sky"), "`background`.*'sky'"),
+        (lambda: WassersteinLoss(STEP, sinkhorn=5), "`sinkhorn`.*5"),
+        (lambda: WassersteinLoss(STEP, sinkhorn={"a": 1}), "`sinkhorn`.*'a'"),
+        (lambda: WassersteinLoss(STEP, classes="ab"), "`classes`.*'ab'"),
+        (lambda: MixtureLoss([CrossEntropyLoss()]), "`terms`.*pairs"),
+        (lambda: MixtureLoss({CrossEntropyLoss(): 1.0}), "`terms`.*pairs"),
+        (lambda: MixtureLoss([("a", CrossEntropyLoss())]), r"terms\[0\]='a'"),
+        (lambda: severity_loss(STEP, weight="a"), r"terms\[1\]='a'"),
+    ],
+)
+def test_arguments_of_another_kind_are_one_sentence(
+    make: Any, said: str
+) -> None:
+    with pytest.raises(ValueError, match=f"Invalid value.*{said}"):
+        make()
+
+
+@every_loss
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+@pytest.mark.parametrize("shape", [(0, 3, 4), (2, 0, 4)])
+def test_an_empty_batch_has_no_loss(
+    name: str, mode: str, shape: tuple[int, ...]
+) -> None:
+    loss = LOSSES[name](from_logits=True)
+    logits = np.zeros([*shape, 4], np.float32)
+    for y_true in (np.zeros(shape, np.int32), logits):
+        value, gradient = step_of(loss, mode)(y_true, logits)
+        assert value == 0.0
+        assert gradient.shape == logits.shape
+
+
+@every_loss
+@pytest.mark.parametrize(
+    "shape", [(3,), (2, 3), (2, 4), (2, 3, 4, 4), (2, 3, 4, 1, 1)]
+)
+def test_weights_that_fit_no_map_are_refused(
+    name: str, shape: tuple[int, ...]
+) -> None:
+    """`[2, 3]` is what `fit(class_weight=)` of Keras 2 makes of label maps."""
+    logits, labels, _ = batch()
+    loss = LOSSES[name](from_logits=True, ignore_class=VOID)
+    with pytest.raises(
+        ValueError, match=r"`sample_weight`.*one a pixel.*`class_weights`"
+    ):
+        loss(labels, logits, np.ones(shape, np.float32))
+
+
+@every_loss
+def test_a_weight_that_is_nan_is_not_hidden(name: str) -> None:
+    logits, labels, _ = batch()
+    loss = LOSSES[name](from_logits=True, ignore_class=VOID)
+    weights = np.float32([np.nan, 1.0])
+    assert np.isnan(loss(labels, logits, weights))

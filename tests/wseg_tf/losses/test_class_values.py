@@ -94,6 +94,12 @@ def test_classes_left_out_weigh_one(name: str) -> None:
         ({"car": 5.0, 1: 2.0}, {"classes": NAMES}, r"each once.*the key 1"),
         ({1: -5.0}, {}, r"class_weights\[1\]=-5"),
         ([1.0, 2.0], {"classes": NAMES}, r"3 classes.*Received: 2 entries"),
+        (5.0, {}, r"one value for each class.*5\.0"),
+        ("abc", {}, r"one value for each class.*'abc'"),
+        ({1.0, 2.0, 3.0}, {}, r"one value for each class"),
+        ([1.0, None, 2.0], {}, r"class_weights\[1\]=None"),
+        ({1: "heavy"}, {}, r"class_weights\[1\]='heavy'"),
+        ([[1.0, 2.0, 3.0]], {}, r"class_weights\[0\]=\[1"),
     ],
 )
 @every_weighted

@@ -41,6 +41,18 @@ def test_by_hand_and_the_unit_of_d_does_not_matter():
     assert float(nothing([1], [[0.5, 0.5]])) == pytest.approx(np.log(2))
 
 
+@pytest.mark.parametrize("unit", [1e-310, 1e-38, 1e31, 1e300])
+def test_d_in_any_unit(unit):
+    costs = np.array([[0.0, 1.0], [4.0, 0.0]])
+    expected = float(severity_loss(costs)([0], [[0.25, 0.75]]))
+    if unit > 1e38:
+        with pytest.raises(ValueError, match="of float32"):
+            severity_loss(unit * costs)
+        return
+    found = float(severity_loss(unit * costs)([0], [[0.25, 0.75]]))
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
 def test_names_order_d_and_weights():
     D = GroundMatrix([[0, 1], [4, 0]], ["sky", "car"])
     weights = {"car": 3.0}

@@ -17,6 +17,7 @@ from wseg_tf.metrics.tensors import count_confusion
 
 N, VOID = len(CAMVID), CAMVID.void
 EVERY_SCORE = metrics.score_names(CAMVID)
+COSTS = np.arange(121.0).reshape(11, 11) * (1 - np.eye(11))
 
 
 def _batch(seed: int = 0) -> tuple[Any, Any]:
@@ -124,6 +125,46 @@ def test_nothing_is_refused_where_nothing_is_counted() -> None:
     np.testing.assert_array_equal(counts, [[1, 0], [0, 1]])
 
 
+@pytest.mark.parametrize("mode", ["eager", "graph", "xla"])
+def test_targets_that_are_no_distributions_are_refused(mode: str) -> None:
+    """The losses refuse them, and ids of a map as wide as classes are none."""
+    for factor in (0.5, 2.0, np.nan):
+        given = np.float32(factor * SCORES), SCORES
+        if mode == "eager":
+            with pytest.raises(ValueError, match=r"`y_true`.*sum to 1"):
+                count_confusion(*given, 3)
+            continue
+        run = tf.function(
+            lambda t, p: count_confusion(t, p, 3), jit_compile=mode == "xla"
+        )
+        if mode == "xla":
+            assert (run(*given) < 0).numpy().all()
+            continue
+        with pytest.raises(tf.errors.InvalidArgumentError, match="sum to 1"):
+            run(*given)
+    ids = TRUTH[:, :, :3]
+    with pytest.raises(ValueError, match=r"`y_true`.*sum to 1"):
+        count_confusion(ids, ids.astype(np.float32), 3)
+
+
+@pytest.mark.parametrize(
+    "shape", [(2,), (2, 1), (2, 1, 1), (2, 4, 6), (2, 4, 6, 1)]
+)
+def test_weights_of_any_rank_known_or_not(shape: tuple[int, ...]) -> None:
+    weight = np.zeros(shape, np.float32)
+    weight[0] = 0.5
+    expected = np.diag(np.bincount(TRUTH[0].ravel(), minlength=3))
+    for spec in (weight.shape, None):
+        run = tf.function(
+            lambda w: count_confusion(TRUTH, SCORES, 3, sample_weight=w),
+            input_signature=[tf.TensorSpec(spec)],
+        )
+        np.testing.assert_array_equal(run(weight), expected)
+    for wrong in ((3,), (2, 4), (2, 4, 6, 3), (2, 4, 6, 1, 1), (2, 3)):
+        with pytest.raises(ValueError, match="`sample_weight`"):
+            Confusion(3).update_state(TRUTH, SCORES, np.ones(wrong))
+
+
 TRUTH = np.random.default_rng(0).integers(0, 3, (2, 4, 6))
 SCORES = np.eye(3, dtype=np.float32)[TRUTH]
 
@@ -198,14 +239,14 @@ def test_a_ground_matrix_is_brought_into_the_order_of_the_classes() -> None:
     with pytest.raises(ValueError, match="Expected one of the classes"):
         Confusion.of(CITYSCAPES, ground)
     with pytest.raises(ValueError, match="Expected one of the classes"):
-        Confusion.of(CAMVID, GroundMatrix(ground.values, "abcdefghijk"))
+        Confusion.of(CAMVID, GroundMatrix(ground.values, range(N)))
 
 
 def test_scores_agree_with_numpy() -> None:
     labels, logits = _batch()
     labels[labels == 10] = VOID
     logits[..., 10] = -99  # Class 10 is absent.
-    ground = np.random.default_rng(1).random((N, N))
+    ground = np.random.default_rng(1).random((N, N)) * (1 - np.eye(N))
     metric = Confusion.of(CAMVID, ground, EVERY_SCORE)
     metric.update_state(labels, logits)
     counts = metric.counts
@@ -231,7 +272,7 @@ def test_the_critical_classes_may_be_any() -> None:
 
 
 def test_nothing_counted_is_nan() -> None:
-    metric = Confusion.of(CAMVID, np.ones((N, N)), EVERY_SCORE)
+    metric = Confusion.of(CAMVID, COSTS, EVERY_SCORE)
     metric.update_state(np.full((2, 3), VOID), np.zeros((2, 3, N), "float32"))
     assert all(np.isnan(float(v)) for v in metric.result().values())
 
@@ -314,7 +355,7 @@ def test_two_replicas_count_each_pixel_once() -> None:
 
 def test_saved_with_the_model_and_loaded(tmp_path: Path) -> None:
     model = _model()
-    metric = Confusion.of(CAMVID, np.arange(121.0).reshape(11, 11))
+    metric = Confusion.of(CAMVID, COSTS)
     model.compile("sgd", "mse", metrics=[metric])
     labels, _ = _batch()
     images = np.random.default_rng(2).normal(size=(3, 6, 5, 3))
@@ -328,7 +369,8 @@ def test_saved_with_the_model_and_loaded(tmp_path: Path) -> None:
 
 
 def test_configuration_round_trip() -> None:
-    metric = Confusion.of(CAMVID, np.eye(N), prefix="left_", name="left")
+    ground = 1 - np.eye(N)
+    metric = Confusion.of(CAMVID, ground, prefix="left_", name="left")
     again = keras.saving.deserialize_keras_object(
         keras.saving.serialize_keras_object(metric)
     )
@@ -345,13 +387,19 @@ def test_configuration_round_trip() -> None:
         ({"report": ["expected_severity"]}, "`ground`"),
         ({"names": ["a"]}, "`names`"),
         ({"ground": np.eye(3)}, "`ground`"),
+        ({"ground": [[0, -1], [1, 0]]}, r"costs >= 0.*\[0, 1\]"),
+        ({"ground": [[0, np.nan], [1, 0]]}, r"finite.*\[0, 1\]"),
+        ({"names": "ab"}, "`classes`.*'ab'"),
+        ({"classes": CAMVID}, r"`classes`.*`Confusion\.of`"),
+        ({"classes": 2.0}, "`classes`.*2.0"),
+        ({"classes": 0}, "`classes`.*0"),
     ],
 )
 def test_refuses_a_report_it_cannot_give(
     arguments: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(ValueError, match=named):
-        Confusion(2, **arguments)
+        Confusion(**{"classes": 2, **arguments})
 
 
 def test_refuses_scores_of_another_number_of_classes() -> None:
@@ -396,6 +444,72 @@ def test_two_outputs_have_scores_of_their_own(
             assert history[key] == pytest.approx([expected])
         assert f"{name}_critical_iou" in history
     assert "mean_iou" not in history
+
+
+def test_one_metric_for_two_outputs_is_refused() -> None:
+    inputs = keras.Input((6, 5, 3))
+    outputs = [keras.layers.Conv2D(3, 1)(inputs) for _ in range(2)]
+    model = keras.Model(inputs, outputs)
+    metric = Confusion(3)
+    images = np.zeros([1, 6, 5, 3])
+    targets = np.eye(3)[np.zeros([1, 6, 5], int)]
+
+    def run() -> None:
+        model.compile("sgd", ["mse", "mse"], metrics=[[metric], [metric]])
+        model.evaluate(images, [targets, targets], verbose=0)
+
+    with pytest.raises(ValueError, match=r"duplicated metrics|of its own for"):
+        run()
+
+
+def _one_output(*given: Any, weighted: Any = ()) -> dict[str, Any]:
+    inputs = keras.Input((6, 5, 3))
+    model = keras.Model(inputs, keras.layers.Conv2D(3, 1)(inputs))
+    model.compile(
+        keras.optimizers.SGD(0.0),
+        "mse",
+        metrics=[*given],
+        weighted_metrics=[*weighted],
+    )
+    images = np.random.default_rng(2).normal(size=(3, 6, 5, 3))
+    targets = np.eye(3)[np.random.default_rng(3).integers(0, 3, (3, 6, 5))]
+    found: dict[str, Any] = model.evaluate(
+        images, targets, verbose=0, return_dict=True
+    )
+    scores = model.predict(images, verbose=0)
+    found["expected"] = metrics.confusion_count(
+        targets.argmax(-1), scores.argmax(-1), 3
+    )
+    return found
+
+
+def test_two_metrics_of_one_output_have_scores_of_their_own() -> None:
+    """Void for one is a class for the other, so their scores differ."""
+    found = _one_output(
+        Confusion(3), Confusion(3, ignore_class=0, name="things")
+    )
+    whole = found["expected"]
+    assert found["mean_iou"] == pytest.approx(metrics.mean_iou(whole))
+    rest = np.concatenate([np.zeros([1, 3]), whole[1:]])
+    scored = found["things_mean_iou"]
+    assert scored == pytest.approx(metrics.mean_iou(rest))
+    assert scored != pytest.approx(found["mean_iou"])
+
+
+def test_a_prefix_takes_the_place_of_the_name() -> None:
+    assert "p_mean_iou" in _one_output(Confusion(3, prefix="p_", name="own"))
+    assert "mean_iou" in _one_output(Confusion(3, prefix="", name="own"))
+
+
+@pytest.mark.parametrize("name", ["confusion", "own"])
+def test_two_metrics_of_one_name_are_refused(name: str) -> None:
+    """By Keras 2 itself, and here by the second of two metrics in Keras 3."""
+    pair = [Confusion(3, name=name), Confusion(3, report="mean_iou", name=name)]
+    said = "same name|Received twice.*mean_iou"
+    with pytest.raises(ValueError, match=said):
+        _one_output(*pair)
+    with pytest.raises(ValueError, match=said):
+        _one_output(pair[0], weighted=[pair[1]])
 
 
 SAVE = """
