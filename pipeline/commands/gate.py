@@ -67,7 +67,7 @@ def gate(
     """Judges a model by a gate's rules; exit code 3 if it is refused."""
     with refusals():
         from pipeline.gate.candidates import InputOptions, open_candidate
-        from pipeline.gate.checks import read_gate
+        from pipeline.gate.checks import check_severities, read_gate
         from pipeline.gate.counting import check_classes, count_images
         from pipeline.gate.ground import find_ground
         from pipeline.gate.judge import judge, verdict
@@ -91,6 +91,7 @@ def gate(
         severity = find_ground(
             ground, opened[0].ground, rules, described.classes
         )
+        check_severities(wanted, severity, rules)
         images = count_images(
             opened[0].count,
             described.find(data, [split]),
