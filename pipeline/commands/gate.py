@@ -87,10 +87,9 @@ def gate(
         ]
         for each in opened:
             check_classes(each.classes, described)
-        wanted = read_gate(rules, described.classes)
-        severity = find_ground(
-            ground, opened[0].ground, rules, described.classes
-        )
+        judged = opened[0].classes
+        wanted = read_gate(rules, judged)
+        severity = find_ground(ground, opened[0].ground, rules, judged)
         check_severities(wanted, severity, rules)
         images = count_images(
             opened[0].count,
@@ -98,7 +97,7 @@ def gate(
             described,
             opened[1].count if opened[1:] else None,
         )
-        findings = judge(wanted, images, described.classes, severity)
+        findings = judge(wanted, images, judged, severity)
         if report is not None:
             rows = [finding_json(each) for each in findings]
             write_whole(report, json.dumps(rows, indent=2))

@@ -147,7 +147,7 @@ def reset_baseline(
     blessings = Blessings(root, metadata)
     found = blessings.valid()
     blessings.mark(found, 0, reason)
-    blessings.end(found)
+    blessings.end([*found, *blessings.pushes()])
     there = versions(os.path.join(root, "serving"))
     return decisions.record(
         root,

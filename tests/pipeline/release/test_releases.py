@@ -199,6 +199,7 @@ def test_a_decision_lets_the_steps_that_it_concerns_run_again(
     assert reusable(three, "PushedModel") == [False] * 3
     assert reusable(three, "ModelBlessing") == [True] * 3
     reset_baseline(str(three), "new label guide")
+    assert reusable(three, "PushedModel") == [False] * 3
     # The third had been revoked; what it says of its withdrawal stays.
     assert reusable(three, "ModelBlessing") == [False, False, True]
     rollback(str(three), "the camera", to=1)
