@@ -11,12 +11,11 @@ from tfx.dsl.components.base.base_node import BaseNode
 
 from pipeline.config.contents import keep_config
 from pipeline.config.pipeline_config import PipelineConfig, RunConfig
-from pipeline.gate.baseline import find_baseline, find_blessed
+from pipeline.gate.baseline import find_blessed
 from pipeline.gate.evaluation import eval_config
 from pipeline.ingest.component import Ingest
 from pipeline.ingest.drift import StopOnDrift, drift_reference
 from pipeline.ingest.validation import StopOnAnomalies
-from pipeline.release.decisions import RESET, decisions
 from pipeline.release.push import Pusher
 from pipeline.release.serving_check import ServingCheck
 from pipeline.report.reporter import Reporter
@@ -40,13 +39,14 @@ class Engine:
     Args:
         given: Takes the name and the value of what a compiled pipeline may be
             given anew for each run; returns what the components are given.
-        baseline: Makes the node that finds the baseline of a model.
+        blessed: Makes the node that finds the last blessed model, which is not
+            the candidate that it may be given.
         metadata: Whether ML Metadata is a file of the pipeline's own; a
             cluster has a service.
     """
 
     given: Callable[[str, Any], Any] = _as_it_is
-    baseline: Callable[[Any], Any] = find_baseline
+    blessed: Callable[..., Any] = find_blessed
     metadata: bool = True
 
 
@@ -105,7 +105,7 @@ def create_pipeline(
         )
     start = None
     if config.training.initial == BLESSED:
-        start = find_blessed()
+        start = engine.blessed("WarmStart")
     trainer = tfx.components.Trainer(
         run_fn="pipeline.training.run_fn",
         examples=examples,
@@ -186,9 +186,7 @@ def promote(
         Pusher, in this order.
     """
     classes = config.data.class_set
-    decided = decisions(config.folder())
-    resets = sum(each.what == RESET for each in decided)
-    baseline = engine.baseline(model)
+    baseline = engine.blessed("Baseline", model)
     evaluator = tfx.components.Evaluator(
         examples=examples,
         example_splits=["eval"],
@@ -196,9 +194,7 @@ def promote(
         baseline_model=baseline.outputs["model"],
         eval_config=engine.given(
             "gate",
-            eval_config(
-                config.gate, classes, ground, config.folder("configs"), resets
-            ),
+            eval_config(config.gate, classes, ground, config.folder("configs")),
         ),
     )
     check = ServingCheck(
@@ -218,11 +214,7 @@ def promote(
                 base_directory=config.folder("serving")
             )
         ),
-        # After a decision of somebody's, what was pushed is asked anew.
-        custom_config={
-            "code": code_digest("pipeline.release.push"),
-            "decisions": len(decided),
-        },
+        custom_config={"code": code_digest("pipeline.release.push")},
     )
     return [baseline, evaluator, check, pusher]
 

@@ -26,6 +26,9 @@ CLASS_SETS = (
     "pascal_voc",
 )  # fmt: skip
 
+# They mean something where a class could stand: in the score `iou/critical`,
+# and in a description's `ids: {0: void}`.
+_RESERVED = ("critical", "void")
 # Above any id that a label of 8 or 16 bits gives a class here.
 VOID = 255
 _KEYS = ("name", "void", "critical", "inferred", "classes")
@@ -52,8 +55,9 @@ class ClassSet:
             most important group, if there are several groups.
 
     Raises:
-        ValueError: If the lengths differ, a name repeats, a group is below 1,
-            a critical class is none, or `void` is the id of a class.
+        ValueError: If the lengths differ, a name repeats or is `"critical"` or
+            `"void"`, a group is below 1, a critical class is none, or `void`
+            is the id of a class.
 
     Example:
 
@@ -91,6 +95,10 @@ class ClassSet:
             raise ValueError(
                 "Invalid value for argument `names`. Expected distinct names. "
                 f"Received twice: {sorted(repeated)}."
+            )
+        if taken := [name for name in self.names if name in _RESERVED]:
+            raise _invalid(
+                "names", f"none of the reserved words {[*_RESERVED]}", taken
             )
         if min(self.groups) < 1:
             raise _invalid(

@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import os
 import sys
+import sysconfig
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -108,7 +109,8 @@ def foreign_digest(module: str) -> str:
     """Returns what tells one state of a user's own module from another.
 
     Args:
-        module: Its name; of a package, all of its Python files count.
+        module: Its name; of a package, all of its Python files count, and so
+            do modules of the user's own that it imports, directly or not.
 
     Returns:
         Sixteen hexadecimal digits.
@@ -117,21 +119,52 @@ def foreign_digest(module: str) -> str:
         ValueError: If its source is not to be found.
     """
     look_here()
-    top = importlib.util.find_spec(module.partition(".")[0])
-    files: list[Path] = []
-    for folder in (top and top.submodule_search_locations) or ():
-        files += sorted(Path(folder).rglob("*.py"))
-    if top is not None and not files and top.origin:
-        files = [Path(top.origin)]
-    if not files:
+    own = module.partition(".")[0]
+    found = {own: _foreign_files(own)}
+    if not found[own]:
         raise ValueError(
             "Invalid value for argument `module`. Expected a module with a "
             f"source file. Received: {module!r}."
         )
+    waiting = [*found[own]]
+    while waiting:
+        tree = ast.parse(waiting.pop().read_text())
+        for name in {each.partition(".")[0] for each in _names(tree)}:
+            if name not in found:
+                files = _foreign_files(name)
+                is_own = not any(map(_is_installed, files))
+                found[name] = files if is_own else []
+                waiting += found[name]
     digest = hashlib.sha256()
-    for path in files:
-        digest.update(f"{path.name}\n{meaning(path.read_text())}\n".encode())
+    for name in sorted(found):
+        for path in found[name]:
+            said = f"{name} {path.name}\n{meaning(path.read_text())}\n"
+            digest.update(said.encode())
     return digest.hexdigest()[:16]
+
+
+def _foreign_files(top: str) -> list[Path]:
+    """Returns the source of a package or module that is not of this project."""
+    try:
+        spec = None if top in PACKAGES else importlib.util.find_spec(top)
+    except ValueError:  # Such as `__main__`, which no file need be behind.
+        spec = None
+    if spec is None:
+        return []
+    files: list[Path] = []
+    for folder in spec.submodule_search_locations or ():
+        files += sorted(Path(folder).rglob("*.py"))
+    if not files and spec.has_location and str(spec.origin).endswith(".py"):
+        files = [Path(str(spec.origin))]
+    return files
+
+
+def _is_installed(path: Path) -> bool:
+    """Whether a file is Python's own or a package's that was installed."""
+    return any(
+        path.is_relative_to(sysconfig.get_path(place))
+        for place in ("stdlib", "purelib", "platlib")
+    )
 
 
 def meaning(source: str) -> str:

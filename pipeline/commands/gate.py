@@ -67,7 +67,7 @@ def gate(
     """Judges a model by a gate's rules; exit code 3 if it is refused."""
     with refusals():
         from pipeline.gate.candidates import InputOptions, open_candidate
-        from pipeline.gate.checks import read_gate
+        from pipeline.gate.checks import check_severities, read_gate
         from pipeline.gate.counting import check_classes, count_images
         from pipeline.gate.ground import find_ground
         from pipeline.gate.judge import judge, verdict
@@ -87,17 +87,17 @@ def gate(
         ]
         for each in opened:
             check_classes(each.classes, described)
-        wanted = read_gate(rules, described.classes)
-        severity = find_ground(
-            ground, opened[0].ground, rules, described.classes
-        )
+        judged = opened[0].classes
+        wanted = read_gate(rules, judged)
+        severity = find_ground(ground, opened[0].ground, rules, judged)
+        check_severities(wanted, severity, rules)
         images = count_images(
             opened[0].count,
             described.find(data, [split]),
             described,
             opened[1].count if opened[1:] else None,
         )
-        findings = judge(wanted, images, described.classes, severity)
+        findings = judge(wanted, images, judged, severity)
         if report is not None:
             rows = [finding_json(each) for each in findings]
             write_whole(report, json.dumps(rows, indent=2))

@@ -47,6 +47,8 @@ def report(
                 f"{os.path.join(folder, 'logs', 'latest.log')} says why."
             )
         path = os.path.join(found["report"][0].uri, PAGE)
+        if not tf.io.gfile.exists(path):
+            refuse(f"{path}: expected a report. It was moved or deleted.")
         if out is not None:
             tf.io.gfile.copy(path, out, overwrite=True)
             path = out

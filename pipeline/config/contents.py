@@ -51,7 +51,9 @@ def resolved(config: AnyConfig) -> AnyConfig:
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
     found = dataclasses.replace(
-        config, training=training, schema=_keep_schema(config)
+        config,
+        training=training,
+        schema=_kept(config, "schema", config.schema),
     )
     if isinstance(found, AdaptationConfig):
         own = {
@@ -63,6 +65,9 @@ def resolved(config: AnyConfig) -> AnyConfig:
         }
         return dataclasses.replace(found, **own)
     data = dataclasses.replace(found.data, classes=classes.as_dict())
+    if data.drift_reference is not None:
+        name = "data.drift_reference"
+        data.drift_reference = _kept(config, name, data.drift_reference)
     return dataclasses.replace(found, data=data)
 
 
@@ -101,13 +106,16 @@ def _resolved_recipe(config: RunConfig, recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, initial=target)
 
 
-def _keep_schema(config: RunConfig) -> str:
+def _kept(config: RunConfig, argument: str, path: str) -> str:
+    """Copies a text that a field names below the root, by content."""
     try:
-        with tf.io.gfile.GFile(config.schema) as file:
+        with tf.io.gfile.GFile(path) as file:
             text: str = file.read()
-    except tf.errors.NotFoundError as error:
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            "Invalid value for argument `schema`. Expected a text proto. "
-            f"Received: {config.schema} (no such file)."
+            f"Invalid value for argument `{argument}`. Expected a text file. "
+            f"Received: {path} (no such file)."
         ) from error
-    return keep(config.folder("schema"), "schema.pbtxt", text)
+    name = argument.rpartition(".")[2]
+    ending = os.path.splitext(path)[1]
+    return keep(config.folder(name), f"{name}{ending}", text)

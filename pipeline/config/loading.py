@@ -15,12 +15,13 @@ from pipeline.config.adaptation_config import (
 from pipeline.config.beam_options import check_options
 from pipeline.config.data_options import STREETS
 from pipeline.config.pipeline_config import PipelineConfig
-from pipeline.gate.checks import check_rules
+from pipeline.gate.checks import check_rules, check_severities
 from wseg_tf import configuration
 from wseg_tf.adaptation.target import check_domains
 from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.filesystems import is_remote
+from wseg_tf.training.objectives import build_ground
 from wseg_tf.training.recipe import BLESSED
 
 Config = PipelineConfig | AdaptationConfig
@@ -63,6 +64,11 @@ def load(
     for each in parts(config):
         check_options(config.beam, *each.opened)
     check_rules(config.gate, judged, path)
+    try:
+        ground = build_ground(config.training.ground, judged)
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    check_severities(config.gate, ground, path)
     if isinstance(config, AdaptationConfig):
         for domain in DOMAINS:
             _refuse_nowhere(domain, getattr(config, domain))

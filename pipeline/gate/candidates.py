@@ -243,10 +243,24 @@ def _saved_model(path: str, options: InputOptions) -> Predict:
             given = tf.constant([_encoded(image)])
         else:
             given = tf.cast(_prepared(image, options), spec.dtype)
-        return _answer(_chosen(run(**{name: given}), options, path), options)
+        found = _ask(lambda: run(**{name: given}), path)
+        return _answer(_chosen(found, options, path), options)
 
     _note_size(options, spec.shape, path)
     return predict
+
+
+def _ask(model: Callable[[], Any], path: str) -> Any:
+    """Returns a model's answer, or says that it does not take the image."""
+    try:
+        return model()
+    # What another framework's model raises differs with what is wrong.
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else ""
+        raise ValueError(
+            f"Invalid model {path}. Expected an answer to an image as --input "
+            f"describes it. Received: {type(error).__name__}: {reason}"
+        ) from error
 
 
 def _chosen(found: Any, options: InputOptions, path: str) -> Any:
@@ -288,10 +302,18 @@ def _keras_file(path: str, options: InputOptions, trust: bool) -> Predict:
                 f"Invalid model. Expected a whole Keras model. Received: "
                 f"{path} ({type(error).__name__}: {reason})."
             ) from error
-    _note_size(options, tf.TensorShape(model.input_shape), path)
+    if len(model.inputs or ()) != 1:
+        raise ValueError(
+            f"Invalid model {path}. Expected one input. Received: "
+            f"{len(model.inputs or ())}."
+        )
+    _note_size(options, tf.TensorShape(model.inputs[0].shape), path)
 
     def predict(image: Pixels) -> Pixels:
-        found = model(_prepared(image, options), training=False)
+        given = _prepared(image, options)
+        found = _ask(lambda: model(given, training=False), path)
+        if isinstance(found, list | tuple):
+            found = dict(zip(model.output_names, found, strict=True))
         return _answer(_chosen(found, options, path), options)
 
     return predict
@@ -359,7 +381,10 @@ def _folder(folder: str, classes: ClassSet) -> Count:
                 f"Invalid predictions {path}. Expected class ids of shape "
                 f"{truth.shape}. Received: {ids.dtype} of shape {ids.shape}."
             )
-        return confusion_count(truth, ids, len(classes), classes.void)
+        try:
+            return confusion_count(truth, ids, len(classes), classes.void)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
     return count
 

@@ -8,7 +8,8 @@ from pipeline.gate.rules import IMAGE, RECORDED, Gate
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
-from wseg_tf.metrics.table import expand
+from wseg_tf.ground import GroundMatrix
+from wseg_tf.metrics.table import TABLE, expand
 
 
 def read_gate(path: str, classes: ClassSet) -> Gate:
@@ -68,6 +69,33 @@ def check_rules(gate: Gate, classes: ClassSet, source: str) -> None:
             if kind in gate.slices:
                 where = f"slice `{name}` in `{place}`"
                 _check(name, [*gate.slices[kind]], where, source)
+
+
+def check_severities(gate: Gate, ground: GroundMatrix, source: str) -> None:
+    """Refuses a bound on a severity that D makes hold always, or never.
+
+    Args:
+        gate: The rules.
+        ground: D of the expected severity, which lies in 0..max(D).
+        source: The file the rules came from.
+
+    Raises:
+        ConfigurationError: If there is one; names the rule and max(D).
+    """
+    worst = float(ground.values.max())
+    for position, rule in enumerate(gate.rules):
+        row = TABLE.get(rule.metric)
+        kind, bound = rule.bound
+        if row is None or not row.lower_is_better:
+            continue
+        least = -worst if kind == "allowed_loss" else 0
+        if kind != "allowed_relative_loss" and not least <= bound < worst:
+            raise ConfigurationError(
+                f"Invalid rule on `{rule.metric}` in `gate.rules.{position}` "
+                f"of {source}. Expected {kind} below {worst:g}, the largest "
+                f"entry of D, and at least {least:g}, since no model is "
+                f"further off. Received: {kind}={bound:g}."
+            )
 
 
 def _check(value: str, known: list[str], where: str, source: str) -> None:

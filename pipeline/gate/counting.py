@@ -56,16 +56,20 @@ def count_images(
 def check_classes(model: ClassSet, layout: Layout) -> None:
     """Refuses labels of other classes than a model's.
 
+    Groups and critical classes may differ: a model is judged by its own.
+
     Args:
         model: The classes of the model.
         layout: How the labels are read.
 
     Raises:
-        ValueError: If names, their order, groups or void differ.
+        ValueError: If names, their order or void differ.
     """
-    if model != layout.classes:
+    theirs = layout.classes
+    if (model.names, model.void) != (theirs.names, theirs.void):
         raise ValueError(
             f"Invalid data for this model. Expected the classes of "
-            f"`{model.name}`, {list(model.names)}. Received: those of "
-            f"`{layout.classes.name}`, {list(layout.classes.names)}."
+            f"`{model.name}`, {list(model.names)}, void {model.void}. "
+            f"Received: those of `{theirs.name}`, {list(theirs.names)}, void "
+            f"{theirs.void}."
         )

@@ -40,7 +40,6 @@ def eval_config(
     classes: ClassSet,
     ground: GroundMatrix,
     folder: str,
-    resets: int = 0,
 ) -> tfma.EvalConfig:
     """Returns the configuration with which TFX's Evaluator applies the gate.
 
@@ -55,8 +54,6 @@ def eval_config(
         classes: The class set.
         ground: The ground matrix of the expected severity.
         folder: Where the file is kept.
-        resets: How often the baseline was reset, part of the key: a verdict
-            that a reset revoked is given anew. Defaults to 0.
 
     Returns:
         An `EvalConfig` for a model and, where there is one, its baseline.
@@ -66,7 +63,6 @@ def eval_config(
         "ground": ground.values.tolist(),
         "gate": configuration.dump(gate),
         "code": code_digest(__name__),
-        "resets": resets,
     }
     path = keep(folder, "gate.json", json.dumps(settings))
     metric = tfma.MetricConfig(

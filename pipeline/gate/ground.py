@@ -8,6 +8,7 @@ from typing import Any
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.filesystems import is_remote
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.training.objectives import build_ground
 from wseg_tf.training.recipe import GroundOptions
@@ -43,8 +44,10 @@ def find_ground(
                 f"neither the model nor {rules} has one. Received: none."
             )
         words = {**(training.get("ground") or {})}
-        if isinstance(words.get("file"), str):  # Of the folder of the rules.
-            words["file"] = os.path.join(os.path.dirname(rules), words["file"])
+        file = words.get("file")
+        if isinstance(file, str) and not is_remote(file):
+            # Of the folder of the rules, as in a run.
+            words["file"] = os.path.join(os.path.dirname(rules), file)
         options = configuration.fill(GroundOptions, words, rules)
     try:
         return build_ground(options, classes)

@@ -1,4 +1,9 @@
-"""The blessings of a pipeline in ML Metadata, which decide its baseline."""
+"""The blessings of a pipeline in ML Metadata, which decide its baseline.
+
+A decision of a person changes what a step would do that has run already; TFX
+reuses no results that are not live, so the next run asks that step anew,
+wherever it runs.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,7 @@ from pipeline.release.lineage import is_service, open_store
 
 # Custom properties of blessings.
 IS_BLESSED, REVOKED = "blessed", "revoked"
+_PUSHES = "PushedModel"
 
 
 class Blessings:
@@ -53,7 +59,7 @@ class Blessings:
             return []
         models = [
             artifact.id
-            for artifact in self._artifacts("PushedModel")
+            for artifact in self._artifacts(_PUSHES)
             if artifact.custom_properties["pushed_version"].string_value
             in names
         ]
@@ -88,10 +94,29 @@ class Blessings:
         for each in blessings:
             each.custom_properties[IS_BLESSED].int_value = blessed
             each.custom_properties[REVOKED].string_value = reason
+            if blessed:
+                each.state = metadata_store_pb2.Artifact.LIVE
             if withdrawn is not None:
                 each.custom_properties[WITHDRAWN].int_value = withdrawn
-        if self._store is not None and blessings:
-            self._store.put_artifacts(blessings)
+        self._put(blessings)
+
+    def pushes(self) -> list[metadata_store_pb2.Artifact]:
+        """Returns what was pushed, or refused to be, by every run."""
+        return self._artifacts(_PUSHES)
+
+    def end(self, results: list[metadata_store_pb2.Artifact]) -> None:
+        """Lets no later run reuse results: it runs their steps again.
+
+        Args:
+            results: Blessings, or pushes.
+        """
+        for each in results:
+            each.state = metadata_store_pb2.Artifact.ABANDONED
+        self._put(results)
+
+    def _put(self, artifacts: list[metadata_store_pb2.Artifact]) -> None:
+        if self._store is not None and artifacts:
+            self._store.put_artifacts(artifacts)
 
     def _artifacts(self, kind: str) -> list[metadata_store_pb2.Artifact]:
         if self._store is None:

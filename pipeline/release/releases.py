@@ -120,6 +120,7 @@ def _do(root: str, decision: Decision, blessings: Blessings) -> Decision:
     ):
         found = [known[each] for each in ids if each in known]
         blessings.mark(found, blessed, reason, withdrawn=1 - blessed)
+    blessings.end(blessings.pushes())
     if decision not in decisions.decisions(root):
         decisions.record(root, decision)
     decisions.finished(root)
@@ -146,6 +147,7 @@ def reset_baseline(
     blessings = Blessings(root, metadata)
     found = blessings.valid()
     blessings.mark(found, 0, reason)
+    blessings.end([*found, *blessings.pushes()])
     there = versions(os.path.join(root, "serving"))
     return decisions.record(
         root,

@@ -74,6 +74,7 @@ def _logging_to(path: str, progress: Progress) -> Iterator[None]:
     """Sends every log line to a file, and the progress to the screen."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    verbosity = absl.logging.get_verbosity()
     to_file = logging.FileHandler(path, encoding="utf-8")
     to_file.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -91,6 +92,7 @@ def _logging_to(path: str, progress: Progress) -> Iterator[None]:
     finally:
         logging.captureWarnings(False)
         root.handlers, root.level = handlers, level
+        absl.logging.set_verbosity(verbosity)
         to_file.close()
 
 

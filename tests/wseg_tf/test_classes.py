@@ -94,6 +94,8 @@ def test_equal_sets_mean_the_same_whatever_they_are_called() -> None:
         (["a", 7], r"`classes\.1\.name`.*quote.*=7"),
         ([True], r"`classes\.0\.name`"),
         (["a/b"], r"`classes\.0\.name`.*without `/`"),
+        (["a", "critical"], r"`names`.*reserved.*=\['critical'\]"),
+        (["void", "a"], r"`names`.*reserved.*=\['void'\]"),
         ([{"name": "a", "group": 0}], "groups from 1 on"),
         ([{"name": "a", "group": "high"}], r"classes\.0\.group.*whole number"),
         (

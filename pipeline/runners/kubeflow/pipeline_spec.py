@@ -15,7 +15,7 @@ from pipeline.config.kubeflow_options import (
     PodOptions,
     quantity,
 )
-from pipeline.gate.baseline import find_baseline_by_type
+from pipeline.gate.baseline import find_blessed_by_type
 from pipeline.graph import Engine
 from pipeline.runners.kubeflow.argo import ACCELERATOR, check_steps
 from pipeline.runners.kubeflow.run_parameters import RunParameters
@@ -42,7 +42,7 @@ def compile_spec(build: Build, options: KubeflowOptions, path: str) -> None:
             job of Vertex is to have what only Kubernetes knows.
     """
     pipeline = build(
-        Engine(RunParameters(), find_baseline_by_type, metadata=False)
+        Engine(RunParameters(), find_blessed_by_type, metadata=False)
     )
     check_steps(options, pipeline)
     job = kubeflow_v2_dag_runner.KubeflowV2DagRunner(

@@ -11,6 +11,7 @@ from tfx.utils import json_utils, proto_utils
 
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.graph import Engine
+from pipeline.ingest.drift import drift_reference
 from pipeline.runners.prepared import prepare
 from wseg_tf import configuration
 from wseg_tf.configuration import ConfigurationError
@@ -98,7 +99,7 @@ def _fixed(config: PipelineConfig) -> dict[str, Any]:
         "data.classes": data.class_set.as_dict(),
         "data.allowed_failures": data.allowed_failures,
         "data.drift_limit": data.drift_limit,
-        "data.drift_reference": data.drift_reference,
+        "data.drift_reference": drift_reference(data),
         "schema": configuration.text_of(config.schema),
         "training.initial": (config.training.initial or "") == BLESSED,
         "beam": list(config.beam),

@@ -24,6 +24,7 @@ from pipeline.config.loading import load
 from pipeline.ingest.listing import domain_splits, hold_out, prepare_domains
 from pipeline.ingest.records import refuse_unfit, write_records
 from pipeline.release.lineage import latest_run
+from tests.pipeline.runners.small import LENIENT, SMALL_DOMAINS
 from tests.wseg_tf.adaptation.small import pixel_model
 from tests.wseg_tf.training.small import small_net
 from wseg_tf import models
@@ -40,22 +41,7 @@ from wseg_tf.training.observers import LogLines, Plan
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 CONFIG = str(CONFIGS / "day_to_dusk.yaml")
-TINY = [
-    *(
-        f"{domain}.streets.{key}={value}"
-        for domain, train in (("source", 4), ("target", 4))
-        for key, value in {
-            "train": train, "eval": 2, "height": 48, "width": 64
-        }.items()
-    ),
-    "training.height=32",
-    "training.width=32",
-    "training.batch=2",
-    "training.stages.0.epochs=1",
-    "adaptation.rounds=2",
-    "adaptation.stage.epochs=2",
-    "gate.rules=[{metric: mean_iou, floor: 0.0}]",
-]  # fmt: skip
+TINY = [*SMALL_DOMAINS, "adaptation.stage.epochs=2", LENIENT]
 ROUNDS = (1, 2)
 # The network of these tests, and a SIGKILL in the second epoch of round 1.
 KILLED = """

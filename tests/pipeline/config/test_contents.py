@@ -19,7 +19,7 @@ from wseg_tf.training.objectives import build_ground
 CONFIGS = Path(__file__).parents[3] / "configs"
 TEXT = """
 name: a
-data: {dataset: camvid}
+data: {dataset: camvid, drift_limit: 3, drift_reference: known.json}
 training: {initial: start.weights.h5, ground: {file: d.yaml}}
 gate: {rules: [{metric: mean_iou, floor: 0.1}]}
 """
@@ -29,6 +29,7 @@ gate: {rules: [{metric: mean_iou, floor: 0.1}]}
 def path(tmp_path: Path) -> str:
     (tmp_path / "run.yaml").write_text(TEXT)
     (tmp_path / "schema.pbtxt").write_text("# One.")
+    (tmp_path / "known.json").write_text("{}")
     (tmp_path / "start.weights.h5").write_bytes(b"weights")
     GroundMatrix.severity_aware(CAMVID).to_yaml(tmp_path / "d.yaml")
     return str(tmp_path / "run.yaml")
@@ -44,7 +45,7 @@ def test_a_resolved_config_names_no_file_that_a_user_edits(
 ) -> None:
     text = by_value(path, tmp_path)
     values = yaml.safe_load(text)
-    for each in ("d.yaml", "start.weights.h5"):
+    for each in ("d.yaml", "start.weights.h5", "schema.pbtxt", "known.json"):
         assert str(tmp_path / each) not in text
     copy = Path(values["training"]["initial"])
     assert copy.is_relative_to(tmp_path / "runs")
@@ -68,6 +69,7 @@ def by_value_again(text: str, folder: Path) -> str:
     ("file", "content"),
     [
         ("schema.pbtxt", b"# Two."),
+        ("known.json", b"{ }"),
         ("start.weights.h5", b"others."),
         ("d.yaml", None),
     ],
@@ -95,8 +97,8 @@ def test_the_same_content_elsewhere_is_the_same_run(
     before = by_value(path, tmp_path)
     other = tmp_path / "elsewhere"
     other.mkdir()
-    for each in ("run.yaml", "schema.pbtxt", "start.weights.h5", "d.yaml"):
-        (tmp_path / each).rename(other / each)
+    for each in [each for each in tmp_path.iterdir() if each.is_file()]:
+        each.rename(other / each.name)
     assert by_value(str(other / "run.yaml"), tmp_path) == before
 
 
@@ -144,6 +146,7 @@ def test_what_is_not_there_is_one_sentence(path: str, tmp_path: Path) -> None:
     for file, said in (
         ("start.weights.h5", r"start\.weights\.h5.*does not exist"),
         ("schema.pbtxt", r"`schema`.*schema\.pbtxt \(no such file\)"),
+        ("known.json", r"`data\.drift_reference`.*known\.json \(no such"),
     ):
         content = (tmp_path / file).read_bytes()
         (tmp_path / file).unlink()

@@ -4,7 +4,9 @@ import pytest
 
 from pipeline.config.adaptation_config import AdaptationConfig
 from pipeline.config.loading import load, load_pipeline
+from wseg_tf.classes import CITYSCAPES
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.ground import GroundMatrix
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 GATE = "gate: {rules: [{metric: mean_iou, floor: 0.1}]}"
@@ -34,6 +36,7 @@ def test_paths_in_a_file_are_of_its_folder_and_typed_ones_of_here(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "yard.yaml").write_text("images: a/{name}\nlabels: b/{name}")
+    GroundMatrix.severity_aware(CITYSCAPES).to_yaml(tmp_path / "d.yaml")
     text = """
 name: a
 data: {dataset: yard.yaml, path: frames}
@@ -100,6 +103,22 @@ def test_folders_are_absolute_but_for_remote_roots(tmp_path: Path) -> None:
         (
             f"name: a\ntraining: {{stages: [{{loss: mse}}]}}\n{GATE}",
             r"argument `loss`.*'mse'",
+        ),
+        (
+            f"name: a\ntraining: {{ground: {{severities: [1, 2]}}}}\n{GATE}",
+            r"run.yaml: .*`ground.severities`.*\[1, 2, 3, 4\].*\[1.0, 2.0\]",
+        ),
+        (
+            f"name: a\ntraining: {{ground: {{factors: {{dog: 2}}}}}}\n{GATE}",
+            r"run.yaml: .*`ground.factors`.*'dog'",
+        ),
+        (
+            f"name: a\ntraining: {{ground: {{file: no.csv}}}}\n{GATE}",
+            r"`ground.file`.*no\.csv",
+        ),
+        (
+            "name: a\ngate: {rules: [{metric: expected_severity, ceiling: 9}]}",
+            r"`expected_severity` in `gate.rules.0` of .*below 4, the largest",
         ),
     ],
 )

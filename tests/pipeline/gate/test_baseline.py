@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tfx.types import standard_artifacts
 
-from pipeline.gate.baseline import WITHDRAWN, PreviousBlessedModel
+from pipeline.gate.baseline import CANDIDATE, WITHDRAWN, LastBlessedModel
 
 
 def model(folder: Path, number: int) -> Any:
@@ -44,12 +44,12 @@ def test_the_baseline_is_the_last_blessed_that_is_there_and_stands(
         (tmp_path / str(number) / "Format-Serving" / "saved_model.pb").unlink()
     blessings = [blessing(10 + n, n) for n in (1, 2, 3, 4)]
     blessings += [blessing(20 + n, n, withdrawn=1) for n in withdrawn]
-    found = PreviousBlessedModel().resolve_artifacts(
-        None,
-        {
-            "model": models,
-            "model_blessing": blessings,
-            "candidate": [models[-1]],
-        },
-    )
+    given = {"model": models, "model_blessing": blessings}
+    resolve = LastBlessedModel().resolve_artifacts
+    found = resolve(None, {**given, CANDIDATE: [models[-1]]})
     assert [each.id for each in found["model"]] == expected
+    assert found[CANDIDATE] == [models[-1]]
+    # What a training starts from: the same, but there is no candidate.
+    start = resolve(None, {**given, "model": models[:-1]})
+    assert [each.id for each in start["model"]] == expected
+    assert resolve(None, given)["model"] == [models[-1]]

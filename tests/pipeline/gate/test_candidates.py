@@ -1,6 +1,7 @@
 """The gate on models that others made: the same counts, whatever the form."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,36 @@ def dense(classes: int = N, size: int | None = None) -> keras.Model:
     return model
 
 
+def test_a_keras_model_of_several_inputs_or_outputs_or_channels(
+    tmp_path: Path, street_folder: Path, expected: np.ndarray
+) -> None:
+    image, other = keras.Input([None, None, 3]), keras.Input([1])
+    scores = dense()(image)
+    sure = keras.layers.Dense(1, name="sure")(scores)
+    for name, model in {
+        "two": keras.Model([image, other], scores),
+        "heads": keras.Model(image, [scores, sure]),
+        "grey": keras.Sequential(
+            [keras.Input([None, None, 1]), keras.layers.Dense(N)]
+        ),
+    }.items():
+        model.save(tmp_path / f"{name}.keras")
+
+    def found(name: str, **options: Any) -> np.ndarray:
+        path = str(tmp_path / f"{name}.keras")
+        candidate = open_candidate(path, CAMVID, InputOptions(**options))
+        return counts(candidate, street_folder)
+
+    with pytest.raises(ValueError, match=r"two\.keras\. Expected one input"):
+        found("two")
+    with pytest.raises(ValueError, match=r"grey\.keras\. Expected an answer"):
+        found("grey")
+    with pytest.raises(ValueError, match=r"`output`\. Expected one of.*sure"):
+        found("heads")
+    first = keras.models.load_model(tmp_path / "heads.keras").output_names[0]
+    np.testing.assert_array_equal(found("heads", output=first), expected)
+
+
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
 def test_a_whole_keras_model(
     tmp_path: Path, street_folder: Path, expected: np.ndarray, name: str
@@ -142,6 +173,10 @@ def test_a_folder_of_label_pngs(
         Image.fromarray(ids).save(tmp_path / f"{pair.name}.png")
     found = counts(open_candidate(str(tmp_path), CAMVID), street_folder)
     np.testing.assert_array_equal(found, expected)
+    Image.fromarray(np.full_like(ids, N)).save(tmp_path / f"{pair.name}.png")
+    named = re.escape(f"{pair.name}.png: Invalid")
+    with pytest.raises(ValueError, match=rf"{named}.*`predictions`.*\[{N}\]"):
+        counts(open_candidate(str(tmp_path), CAMVID), street_folder)
     (tmp_path / f"{pair.name}.png").unlink()
     with pytest.raises(ValueError, match=r"Expected a PNG of class ids, .*png"):
         counts(open_candidate(str(tmp_path), CAMVID), street_folder)

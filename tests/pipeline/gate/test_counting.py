@@ -1,5 +1,6 @@
 """Counts of images of which a hand-made model gets a known share wrong."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,3 +39,10 @@ def test_images_are_counted_under_one_or_two_models(tmp_path: Path) -> None:
     np.testing.assert_array_equal(alone.candidate, found.candidate)
     with pytest.raises(ValueError, match=r"`camvid`.*Received: those of `city"):
         check_classes(right.classes, layout("cityscapes"))
+    # Groups are a model's own: `data.classes` may have given it others.
+    check_classes(replace(CAMVID, groups=(1,) * 11), described)
+    with pytest.raises(ValueError, match=r"void 255.*void 11"):
+        check_classes(replace(CAMVID, void=255), described)
+    swapped = replace(CAMVID, names=(*CAMVID.names[:9], *CAMVID.names[:8:-1]))
+    with pytest.raises(ValueError, match="'bicyclist', 'pedestrian'"):
+        check_classes(swapped, described)

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.gate.checks import check_rules, read_gate
+from pipeline.gate.checks import check_rules, check_severities, read_gate
 from pipeline.gate.rules import Gate, Rule
 from wseg_tf import configuration
 from wseg_tf.classes import CAMVID, CITYSCAPES
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.ground import GroundMatrix
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 EXAMPLE = """
@@ -171,6 +172,32 @@ def test_what_the_evaluation_does_not_have_is_named(
     wanted = Rule(**{"metric": "mean_iou", "floor": 0.1, **rule})
     with pytest.raises(ConfigurationError, match=said):
         check_rules(Gate([wanted], slices=slices), CAMVID, "gate.yaml")
+
+
+@pytest.mark.parametrize(
+    ("bound", "is_refused"),
+    [
+        ({"ceiling": 3.0}, True),  # Of max(D) itself: no model is worse.
+        ({"ceiling": 2.9}, False),
+        ({"ceiling": 0.0}, False),
+        ({"allowed_loss": 3.0}, True),
+        ({"allowed_loss": -3.1}, True),  # Nobody can gain as much.
+        ({"allowed_loss": -3.0}, False),
+        ({"allowed_relative_loss": 9.0}, False),
+    ],
+)
+def test_a_bound_on_the_severity_is_held_to_d(
+    bound: dict[str, float], is_refused: bool
+) -> None:
+    ground = GroundMatrix([[0.0, 1.0], [3.0, 0.0]])
+    wanted = Gate([Rule("mean_iou", floor=0.1)])
+    wanted.rules.append(Rule("expected_severity", **bound))
+    if not is_refused:
+        check_severities(wanted, ground, "gate.yaml")
+        return
+    said = r"severity` in `gate\.rules\.1` of gate\.yaml.*below 3, the largest"
+    with pytest.raises(ConfigurationError, match=said):
+        check_severities(wanted, ground, "gate.yaml")
 
 
 def test_a_gate_is_read_alone_or_from_a_config(tmp_path: Path) -> None:

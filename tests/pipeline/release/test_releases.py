@@ -153,9 +153,11 @@ def three(tmp_path: Path) -> Path:
     pusher = store.put_execution_type(proto.ExecutionType(name="Pusher"))
     for version in (1, 2, 3):
         write_model(tmp_path / "serving" / str(version), str(version))
-        blessing = proto.Artifact(type_id=kinds["ModelBlessing"])
+        blessing, pushed = (
+            proto.Artifact(type_id=kind, state=proto.Artifact.LIVE)
+            for kind in kinds.values()
+        )
         blessing.custom_properties["blessed"].int_value = 1
-        pushed = proto.Artifact(type_id=kinds["PushedModel"])
         pushed.custom_properties["pushed_version"].string_value = str(version)
         ids = store.put_artifacts([blessing, pushed])
         (execution,) = store.put_executions([proto.Execution(type_id=pusher)])
@@ -178,6 +180,32 @@ def blessed(root: Path, name: str = "blessed") -> list[int]:
         artifact.custom_properties[name].int_value
         for artifact in store.get_artifacts_by_type("ModelBlessing")
     ]
+
+
+def reusable(root: Path, kind: str) -> list[bool]:
+    """Which results a later run may reuse."""
+    store = open_store(str(root / "metadata.sqlite"))
+    return [
+        artifact.state == proto.Artifact.LIVE
+        for artifact in store.get_artifacts_by_type(kind)
+    ]
+
+
+def test_a_decision_lets_the_steps_that_it_concerns_run_again(
+    three: Path,
+) -> None:
+    """Wherever they run: the metadata is all that runs have in common."""
+    rollback(str(three), "too slow")
+    assert reusable(three, "PushedModel") == [False] * 3
+    assert reusable(three, "ModelBlessing") == [True] * 3
+    reset_baseline(str(three), "new label guide")
+    assert reusable(three, "PushedModel") == [False] * 3
+    # The third had been revoked; what it says of its withdrawal stays.
+    assert reusable(three, "ModelBlessing") == [False, False, True]
+    rollback(str(three), "the camera", to=1)
+    rollback(str(three), "no, it was fine", to=2)
+    # Restored, it is a baseline again, which only a live one can be.
+    assert reusable(three, "ModelBlessing") == [False, True, True]
 
 
 def test_a_rollback_serves_the_version_before_and_is_recorded(

@@ -12,23 +12,13 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.commands.screen import REFUSED, USER_ERROR
 from pipeline.release.lineage import latest_run
+from tests.pipeline.runners.small import LENIENT, SMALL
 from wseg_tf.classes import CAMVID
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.locks import held
 
 CONFIG = Path(__file__).parents[3] / "configs" / "demo.yaml"
-TINY = [
-    "data.streets.train=4",
-    "data.streets.eval=3",
-    "data.streets.height=48",
-    "data.streets.width=64",
-    "training.height=32",
-    "training.width=64",
-    "training.batch=2",
-    "training.stages.0.epochs=1",
-    "training.stages.1.epochs=1",
-]
-LENIENT = "gate.rules=[{metric: mean_iou, floor: 0.0}]"
+TINY = [*SMALL, "training.stages.0.epochs=1", "training.stages.1.epochs=1"]
 STRICT = "gate.rules=[{metric: mean_iou, floor: 0.99}]"
 
 

@@ -16,24 +16,14 @@ from pipeline.cli import app
 from pipeline.release.lineage import latest_run
 from pipeline.release.model_files import digest, versions
 from tests.pipeline.runners.object_store import object_store
+from tests.pipeline.runners.small import SHORT
 from wseg_tf import models
 from wseg_tf.classes import CAMVID
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.training.checkpoints import Checkpoints, Progress
 
 CONFIG = str(Path(__file__).parents[3] / "configs" / "demo.yaml")
-TINY = [
-    "data.streets.train=4",
-    "data.streets.eval=3",
-    "data.streets.height=48",
-    "data.streets.width=64",
-    "training.height=32",
-    "training.width=64",
-    "training.batch=2",
-    "training.stages=[{name: only, loss: mixture, epochs: 1}]",
-    "training.execution.checkpoint_steps=1",
-    "gate.rules=[{metric: mean_iou, floor: 0.0}]",
-]
+TINY = [*SHORT, "training.execution.checkpoint_steps=1"]
 
 
 def wseg(*arguments: str) -> str:

@@ -66,6 +66,15 @@ def test_its_code_is_part_of_what_a_training_is(
     assert identity(recipe, CAMVID, "data") != before
     digest = foreign_digest("own_networks.net")
     (tmp_path / "own_networks" / "blocks.py").write_text("WIDE = 3")
+    digest, before = foreign_digest("own_networks.net"), digest
+    assert digest != before
+    # What it imports of the user's own counts; what was installed does not.
+    (tmp_path / "own_sizes.py").write_text("WIDTH = 5")
+    (tmp_path / "own_layers.py").write_text("import json, scipy, own_sizes")
+    write(NET + "from own_layers import own_sizes")
+    digest, before = foreign_digest("own_networks.net"), digest
+    assert digest != before
+    (tmp_path / "own_sizes.py").write_text("WIDTH = 7")
     assert foreign_digest("own_networks.net") != digest
     with pytest.raises(ValueError, match="'no_such_module'"):
         foreign_digest("no_such_module")

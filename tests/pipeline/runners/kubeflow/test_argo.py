@@ -14,10 +14,10 @@ from pipeline.config.kubeflow_options import Secret, quantity
 from pipeline.config.loading import load_pipeline
 from pipeline.runners.kubeflow.run_parameters import refuse_fixed
 from tests.pipeline.runners.kubeflow import engine
+from tests.pipeline.runners.small import IMAGE, SMALL, on_cluster
 from wseg_tf.configuration import ConfigurationError
 
 CONFIG = str(Path(__file__).parents[4] / "configs" / "demo.yaml")
-IMAGE = "registry.example.com/wseg:1"
 
 
 def wseg(*arguments: str) -> tuple[int, str]:
@@ -30,13 +30,8 @@ def plain(folder: Path) -> list[str]:
     """What Vertex can have too."""
     return [
         CONFIG,
-        f"root={folder}/runs",
-        "data.streets.train=2",
-        "data.streets.eval=2",
-        "data.streets.height=48",
-        "data.streets.width=64",
-        f"kubeflow.image={IMAGE}",
-        f"kubeflow.volumes=[{{claim: data, path: {folder}}}]",
+        *SMALL,
+        *on_cluster(folder),
         "kubeflow.default={cpu: 500m, memory: 4Gi, retries: 2}",
         "kubeflow.steps=[{name: Trainer, memory: 16Gi, gpus: 1}]",
     ]

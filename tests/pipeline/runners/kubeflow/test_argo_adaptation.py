@@ -14,34 +14,20 @@ from pipeline.commands.screen import USER_ERROR
 from pipeline.release.lineage import latest_run
 from tests.pipeline.runners.kubeflow import engine
 from tests.pipeline.runners.kubeflow.metadata_service import metadata_service
+from tests.pipeline.runners.small import IMAGE, SMALL_DOMAINS, on_cluster
 from tests.wseg_tf.training.small import small_net
 from wseg_tf import models
 from wseg_tf.adaptation.labelling import read_summary
 
 CONFIG = str(Path(__file__).parents[4] / "configs" / "day_to_dusk.yaml")
-IMAGE = "registry.example.com/wseg:1"
 
 
 @pytest.fixture(scope="module")
 def overrides(folder: Path) -> list[str]:
-    streets = [
-        f"{domain}.streets.{key}={value}"
-        for domain in ("source", "target")
-        for key, value in (
-            ("train", 4), ("eval", 2), ("height", 48), ("width", 64)
-        )
-    ]  # fmt: skip
     return [
-        f"root={folder}/runs",
-        *streets,
-        "training.height=32",
-        "training.width=32",
-        "training.batch=2",
-        "training.stages.0.epochs=1",
-        "adaptation.rounds=2",
+        *SMALL_DOMAINS,
+        *on_cluster(folder),
         "adaptation.stage.epochs=1",
-        f"kubeflow.image={IMAGE}",
-        f"kubeflow.volumes=[{{claim: data, path: {folder}}}]",
         "kubeflow.steps=[{name: RoundTrainer1, gpus: 1}]",
     ]
 

@@ -4,6 +4,7 @@ Takes two and a half minutes on two busy cores; one step imports TFX anew.
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.config.loading import load
 from pipeline.release.lineage import Step, latest_run
+from pipeline.release.releases import reset_baseline, rollback
 from pipeline.runners.kubeflow.run_parameters import run_values
 from tests.pipeline.runners.kubeflow import engine
 from tests.pipeline.runners.kubeflow.metadata_service import metadata_service
@@ -104,3 +106,31 @@ def test_the_floor_of_a_submission_refuses_and_the_rest_is_reused(
     facts = report(folder)
     assert (facts["blessed"], facts["pushed"]) == (False, None)
     assert "the rule wants at least 0.99" in str(facts["reason"])
+
+
+def test_a_decision_counts_in_the_next_run_of_the_same_workflow(
+    folder: Path, port: int, small_demo: list[str], pushed: list[str]
+) -> None:
+    root, service = str(folder / "runs" / "demo"), f"localhost:{port}"
+    reset_baseline(root, "new label guide", service)
+    run(folder, port, small_demo, "third")
+    found = steps(folder)
+    assert found["Trainer"].state == "cached"
+    assert found["Evaluator"].state == found["Pusher"].state == "complete"
+    (version,) = (folder / "runs" / "demo" / "serving").iterdir()
+    assert report(folder)["pushed"] == str(version)
+
+    earlier = version.with_name("1")
+    shutil.copytree(version, earlier)
+    (earlier / "saved_model.pb").write_bytes(b"another graph")
+    rollback(root, "too slow", metadata=service)
+    run(folder, port, small_demo, "fourth")
+    assert steps(folder)["Pusher"].state == "complete"
+    facts = report(folder)
+    assert facts["pushed"] is None
+    assert "too slow" in str(facts["reason"])
+    assert [*earlier.parent.iterdir()] == [earlier]
+
+    rollback(root, "no, it was fine", to=int(version.name), metadata=service)
+    run(folder, port, small_demo, "fifth")
+    assert report(folder)["pushed"] == str(version)

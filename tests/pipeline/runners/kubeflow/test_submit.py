@@ -14,6 +14,7 @@ from pipeline.cli import app
 from pipeline.commands.screen import USER_ERROR
 from pipeline.config.kubeflow_options import KubeflowOptions
 from pipeline.runners.kubeflow.submit import find_host, read_package
+from tests.pipeline.runners.small import SMALL, on_cluster
 
 CONFIG = str(Path(__file__).parents[4] / "configs" / "demo.yaml")
 API = "/apis/v1beta1"
@@ -87,16 +88,7 @@ def kubeflow() -> Iterator[Kubeflow]:
 
 @pytest.fixture(scope="module")
 def overrides(folder: Path) -> list[str]:
-    return [
-        CONFIG,
-        f"root={folder}/runs",
-        "data.streets.train=2",
-        "data.streets.eval=2",
-        "data.streets.height=48",
-        "data.streets.width=64",
-        "kubeflow.image=registry.example.com/wseg:1",
-        f"kubeflow.volumes=[{{claim: data, path: {folder}}}]",
-    ]
+    return [CONFIG, *SMALL, *on_cluster(folder)]
 
 
 @pytest.fixture(scope="module")
