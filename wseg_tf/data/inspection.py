@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from wseg_tf.data.decoding import DecodedImage, decode_image
 from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.statistics import PixelStatistics
-from wseg_tf.filesystems import is_remote, read_bytes
+from wseg_tf.filesystems import read_bytes
 
 MOST_BYTES = 2**30
 
@@ -156,22 +155,7 @@ def read_image(path: str) -> DecodedImage:
 def _read(path: str) -> bytes:
     """Reads a regular file: a pipe or a device may never end."""
     try:
-        if not is_remote(path):
-            status = os.stat(path)
-            if not stat.S_ISREG(status.st_mode):
-                raise DataError(
-                    f"{path}: cannot be read (expected a file; found a "
-                    "folder, a pipe or a device)."
-                )
-            if status.st_size > MOST_BYTES:
-                raise DataError(
-                    f"{path}: cannot be read (expected at most {MOST_BYTES} "
-                    f"bytes; found {status.st_size})."
-                )
-        return read_bytes(path)
-    except (OSError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        reason = getattr(error, "strerror", None) or str(error)
-        reason = " ".join(str(reason).split())
+        return read_bytes(path, MOST_BYTES)
+    except OSError as error:
+        reason = " ".join(str(error.strerror or error).split())
         raise DataError(f"{path}: cannot be read ({reason}).") from None
