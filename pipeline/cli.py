@@ -23,7 +23,7 @@ from pipeline.commands import (
     train,
     weights,
 )
-from pipeline.commands.screen import refusals
+from pipeline.commands.screen import keep_loopback_direct, refusals
 from wseg_tf.filesystems import plugins, prepare, whole_program
 
 app = typer.Typer(
@@ -53,6 +53,7 @@ app.add_typer(weights.app, name="weights")
 
 def main() -> None:
     """Runs the command line."""
+    keep_loopback_direct()
     with whole_program():
         if plugins(*sys.argv):
             with refusals():
