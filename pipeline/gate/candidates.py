@@ -46,14 +46,15 @@ _OPERATIONS = ("TFOpLambda", "ClassMethod", "InstanceMethod")
 _PACKAGES = ("keras", "keras_cv", "tensorflow_addons", "wseg_tf", "builtins")
 # TensorFlow's functions that a layer may stand for: what computes.
 _FUNCTIONS = re.compile(
-    r"(math|nn|linalg|signal|__operators__|compat\.v1\.(nn|math))\.[\w.]+"
+    r"(compat\.v1\.)?("
+    r"(math|nn|linalg|signal|__operators__)\.[\w.]+"
     r"|image\.(resize|crop_and_resize|per_image_standardization|pad_to\w+"
     r"|central_crop|flip_\w+|rot90|rgb_to_\w+)"
     r"|cast|concat|stack|unstack|split|reshape|transpose|expand_dims|squeeze"
     r"|shape|size|rank|tile|pad|gather|gather_nd|where|zeros|ones|zeros_like"
     r"|ones_like|fill|range|argmax|argmin|one_hot|identity|stop_gradient"
     r"|clip_by_value|reverse|roll|slice|strided_slice|broadcast_to|repeat"
-    r"|space_to_depth|depth_to_space|einsum|tensordot|convert_to_tensor"
+    r"|space_to_depth|depth_to_space|einsum|tensordot|convert_to_tensor)"
 )
 
 

@@ -70,14 +70,21 @@ def verify(artifact: Any, folder: str, key: str = DIGEST) -> str:
         key: As `record` took it.
 
     Raises:
-        DataError: If the files are others than those that were noted.
+        DataError: If the files are others than those that were noted, or
+            nothing was.
     """
     noted = artifact.get_string_custom_property(key)
+    if not noted:
+        raise DataError(
+            f"{folder}: expected files whose digest was noted. Found: none "
+            "noted, as by an earlier version; make them anew or, of a "
+            "baseline, forget it by `wseg baseline --reset REASON`."
+        )
     found = digest(folder)
     if found != noted:
         raise DataError(
             f"{folder}: expected the files that were written there (sha256 "
-            f"{noted[:12] or 'unknown'}). Found: others (sha256 {found[:12]}); "
-            "something changed them after the step that made them."
+            f"{noted[:12]}). Found: others (sha256 {found[:12]}); something "
+            "changed them after the step that made them."
         )
     return found

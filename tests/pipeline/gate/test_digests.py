@@ -130,7 +130,7 @@ def test_what_nobody_noted_is_not_judged(
     monkeypatch.setattr(TheirEvaluator, "Do", lambda *arguments: None)
     given["model"][0].set_string_custom_property("sha256", "")
     blessing = standard_artifacts.ModelBlessing()
-    with pytest.raises(DataError, match="unknown"):
+    with pytest.raises(DataError, match="none noted"):
         VerifyingExecutor().Do(given, {"blessing": [blessing]}, {})
 
 
