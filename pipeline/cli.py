@@ -27,7 +27,7 @@ from pipeline.commands import (
     train,
     weights,
 )
-from pipeline.commands.screen import refusals, say
+from pipeline.commands.screen import keep_loopback_direct, refusals, say
 from wseg_tf import __version__
 from wseg_tf.filesystems import plugins, prepare, whole_program
 
@@ -84,6 +84,7 @@ app.add_typer(weights.app, name="weights")
 
 def main() -> None:
     """Runs the command line."""
+    keep_loopback_direct()
     with whole_program():
         if plugins(*sys.argv):
             with refusals():

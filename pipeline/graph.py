@@ -13,13 +13,14 @@ from pipeline.config.contents import keep_config
 from pipeline.config.pipeline_config import PipelineConfig, RunConfig
 from pipeline.gate.baseline import find_blessed
 from pipeline.gate.evaluation import eval_config
+from pipeline.gate.evaluator import Evaluator
 from pipeline.ingest.component import Ingest
 from pipeline.ingest.drift import StopOnDrift, drift_reference
 from pipeline.ingest.validation import StopOnAnomalies
 from pipeline.release.push import Pusher
 from pipeline.release.serving_check import ServingCheck
 from pipeline.report.reporter import Reporter
-from pipeline.training import PICTURES, SETTINGS, training_settings
+from pipeline.training import PICTURES, SETTINGS, Trainer, training_settings
 from wseg_tf.classes import ClassSet
 from wseg_tf.code import code_digest
 from wseg_tf.filesystems import keep
@@ -106,7 +107,7 @@ def create_pipeline(
     start = None
     if config.training.initial == BLESSED:
         start = engine.blessed("WarmStart")
-    trainer = tfx.components.Trainer(
+    trainer = Trainer(
         run_fn="pipeline.training.run_fn",
         examples=examples,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
@@ -187,7 +188,7 @@ def promote(
     """
     classes = config.data.class_set
     baseline = engine.blessed("Baseline", model)
-    evaluator = tfx.components.Evaluator(
+    evaluator = Evaluator(
         examples=examples,
         example_splits=["eval"],
         model=model,

@@ -10,7 +10,18 @@ import os
 from typing import Any
 
 import tensorflow as tf
+from tfx import v1 as tfx
+from tfx.components.trainer.executor import GenericExecutor
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types import artifact_utils
+from tfx.types.standard_component_specs import (
+    BASE_MODEL_KEY,
+    EXAMPLES_KEY,
+    MODEL_KEY,
+)
+from tfx.utils import path_utils
 
+from pipeline.gate.digests import record, verify
 from pipeline.ingest import pixel_counts
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet, class_set
@@ -127,3 +138,29 @@ def _key(recipe: Recipe, classes: ClassSet, code: str, files: list[str]) -> str:
     own = identity(recipe, classes, code) | {"files": sorted(files)}
     text = json.dumps(own, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class RecordingExecutor(GenericExecutor):
+    """TFX's, but it reads what was written, and says what it wrote."""
+
+    def Do(self, input_dict, output_dict, exec_properties):  # type: ignore[no-untyped-def]  # noqa: N802
+        """Verifies records and start; notes the digest of the new model."""
+        for examples in input_dict.get(EXAMPLES_KEY) or []:
+            for split in artifact_utils.decode_split_names(
+                examples.split_names
+            ):
+                folder = artifact_utils.get_split_uri([examples], split)
+                verify(examples, folder, split)
+        for start in input_dict.get(BASE_MODEL_KEY) or []:
+            folder = path_utils.serving_model_path(start.uri)
+            if tf.io.gfile.exists(folder):
+                verify(start, folder)
+        super().Do(input_dict, output_dict, exec_properties)
+        model = artifact_utils.get_single_instance(output_dict[MODEL_KEY])
+        record(model, path_utils.serving_model_path(model.uri))
+
+
+class Trainer(tfx.components.Trainer):
+    """TFX's Trainer with `RecordingExecutor`."""
+
+    EXECUTOR_SPEC = ExecutorClassSpec(RecordingExecutor)

@@ -26,6 +26,7 @@ Configuration = TypeVar("Configuration")
 
 _UNIONS = (typing.Union, types.UnionType)
 MOST_VALUES = 100_000  # more than any configuration
+MOST_BYTES = 2**24
 
 
 class ConfigurationError(ValueError):
@@ -43,7 +44,7 @@ def text_of(path: str) -> str:
     """
     open_remote(path)
     try:
-        text = read_bytes(path).decode()
+        text = read_bytes(path, MOST_BYTES).decode()
     except FileNotFoundError:
         reason = "no such file"
     except UnicodeDecodeError:
@@ -157,6 +158,12 @@ def _size(
         return known[id(node)]
     known[id(node)] = MOST_VALUES + 1  # an alias within itself has no end
     size = 1
+    if isinstance(node, yaml.ScalarNode) and "\0" in node.value:
+        line = node.start_mark.line + 1
+        raise ConfigurationError(
+            f"Invalid YAML in {source} line {line}. Expected text without NUL "
+            "bytes, which no path has. Received: one."
+        )
     if isinstance(node, yaml.SequenceNode):
         size += sum(_size(each, source, loader, known) for each in node.value)
     elif isinstance(node, yaml.MappingNode):
@@ -302,6 +309,7 @@ def _override(merged: Any, override: str, schema: type) -> Any:
     nothing = content in ("", "~", "null", "Null", "NULL")
     if nothing and type(None) in typing.get_args(kind):
         content = None
+    _refuse_misfits(kind, content, "the command line", f"{key}.")
     parent = OmegaConf.select(merged, key.rpartition(".")[0]) or merged
     # OmegaConf takes a frozen dataclass for a read-only one.
     OmegaConf.set_readonly(parent, False)
@@ -369,7 +377,13 @@ def _type_at(schema: Any, path: list[str], key: str) -> Any:
     for part in path:
         fields = _fields(schema)
         if fields is None or part.isdigit():
-            schema = schema if fields is not None else _element(schema)
+            inner = schema if fields is not None else _element(schema)
+            if inner is None and schema not in (Any, None):
+                raise ConfigurationError(
+                    f"Invalid key `{key}` in the command line. Expected a key "
+                    f"of what has keys. Received: `{part}` of a value."
+                )
+            schema = inner
             continue
         if part not in fields:
             raise ConfigurationError(

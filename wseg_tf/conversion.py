@@ -12,6 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from wseg_tf import saved_models
 from wseg_tf.serving import CARD, PIXELS
 
 # The newest that TensorFlow's converter to ONNX writes.
@@ -44,9 +45,9 @@ def convert(model: str, path: str, format: str) -> None:
             f"{sorted(FORMATS)}. Received: format={format!r}."
         )
     try:
-        loaded = tf.saved_model.load(model)
-        classify = loaded.signatures[PIXELS]
         card = _read(os.path.join(model, CARD))
+        loaded = saved_models.load(model)
+        classify = loaded.signatures[PIXELS]
     except (tf.errors.OpError, OSError, KeyError, AttributeError) as error:
         raise ValueError(
             "Invalid model. Expected the folder of a SavedModel with a "

@@ -15,6 +15,7 @@ import importlib
 import os
 import platform
 import re
+import stat
 import sys
 import tempfile
 import traceback
@@ -24,6 +25,7 @@ from pathlib import Path
 
 # Schemes, each with the module whose import makes TensorFlow open it.
 PLUGINS = {"s3://": "tensorflow_io"}
+MOST_BYTES = 2**32  # of a file that is read into memory
 
 
 def is_remote(path: str | os.PathLike[str]) -> bool:
@@ -137,16 +139,18 @@ def matching(pattern: str) -> list[str]:
     )
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
+def read_bytes(path: str | os.PathLike[str], most: int = MOST_BYTES) -> bytes:
     """Returns what a file holds.
 
     Args:
         path: A local file, read without TensorFlow, or a remote one.
+        most: Bytes that it may hold. Defaults to 2**32.
 
     Raises:
         OSError: If it cannot be read; its `strerror` says why.
     """
     if not is_remote(path):
+        refuse_irregular(path, most)
         return Path(path).read_bytes()
     prepare(os.fspath(path))
     import tensorflow as tf
@@ -160,6 +164,33 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     except tf.errors.OpError as error:
         raise OSError(errno.EIO, error.message, path) from error
     return content
+
+
+def refuse_irregular(
+    path: str | os.PathLike[str], most: float = float("inf")
+) -> None:
+    """Refuses what is no regular file: a pipe or a device may never end.
+
+    Args:
+        path: A local path.
+        most: Bytes that it may hold. Defaults to any number.
+
+    Raises:
+        OSError: If it is not there, is none, or is larger.
+    """
+    try:
+        status = os.stat(path)
+    except ValueError as error:  # A NUL byte.
+        raise OSError(errno.EINVAL, str(error), path) from error
+    reason = None
+    if stat.S_ISDIR(status.st_mode):
+        reason = "a folder, not a file"
+    elif not stat.S_ISREG(status.st_mode):
+        reason = "a pipe or a device, not a file"
+    elif status.st_size > most:
+        reason = f"{status.st_size} bytes, of at most {most}"
+    if reason is not None:
+        raise OSError(errno.EINVAL, reason, path)
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from wseg_tf.configuration import ConfigurationError
+
 
 class InUseError(ValueError):
     """Something is being written by another program; names it."""
@@ -31,6 +33,7 @@ def held(folder: str, what: str, wait: float = 0.0) -> Iterator[None]:
 
     Raises:
         InUseError: If another program holds it; one sentence that says which.
+        ConfigurationError: If nothing can be written there.
 
     Example:
 
@@ -40,17 +43,22 @@ def held(folder: str, what: str, wait: float = 0.0) -> Iterator[None]:
     ...         os.path.exists(os.path.join(folder, ".lock"))
     True
     """
-    os.makedirs(folder, exist_ok=True)
     path = Path(folder, ".lock")
     note = Path(folder, ".lock.json")
     lock = FileLock(path, is_singleton=False)
     try:
+        os.makedirs(folder, exist_ok=True)
         lock.acquire(timeout=wait)
     except Timeout:
         raise InUseError(
             f"{folder} is in use{_holder(note)}; wait until it has finished, "
             "or stop it."
         ) from None
+    except OSError as error:
+        raise ConfigurationError(
+            "Invalid folder. Expected one that can be written to. Received: "
+            f"{folder} ({error.strerror})."
+        ) from error
     try:
         holder = {
             "what": what,

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from wseg_tf import saved_models
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.data.encoded import BROKEN, checked_sizes, decoded
 from wseg_tf.data.records import decode, parse
@@ -283,22 +284,30 @@ class ServedModel:
         folder: The SavedModel.
 
     Raises:
-        ValueError: If the folder holds no such model.
+        ValueError: If the folder holds no such model, or one with operations
+            that do more than compute.
     """
 
     def __init__(self, folder: str) -> None:
         try:
             with tf.io.gfile.GFile(os.path.join(folder, CARD)) as file:
                 card = json.load(file)
-            self._saved = tf.saved_model.load(folder)
-        except (tf.errors.OpError, OSError, json.JSONDecodeError) as error:
+            self.classes = class_set(card["classes"])
+            ground = card["ground"]
+            self.ground = None if ground is None else GroundMatrix(**ground)
+        # What is raised differs with what is missing, damaged or another's.
+        except Exception as error:
             raise ValueError(
                 "Invalid model. Expected the folder of a SavedModel that "
                 f"wseg_tf exported. Received: {folder}."
             ) from error
-        self.classes = class_set(card["classes"])
-        ground = card["ground"]
-        self.ground = None if ground is None else GroundMatrix(**ground)
+        self._saved = saved_models.load(folder)
+        offered = set(self._saved.signatures)
+        if not {SERVING, CONFUSION} <= offered:
+            raise ValueError(
+                f"Invalid model {folder}. Expected the signatures {SERVING!r} "
+                f"and {CONFUSION!r}. Received: {sorted(offered)}."
+            )
 
     def segment(self, encoded: bytes) -> npt.NDArray[Any]:
         """Segments one encoded image.

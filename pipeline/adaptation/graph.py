@@ -20,7 +20,7 @@ from pipeline.graph import Engine, as_pipeline, promote, trainer_config
 from pipeline.ingest.component import Ingest
 from pipeline.ingest.validation import StopOnAnomalies
 from pipeline.report.reporter import Reporter
-from pipeline.training import PICTURES
+from pipeline.training import PICTURES, Trainer
 from wseg_tf.code import code_digest
 from wseg_tf.training.objectives import check
 
@@ -60,7 +60,7 @@ def create_adaptation_pipeline(
     examples = {
         domain: ingest.outputs["examples"] for domain, ingest in ingests.items()
     }
-    trainer = tfx.components.Trainer(
+    trainer = Trainer(
         run_fn="pipeline.training.run_fn",
         examples=examples["source"],
         train_args=tfx.proto.TrainArgs(splits=["train"]),

@@ -3,6 +3,7 @@
 # TFX reads the annotations of components as they stand: none may be a string.
 import json
 import os
+from typing import Any
 
 import apache_beam as beam
 from tfx import v1 as tfx
@@ -16,6 +17,7 @@ from pipeline.adaptation.rounds import (
     train_and_export,
     write_rounds,
 )
+from pipeline.gate.digests import record, verify
 from wseg_tf.adaptation.target import find_files
 
 
@@ -33,6 +35,20 @@ class RoundScores(tfx.dsl.Artifact):
     """A folder with `rounds.json`, all rounds so far, and their plot."""
 
     TYPE_NAME = "pipeline.RoundScores"
+
+
+def _records(examples: Any, split: str) -> str:
+    """Returns the pattern of a split's records, if they are what was noted."""
+    folder: str = artifact_utils.get_split_uri([examples], split)
+    verify(examples, folder, split)
+    return os.path.join(folder, "*")
+
+
+def _model(model: Any) -> str:
+    """Returns the folder of a model, if it is what was noted."""
+    folder: str = path_utils.serving_model_path(model.uri)
+    verify(model, folder)
+    return folder
 
 
 @tfx.dsl.components.component(use_beam=True)
@@ -56,17 +72,13 @@ def PseudoLabeller(  # noqa: N802
         number: The round, from 0.
         beam_pipeline: TFX's Beam pipeline.
     """
-    folder = artifact_utils.get_split_uri([examples], "train")
     write_pseudo_labels(
         beam_pipeline,
-        labeller_of(
-            json.loads(settings),
-            path_utils.serving_model_path(model.uri),
-            number,
-        ),
-        find_files(os.path.join(folder, "*")),
+        labeller_of(json.loads(settings), _model(model), number),
+        find_files(_records(examples, "train")),
         labels.uri,
     )
+    record(labels, labels.uri)
 
 
 @tfx.dsl.components.component
@@ -91,14 +103,16 @@ def RoundTrainer(  # noqa: N802
         model_run: Where its history is written.
         settings: What `rounds.round_settings` returned.
     """
+    verify(labels, labels.uri)
     train_and_export(
         json.loads(settings),
-        os.path.join(artifact_utils.get_split_uri([examples], "train"), "*"),
+        _records(examples, "train"),
         labels.uri,
-        path_utils.serving_model_path(start.uri),
+        _model(start),
         path_utils.serving_model_path(model.uri),
         model_run.uri,
     )
+    record(model, path_utils.serving_model_path(model.uri))
 
 
 @tfx.dsl.components.component
@@ -123,9 +137,9 @@ def RoundJudge(  # noqa: N802
     given = json.loads(settings)
     row = judge_round(
         given,
-        os.path.join(artifact_utils.get_split_uri([examples], "train"), "*"),
-        os.path.join(artifact_utils.get_split_uri([examples], "eval"), "*"),
-        path_utils.serving_model_path(model.uri),
+        _records(examples, "train"),
+        _records(examples, "eval"),
+        _model(model),
         None if labels is None else labels.uri,
     )
     write_rounds(scores.uri, None if before is None else before.uri, row)

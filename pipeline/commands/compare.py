@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.commands.arguments import (
     Dataset,
@@ -44,6 +45,7 @@ def compare(
     with refusals():
         import numpy as np
 
+        from pipeline.commands.outputs import check_outputs, files_of
         from pipeline.gate.counting import check_classes, count_images
         from wseg_tf.data.layouts import layout
         from wseg_tf.metrics.table import iou_rows, scores
@@ -51,6 +53,10 @@ def compare(
 
         described = layout(dataset)
         pairs = described.find(data, [split])
+        folder = out or "comparison"
+        outputs = [os.path.join(folder, PICTURE)] if worst else []
+        outputs += [report] if report else []
+        check_outputs(outputs, [first, second, dataset, *files_of(pairs)])
         models = {"A": ServedModel(first), "B": ServedModel(second)}
         ground = _common_ground(models["A"], models["B"])
         classes = models["A"].classes
@@ -73,7 +79,6 @@ def compare(
         if report is not None:
             write_json(report, _plain(values))
         if worst:
-            folder = out or "comparison"
             named = {(pair.name, pair.drive): pair for pair in pairs}
             shown = [
                 named[images.names[place], images.drives[place]]
@@ -134,14 +139,14 @@ def _figure(value: float) -> str:
     return f"{value:.3f}" if math.isfinite(value) else "absent"
 
 
-def _difference(value: float, higher_is_better: bool) -> str:
+def _difference(value: float, higher_is_better: bool) -> str | Text:
     if not math.isfinite(value):
         return ""
     text = f"{value:+.3f}"
     if float(text) == 0:
         return text
     better = (value > 0) == higher_is_better
-    return f"[{'green' if better else 'red'}]{text}[/]"
+    return Text(text, "green" if better else "red")
 
 
 def _plain(

@@ -30,7 +30,7 @@ def compile_pipeline(
         ),
     ] = Target.KUBEFLOW,
     workers: Annotated[
-        int, typer.Option(min=1, help="Machines of a tfjob.")
+        int, typer.Option(min=1, max=2**10, help="Machines of a tfjob.")
     ] = 2,
     out: Annotated[
         Optional[str],  # noqa: UP045 (typer reads it at run time)
@@ -43,15 +43,19 @@ def compile_pipeline(
     A configuration with `adaptation` learns a second domain without labels.
     """
     with refusals():
-        from pipeline.config.loading import load
+        from pipeline.commands.outputs import check_outputs
+        from pipeline.config.loading import load, named_files
+
+        settings = load(config, overrides or [], data)
+        path = out or f"{settings.name}.{target.value}.yaml"
+        _refuse_ending(path, target)
+        check_outputs([path], [config, *named_files(settings).values()])
+        # After the look at the files: these take half a minute to load.
         from pipeline.runners.kubeflow.argo import check_cluster, compile_argo
         from pipeline.runners.kubeflow.pipeline_spec import compile_spec
         from pipeline.runners.kubeflow.training_job import write_training_job
         from pipeline.runners.prepared import prepare
 
-        settings = load(config, overrides or [], data)
-        path = out or f"{settings.name}.{target.value}.yaml"
-        _refuse_ending(path, target)
         check_cluster(settings)
         if target is Target.TFJOB:
             say(f"Model:    {write_training_job(settings, workers, path)}")

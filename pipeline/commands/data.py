@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from pipeline.commands.screen import (
     ERRORS,
@@ -90,10 +89,12 @@ def stats(
 ) -> None:
     """Counts the pixels of each class; derives class weights."""
     with refusals():
+        from pipeline.commands.outputs import check_outputs, files_of
         from wseg_tf.data.layouts import layout
         from wseg_tf.plots import plot_frequencies
 
         pairs = _find(path, dataset, split)
+        check_outputs([plot] if plot else [], [dataset, *files_of(pairs)])
         found = _inspect(pairs, dataset)
         classes = layout(dataset).classes
         counts = _counts(found)
@@ -143,11 +144,13 @@ def show(
         import numpy as np
         from PIL import Image
 
+        from pipeline.commands.outputs import check_outputs, files_of
         from wseg_tf.data.inspection import read_checked
         from wseg_tf.data.layouts import layout
         from wseg_tf.plots import plot_frames
 
         pairs = _find(path, dataset, split)
+        check_outputs([out], [dataset, *files_of(pairs)])
         count = min(count, len(pairs))
         random = np.random.default_rng(seed)
         chosen = sorted(random.choice(len(pairs), count, replace=False))
@@ -298,7 +301,7 @@ def _show_table(
     table.add_column("class")
     table.add_column("group", justify="right")
     for heading in (*shown, *weights):
-        table.add_column(Text(heading), justify="right")
+        table.add_column(heading, justify="right")
     statistics = shown.values()
     for k, name in enumerate(classes.names):
         shares = (f"{100 * s.frequencies[k]:.2f}" for s in statistics)

@@ -45,6 +45,7 @@ def evaluate(
 ) -> None:
     """Judges a model on a split: IoU by class and group, severity."""
     with refusals():
+        from pipeline.commands.outputs import check_outputs, files_of
         from pipeline.gate.counting import check_classes, count_images
         from wseg_tf.data.layouts import layout
         from wseg_tf.ground.files import write_csv
@@ -52,6 +53,8 @@ def evaluate(
 
         described = layout(dataset)
         pairs = described.find(data, [split])
+        outputs = [report] if report else []
+        check_outputs(outputs, [model, dataset, *files_of(pairs)])
         served = ServedModel(model)
         check_classes(served.classes, described)
         images = count_images(served.count_confusion, pairs, described)
@@ -76,15 +79,22 @@ def predict(
         import tensorflow as tf
         from PIL import Image
 
+        from pipeline.commands.outputs import check_outputs
         from wseg_tf.data.inspection import read_image
         from wseg_tf.plots import overlay
         from wseg_tf.serving import ServedModel
 
-        served = ServedModel(model)
         folder = out or "predictions"
+        stems = [
+            os.path.join(folder, os.path.splitext(os.path.basename(path))[0])
+            for path in images
+        ]
+        outputs = {s: (f"{s}.png", f"{s}_overlay.png") for s in stems}
+        check_outputs([p for s in stems for p in outputs[s]], [model, *images])
+        served = ServedModel(model)
         tf.io.gfile.makedirs(folder)
         unanswered = []
-        for path in images:
+        for path, stem in zip(images, stems, strict=True):
             try:
                 encoded = read_image(path).encoded
                 ids = served.segment(encoded)
@@ -94,13 +104,9 @@ def predict(
                 unanswered.append(named)
                 continue
             image = tf.io.decode_image(encoded, 3, expand_animations=False)
-            stem = os.path.join(
-                folder, os.path.basename(path).rsplit(".", 1)[0]
-            )
             painted = overlay(image.numpy(), ids, served.classes)
-            for name, picture in (
-                (f"{stem}.png", ids),
-                (f"{stem}_overlay.png", painted),
+            for name, picture in zip(
+                outputs[stem], (ids, painted), strict=True
             ):
                 with tf.io.gfile.GFile(name, "wb") as file:
                     Image.fromarray(picture).save(file, "PNG")

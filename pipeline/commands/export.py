@@ -32,10 +32,12 @@ def export(
     with refusals():
         import tensorflow as tf
 
+        from pipeline.commands.outputs import check_outputs
         from wseg_tf.conversion import convert
 
         folder = out or "."
-        tf.io.gfile.makedirs(folder)
         path = os.path.join(folder, f"model.{format.value}")
+        check_outputs([path, os.path.join(folder, "model.json")], [model])
+        tf.io.gfile.makedirs(folder)
         convert(model, path, format.value)
     say(f"Written: {path}, and its classes beside it as model.json")

@@ -57,7 +57,7 @@ def gate(
         ),
     ] = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Let a Keras file run its code.")
+        bool, typer.Option("--trust", help="Let a model run code of its own.")
     ] = False,
     report: Annotated[
         Optional[str],  # noqa: UP045
@@ -66,6 +66,7 @@ def gate(
 ) -> None:
     """Judges a model by a gate's rules; exit code 3 if it is refused."""
     with refusals():
+        from pipeline.commands.outputs import check_outputs, files_of
         from pipeline.gate.candidates import InputOptions, open_candidate
         from pipeline.gate.checks import check_severities, read_gate
         from pipeline.gate.counting import check_classes, count_images
@@ -80,6 +81,10 @@ def gate(
         described = layout(dataset)
         told = described.classes if classes is None else class_set(classes)
         options = configuration.load(InputOptions, given, "--input")
+        pairs = described.find(data, [split])
+        named = [model, baseline, rules, ground, classes, dataset]
+        read = [each for each in named if each is not None]
+        check_outputs([report] if report else [], [*read, *files_of(pairs)])
         opened = [
             open_candidate(path, told, options, trust)
             for path in (model, baseline)
@@ -93,7 +98,7 @@ def gate(
         check_severities(wanted, severity, rules)
         images = count_images(
             opened[0].count,
-            described.find(data, [split]),
+            pairs,
             described,
             opened[1].count if opened[1:] else None,
         )

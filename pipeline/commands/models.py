@@ -15,9 +15,15 @@ def models(
         Optional[str],  # noqa: UP045
         typer.Argument(help="One network; all of them by default."),
     ] = None,
-    classes: Annotated[int, typer.Option(help="Number of classes.")] = 11,
-    height: Annotated[int, typer.Option(help="Of the image, pixels.")] = 360,
-    width: Annotated[int, typer.Option(help="Of the image, pixels.")] = 480,
+    classes: Annotated[
+        int, typer.Option(min=1, max=2**16, help="Number of classes.")
+    ] = 11,
+    height: Annotated[
+        int, typer.Option(min=1, max=2**14, help="Of the image, pixels.")
+    ] = 360,
+    width: Annotated[
+        int, typer.Option(min=1, max=2**14, help="Of the image, pixels.")
+    ] = 480,
     summary: Annotated[
         bool, typer.Option("--summary", help="List the layers.")
     ] = False,

@@ -29,6 +29,7 @@ def report(
     with refusals():
         import tensorflow as tf
 
+        from pipeline.commands.outputs import check_outputs
         from pipeline.config.loading import load
         from pipeline.release.lineage import latest_run
         from pipeline.report.pages import PAGE
@@ -50,6 +51,7 @@ def report(
         if not tf.io.gfile.exists(path):
             refuse(f"{path}: expected a report. It was moved or deleted.")
         if out is not None:
+            check_outputs([out], [path, run, database])
             tf.io.gfile.copy(path, out, overwrite=True)
             path = out
     say(path)

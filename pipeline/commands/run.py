@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
 from pipeline.commands.arguments import ConfigFile, DataFolder, Overrides
@@ -51,9 +53,12 @@ def _run(settings: Config) -> dict[str, Step]:
     from wseg_tf.configuration import ConfigurationError
     from wseg_tf.data.records import DataError
     from wseg_tf.locks import InUseError
+    from wseg_tf.training.interruption import terminable
 
+    started = time.time()
     try:
-        return local.run(settings, say)
+        with terminable():
+            return local.run(settings, say)
     except (
         ConfigurationError,
         DataError,
@@ -61,17 +66,19 @@ def _run(settings: Config) -> dict[str, Step]:
         InUseError,
     ) as error:
         refuse(first_line(error))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         ERRORS.print(
             "Interrupted. Finished steps are kept; run the same command to "
             "go on."
         )
-        sys.exit(INTERRUPTED)
+        number = getattr(interruption, "number", signal.SIGINT)
+        # As shells count: 130 for Ctrl-C, 143 for SIGTERM.
+        sys.exit(INTERRUPTED - signal.SIGINT + number)
     except Exception as error:  # The log has the traceback; say where.
-        ERRORS.print(
-            f"Failed: {type(error).__name__}: {first_line(error)}\n"
-            f"The whole story is in {local.log_path(settings)}"
-        )
+        ERRORS.print(f"Failed: {type(error).__name__}: {first_line(error)}")
+        log = local.log_path(settings)
+        if os.path.exists(log) and os.path.getmtime(log) >= started:
+            ERRORS.print(f"The whole story is in {log}")
         sys.exit(FAILURE)
 
 

@@ -18,19 +18,21 @@ FAILURE = 1
 USER_ERROR = 2
 REFUSED = 3
 INTERRUPTED = 130
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-SCREEN = Console(highlight=False, soft_wrap=True)
-ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
+# Everything is printed as it stands: names and paths may hold brackets.
+SCREEN = Console(markup=False, highlight=False, soft_wrap=True)
+ERRORS = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """Prints a line as it stands: paths may hold square brackets."""
-    SCREEN.print(text, markup=False)
+    """Prints a line."""
+    SCREEN.print(text)
 
 
 def refuse(sentence: object) -> NoReturn:
     """Ends the program with one sentence and exit code 2."""
-    ERRORS.print(str(sentence), markup=False)
+    ERRORS.print(str(sentence))
     sys.exit(USER_ERROR)
 
 
@@ -40,6 +42,18 @@ def quiet_imports() -> None:
     warnings.simplefilter("ignore")
     # Beam workers in other processes load them again.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
+
+
+def keep_loopback_direct() -> None:
+    """Keeps what this machine says to itself off a proxy.
+
+    Processes of one machine, such as Beam's workers, would wait for ever.
+    """
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        given = os.environ.get(name, os.environ.get("no_proxy", ""))
+        hosts = [each.strip() for each in given.split(",") if each.strip()]
+        missing = [each for each in LOOPBACK if each not in hosts]
+        os.environ[name] = ",".join([*hosts, *missing])
 
 
 @contextlib.contextmanager
@@ -57,7 +71,11 @@ def refusals() -> Iterator[None]:
     except ValueError as error:
         refuse(first_line(error))
     except tf.errors.OpError as error:
-        refuse(f"Cannot be written: {error.message.partition(chr(10))[0]}")
+        message = error.message.partition(chr(10))[0]
+        refuse(f"Cannot be read or written: {message}")
+    except OSError as error:
+        place = "" if error.filename is None else f"{error.filename}: "
+        refuse(f"Cannot be read or written: {place}{error.strerror or error}")
     except RuntimeError as error:
         # A Beam worker in another process sends its traceback as text.
         found = re.search(r"\bDataError: (.+)", str(error))

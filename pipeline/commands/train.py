@@ -197,10 +197,10 @@ def endings() -> Iterator[None]:
     except (ConfigurationError, DataError) as error:
         refuse(error)
     except DivergedError as error:
-        ERRORS.print(str(error), markup=False)
+        ERRORS.print(str(error))
         sys.exit(FAILURE)
     except Interrupted as interruption:
-        ERRORS.print(str(interruption), markup=False)
+        ERRORS.print(str(interruption))
         # As shells count: 130 for Ctrl-C, 143 for SIGTERM.
         sys.exit(INTERRUPTED - signal.SIGINT + interruption.number)
     except KeyboardInterrupt:

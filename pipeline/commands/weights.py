@@ -24,7 +24,9 @@ def import_weights(
     model: Annotated[
         str, typer.Option(help="The network whose encoder gets them.")
     ] = "fpn_efficientnet_lite0",
-    classes: Annotated[int, typer.Option(help="Number of classes.")] = 11,
+    classes: Annotated[
+        int, typer.Option(min=1, max=2**16, help="Number of classes.")
+    ] = 11,
     width: Annotated[float, typer.Option(help="Factor on its channels.")] = 1.0,
     out: Annotated[
         str, typer.Option(help="A .weights.h5 to write; none by default.")
@@ -36,15 +38,19 @@ def import_weights(
     """
     quiet_imports()
     with refusals():
+        from pipeline.commands.outputs import check_outputs
         from wseg_tf.filesystems import local_target
         from wseg_tf.models import build, import_imagenet
         from wseg_tf.models.weight_files import digest, known_as, read_file
+        from wseg_tf.training.recipe import Recipe
 
         if out and not out.endswith(".weights.h5"):
             raise ValueError(
                 "Invalid value for option `--out`. Expected a path that ends "
                 f"in .weights.h5. Received: {out}."
             )
+        check_outputs([out] if out else [], [file])
+        Recipe(channel_factor=width)  # Held to the range of a recipe.
         content = read_file(file)
         try:
             network = build(model, classes, width=width)

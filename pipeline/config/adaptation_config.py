@@ -15,6 +15,7 @@ from pipeline.config.data_options import (
 )
 from pipeline.config.pipeline_config import PipelineConfig, RunConfig
 from wseg_tf.adaptation.options import SelfTraining
+from wseg_tf.ranges import bounded, check_ranges
 
 DOMAINS = ("source", "target")
 
@@ -49,19 +50,15 @@ class DomainOptions:
     images: Optional[str] = None  # noqa: UP045
     eval: str = "val"
     drives: list[str] = field(default_factory=list)
-    held_out: float = 0.0
-    allowed_failures: float = 0.0
-    limit: Optional[int] = None  # noqa: UP045
-    shard_megabytes: int = SHARD_MEGABYTES
+    held_out: float = bounded(0.0, 0, below=1)
+    allowed_failures: float = bounded(0.0, 0, 1)
+    limit: Optional[int] = bounded(None, 1)  # noqa: UP045
+    shard_megabytes: int = bounded(SHARD_MEGABYTES, 1)
     streets: Optional[StreetsOptions] = None  # noqa: UP045
 
     def __post_init__(self) -> None:
         """Refuses what is no share."""
-        if not 0 <= self.held_out < 1:
-            raise ValueError(
-                "Invalid value for argument `held_out`. Expected a share, 0 "
-                f"up to 1. Received: held_out={self.held_out}."
-            )
+        check_ranges(self)
         if self.images is not None and self.held_out:
             raise ValueError(
                 "Invalid value for argument `held_out`. Expected 0 where "

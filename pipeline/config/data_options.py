@@ -10,6 +10,10 @@ from wseg_tf import classes as class_sets
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.layouts import Layout
 from wseg_tf.data.layouts import layout as find_layout
+from wseg_tf.data.streets.look import LOOKS
+from wseg_tf.data.streets.scene import SMALLEST
+from wseg_tf.ranges import bounded, check_ranges
+from wseg_tf.training.recipe import LONGEST
 
 # TensorFlow's own advice for record files: large enough to read in one go.
 SHARD_MEGABYTES = 128
@@ -30,12 +34,21 @@ class StreetsOptions:
         look: `"day"` or `"dusk"`.
     """
 
-    train: int = 96
-    eval: int = 32
-    height: int = 120
-    width: int = 160
-    seed: int = 0
+    train: int = bounded(96, 1)
+    eval: int = bounded(32, 1)
+    height: int = bounded(120, SMALLEST, LONGEST)
+    width: int = bounded(160, SMALLEST, LONGEST)
+    seed: int = bounded(0, 0)
     look: str = "day"
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be drawn."""
+        check_ranges(self)
+        if self.look not in LOOKS:
+            raise ValueError(
+                f"Invalid value for argument `look`. Expected one of "
+                f"{[*LOOKS]}. Received: look={self.look!r}."
+            )
 
 
 @dataclass
@@ -69,32 +82,16 @@ class DataOptions:
     classes: Any = None
     train: str = "train"
     eval: str = "val"
-    allowed_failures: float = 0.0
-    limit: Optional[int] = None  # noqa: UP045
-    shard_megabytes: int = SHARD_MEGABYTES
-    drift_limit: Optional[float] = None  # noqa: UP045
+    allowed_failures: float = bounded(0.0, 0, 1)
+    limit: Optional[int] = bounded(None, 1)  # noqa: UP045
+    shard_megabytes: int = bounded(SHARD_MEGABYTES, 1)
+    drift_limit: Optional[float] = bounded(None, above=1)  # noqa: UP045
     drift_reference: Optional[str] = None  # noqa: UP045
     streets: StreetsOptions = field(default_factory=StreetsOptions)
 
     def __post_init__(self) -> None:
         """Refuses what is out of range."""
-        if not 0 <= self.allowed_failures <= 1:
-            raise ValueError(
-                "Invalid value for argument `allowed_failures`. Expected a "
-                "share, 0..1. Received: "
-                f"allowed_failures={self.allowed_failures}."
-            )
-        if self.shard_megabytes < 1:
-            raise ValueError(
-                "Invalid value for argument `shard_megabytes`. Expected at "
-                "least 1. Received: "
-                f"shard_megabytes={self.shard_megabytes}."
-            )
-        if self.drift_limit is not None and not self.drift_limit > 1:
-            raise ValueError(
-                "Invalid value for argument `drift_limit`. Expected a factor "
-                f"above 1. Received: drift_limit={self.drift_limit}."
-            )
+        check_ranges(self)
         if self.drift_reference is not None and self.drift_limit is None:
             raise ValueError(
                 "Invalid value for argument `drift_reference`. Expected a "

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from wseg_tf.ranges import bounded, check_ranges
+
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/names
 _OBJECT = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
@@ -75,21 +77,18 @@ class PodOptions:
 
     cpu: Optional[str] = None  # noqa: UP045
     memory: Optional[str] = None  # noqa: UP045
-    gpus: Optional[int] = None  # noqa: UP045
+    gpus: Optional[int] = bounded(None, 0)  # noqa: UP045
     accelerator: Optional[str] = None  # noqa: UP045
     node_selector: Optional[dict[str, str]] = None  # noqa: UP045
-    retries: Optional[int] = None  # noqa: UP045
-    timeout: Optional[int] = None  # noqa: UP045
+    retries: Optional[int] = bounded(None, 0)  # noqa: UP045
+    timeout: Optional[int] = bounded(None, 1)  # noqa: UP045
 
     def __post_init__(self) -> None:
         """Refuses quantities that Kubernetes cannot read."""
         for amount in (self.cpu, self.memory):
             if amount is not None:
                 quantity(amount)
-        for argument, least in (("gpus", 0), ("retries", 0), ("timeout", 1)):
-            number = getattr(self, argument)
-            if number is not None and number < least:
-                raise _invalid(argument, f"at least {least}", number)
+        check_ranges(self)
 
 
 @dataclass

@@ -13,14 +13,14 @@ from pipeline.config.adaptation_config import (
     DomainOptions,
 )
 from pipeline.config.beam_options import check_options
-from pipeline.config.data_options import STREETS
+from pipeline.config.data_options import STREETS, DataOptions
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.gate.checks import check_rules, check_severities
 from wseg_tf import configuration
 from wseg_tf.adaptation.target import check_domains
 from wseg_tf.classes import ClassSet
 from wseg_tf.configuration import ConfigurationError
-from wseg_tf.filesystems import is_remote
+from wseg_tf.filesystems import is_remote, refuse_irregular
 from wseg_tf.training.objectives import build_ground
 from wseg_tf.training.recipe import BLESSED
 
@@ -61,6 +61,7 @@ def load(
     configuration.open_remote(*given)
     config: Config = configuration.fill(kind, values, path, given)
     judged = _check_classes(config, path)
+    _check_paths(config, path)
     for each in parts(config):
         check_options(config.beam, *each.opened)
     check_rules(config.gate, judged, path)
@@ -185,6 +186,63 @@ def _check_classes(config: Config, path: str) -> ClassSet:
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from error
     return sets[-1]
+
+
+def named_files(config: Config) -> dict[str, str]:
+    """Returns the files that a configuration names, each by its field.
+
+    Args:
+        config: What `load` returned.
+    """
+    named: dict[str, Any] = {
+        "schema": config.schema,
+        "training.ground.file": config.training.ground.file,
+    }
+    for section, each in _sections(config).items():
+        for key in ("dataset", "classes", "drift_reference"):
+            found = getattr(each, key, None)
+            is_file = isinstance(found, str) and (
+                key == "drift_reference" or found.endswith((".yaml", ".yml"))
+            )
+            named[f"{section}.{key}"] = found if is_file else None
+    return {key: path for key, path in named.items() if path is not None}
+
+
+def _sections(config: Config) -> dict[str, DataOptions | DomainOptions]:
+    """The parts of a configuration that name data, by their keys."""
+    if isinstance(config, AdaptationConfig):
+        return {domain: getattr(config, domain) for domain in DOMAINS}
+    return {"data": config.data}
+
+
+def _check_paths(config: Config, source: str) -> None:
+    """Refuses a path of the wrong kind; what is missing may come yet."""
+    for key, path in named_files(config).items():
+        if not is_remote(path):
+            try:
+                refuse_irregular(path)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                found = f"{path} ({error.strerror})"
+                raise _misplaced(key, "a file", found, source) from error
+    folders = {"root": config.root}
+    for section, each in _sections(config).items():
+        if each.path is not None:
+            folders[f"{section}.path"] = each.path
+    for key, path in folders.items():
+        there = not is_remote(path) and os.path.exists(path)
+        if there and not os.path.isdir(path):
+            raise _misplaced(key, "a folder", path, source)
+
+
+def _misplaced(
+    key: str, expected: str, received: str, source: str
+) -> ConfigurationError:
+    return ConfigurationError(
+        f"Invalid value for `{key}` in {source}. Expected {expected}. "
+        f"Received: {received}."
+    )
 
 
 def _refuse_nowhere(domain: str, chosen: DomainOptions) -> None:

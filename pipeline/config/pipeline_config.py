@@ -12,6 +12,8 @@ from pipeline.gate.rules import Gate
 from wseg_tf.filesystems import is_remote
 from wseg_tf.training.recipe import Recipe
 
+LONGEST_NAME = 100
+
 
 @dataclass
 class RunConfig:
@@ -37,11 +39,12 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Refuses a name that cannot be a folder, and a gate without rules."""
-        if not self.name or not self.name.replace("-", "_").isidentifier():
+        is_word = self.name.replace("-", "_").isidentifier()
+        if not is_word or len(self.name) > LONGEST_NAME:
             raise ValueError(
-                "Invalid value for argument `name`. Expected letters, digits, "
-                f"`-` and `_`, not starting with a digit. "
-                f"Received: name={self.name!r}."
+                f"Invalid value for argument `name`. Expected at most "
+                f"{LONGEST_NAME} letters, digits, `-` and `_`, not starting "
+                f"with a digit. Received: name={self.name!r}."
             )
         if not self.gate.rules:
             raise ValueError(

@@ -17,6 +17,7 @@ from wseg_tf.adaptation.target import check_domains
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.decisions import LEAST_RISK
 from wseg_tf.metrics.table import CRITICAL, expand
+from wseg_tf.ranges import bounded, check_ranges
 from wseg_tf.training.objectives import build_ground, check
 from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
 
@@ -111,18 +112,19 @@ class Experiment:
     adaptation: SelfTraining = field(default_factory=SelfTraining)
     methods: list[Method] = field(default_factory=list)
     reference: str = "continued CE"
-    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    seeds: list[int] = bounded(lambda: [0, 1, 2], 0)
     metrics: list[str] = field(default_factory=list)
     tested: list[str] = field(default_factory=list)
     exploratory: list[str] = field(default_factory=list)
     resample: str = "images"
     allow_shared: list[str] = field(default_factory=list)
     severity: GroundOptions = field(default_factory=GroundOptions)
-    published: dict[str, dict[str, float]] = field(default_factory=dict)
+    published: dict[str, dict[str, float]] = bounded(dict)
     notes: Optional[str] = None  # noqa: UP045
 
     def __post_init__(self) -> None:
         """Refuses a comparison with nothing to compare."""
+        check_ranges(self)
         names = [method.name for method in self.methods]
         for argument in ("methods", "seeds"):
             values = getattr(self, argument)

@@ -11,9 +11,10 @@ import dataclasses
 import io
 import json
 import os
+import re
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Optional
 
 import keras
@@ -23,12 +24,15 @@ import tensorflow as tf
 from PIL import Image
 
 from pipeline.gate.counting import Count
+from wseg_tf import saved_models
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.records import decode, parse
 from wseg_tf.filesystems import local_copy, read_bytes
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import confusion_count
+from wseg_tf.ranges import bounded, check_ranges
 from wseg_tf.serving import CARD, ServedModel
+from wseg_tf.training.recipe import LONGEST
 
 Pixels = npt.NDArray[Any]
 # From an image `[H, W, 3]`, uint8, to class ids `[H, W]`, or to logits or
@@ -37,6 +41,21 @@ Predict = Callable[[Pixels], Pixels]
 
 # Of a Keras file: what would run code of the file's own choosing.
 _CODE = ("Lambda", "function", "__lambda__")
+_OPERATIONS = ("TFOpLambda", "ClassMethod", "InstanceMethod")
+# Whose classes are layers and what belongs to them.
+_PACKAGES = ("keras", "keras_cv", "tensorflow_addons", "wseg_tf", "builtins")
+# TensorFlow's functions that a layer may stand for: what computes.
+_FUNCTIONS = re.compile(
+    r"(compat\.v1\.)?("
+    r"(math|nn|linalg|signal|__operators__)\.[\w.]+"
+    r"|image\.(resize|crop_and_resize|per_image_standardization|pad_to\w+"
+    r"|central_crop|flip_\w+|rot90|rgb_to_\w+)"
+    r"|cast|concat|stack|unstack|split|reshape|transpose|expand_dims|squeeze"
+    r"|shape|size|rank|tile|pad|gather|gather_nd|where|zeros|ones|zeros_like"
+    r"|ones_like|fill|range|argmax|argmin|one_hot|identity|stop_gradient"
+    r"|clip_by_value|reverse|roll|slice|strided_slice|broadcast_to|repeat"
+    r"|space_to_depth|depth_to_space|einsum|tensordot|convert_to_tensor)"
+)
 
 
 @dataclass
@@ -55,10 +74,10 @@ class InputOptions:
         output: Name of the output, where there are several.
     """
 
-    size: Optional[tuple[int, int]] = None  # noqa: UP045
-    range: list[float] = field(default_factory=lambda: [0.0, 255.0])
-    mean: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
-    std: list[float] = field(default_factory=lambda: [1.0, 1.0, 1.0])
+    size: Optional[tuple[int, int]] = bounded(None, 1, LONGEST)  # noqa: UP045
+    range: list[float] = bounded(lambda: [0.0, 255.0])
+    mean: list[float] = bounded(lambda: [0.0, 0.0, 0.0])
+    std: list[float] = bounded(lambda: [1.0, 1.0, 1.0], above=0)
     channels: str = "rgb"
     layout: str = "nhwc"
     signature: str = "serving_default"
@@ -66,14 +85,11 @@ class InputOptions:
 
     def __post_init__(self) -> None:
         """Refuses what no image can be turned into."""
+        check_ranges(self)
         for name, length in (("range", 2), ("mean", 3), ("std", 3)):
             received = list(getattr(self, name))
-            if len(received) != length or not np.isfinite(received).all():
+            if len(received) != length:
                 raise _invalid(name, f"{length} numbers", received)
-        if min(self.std) <= 0:
-            raise _invalid("std", "three numbers above 0", list(self.std))
-        if self.size is not None and min(self.size) < 1:
-            raise _invalid("size", "a height and a width", tuple(self.size))
         for name, known in (
             ("channels", ("rgb", "bgr")),
             ("layout", ("nhwc", "nchw")),
@@ -110,7 +126,8 @@ def open_candidate(
             a folder of PNGs of class ids, named as the frames.
         classes: The classes of the data; a model of ours has its own.
         options: What other models are fed with. Defaults to RGB, 0..255.
-        trust: Whether a Keras file may run code of its own. Defaults to not.
+        trust: Whether a Keras file or a foreign SavedModel may run code of its
+            own. Defaults to not.
 
     Raises:
         ValueError: If it is none of these, or does not answer with as many
@@ -121,7 +138,7 @@ def open_candidate(
         served = ServedModel(path)
         return Candidate(served.count_confusion, served.classes, served.ground)
     if tf.io.gfile.exists(os.path.join(path, "saved_model.pb")):
-        predict = _saved_model(path, options)
+        predict = _saved_model(path, options, trust)
     elif path.endswith((".keras", ".h5", ".hdf5")):
         predict = _keras_file(path, options, trust)
     elif tf.io.gfile.isdir(path):
@@ -215,14 +232,8 @@ def _answer(found: Any, options: InputOptions) -> Pixels:
     return answer
 
 
-def _saved_model(path: str, options: InputOptions) -> Predict:
-    try:
-        saved = tf.saved_model.load(path)
-    except (tf.errors.OpError, OSError, ValueError) as error:
-        raise ValueError(
-            f"Invalid model. Expected a SavedModel. Received: {path} "
-            f"({type(error).__name__})."
-        ) from error
+def _saved_model(path: str, options: InputOptions, trust: bool) -> Predict:
+    saved = saved_models.load(path, trust)
     if options.signature not in saved.signatures:
         raise _invalid(
             "signature",
@@ -321,13 +332,12 @@ def _keras_file(path: str, options: InputOptions, trust: bool) -> Predict:
 
 def _refuse_code(local: str, path: str) -> None:
     """Refuses a Keras file that names code to run."""
-    for name in _class_names(_architecture(local, path)):
-        if name in _CODE:
-            raise ValueError(
-                f"Invalid model {path}. Expected layers alone. Received: a "
-                f"`{name}`, which runs code that the file names; if you trust "
-                "whoever wrote it, add --trust."
-            )
+    for name in _named_code(_architecture(local, path)):
+        raise ValueError(
+            f"Invalid model {path}. Expected layers alone. Received: a "
+            f"`{name}`, which runs code that the file names; if you trust "
+            "whoever wrote it, add --trust."
+        )
 
 
 def _architecture(local: str, path: str) -> Any:
@@ -346,17 +356,27 @@ def _architecture(local: str, path: str) -> Any:
         ) from error
 
 
-def _class_names(config: Any) -> set[str]:
-    found: set[str] = set()
-    if isinstance(config, dict):
-        name = config.get("class_name")
-        found |= {name} if isinstance(name, str) else set()
-        for value in config.values():
-            found |= _class_names(value)
-    elif isinstance(config, list):
+def _named_code(config: Any) -> Iterator[str]:
+    """Yields what a Keras file would run that is no layer of Keras."""
+    if isinstance(config, list):
         for value in config:
-            found |= _class_names(value)
-    return found
+            yield from _named_code(value)
+    if not isinstance(config, dict):
+        return
+    for value in config.values():
+        yield from _named_code(value)
+    name, module = config.get("class_name"), config.get("module")
+    if name in _CODE:
+        yield str(name)
+    elif name is not None and str(module or "keras").split(".")[0] not in (
+        _PACKAGES
+    ):
+        yield f"{module}.{name}"
+    elif name in _OPERATIONS:
+        own = config.get("config")
+        function = str(own.get("function", "")) if isinstance(own, dict) else ""
+        if not _FUNCTIONS.fullmatch(function):
+            yield function or str(name)
 
 
 def _folder(folder: str, classes: ClassSet) -> Count:

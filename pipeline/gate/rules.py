@@ -9,6 +9,7 @@ from typing import Optional
 
 from wseg_tf.classes import ClassSet
 from wseg_tf.metrics.table import CRITICAL, GROUP, TABLE, expand
+from wseg_tf.ranges import bounded, check_ranges
 
 # What a rule may bound its metric by, with the words that say so.
 BOUNDS = {
@@ -66,16 +67,16 @@ class Rule:
     """
 
     metric: str
-    floor: Optional[float] = None  # noqa: UP045
-    ceiling: Optional[float] = None  # noqa: UP045
-    allowed_loss: Optional[float] = None  # noqa: UP045
-    allowed_relative_loss: Optional[float] = None  # noqa: UP045
+    floor: Optional[float] = bounded(None, 0)  # noqa: UP045
+    ceiling: Optional[float] = bounded(None, 0)  # noqa: UP045
+    allowed_loss: Optional[float] = bounded(None)  # noqa: UP045
+    allowed_relative_loss: Optional[float] = bounded(None)  # noqa: UP045
     slice: Optional[dict[str, str]] = None  # noqa: UP045
     every: Optional[str] = None  # noqa: UP045
-    confidence: Optional[float] = None  # noqa: UP045
+    confidence: Optional[float] = bounded(None, above=0.5, below=1)  # noqa: UP045
     resample: str = IMAGE
-    minimum_images: Optional[int] = None  # noqa: UP045
-    minimum_pixels: Optional[int] = None  # noqa: UP045
+    minimum_images: Optional[int] = bounded(None, 1)  # noqa: UP045
+    minimum_pixels: Optional[int] = bounded(None, 1)  # noqa: UP045
     absent: str = "refuse"
 
     def __post_init__(self) -> None:
@@ -88,15 +89,11 @@ class Rule:
                 f"exactly one finite bound of {list(BOUNDS)}", received
             )
         self._check_range(*self.bound)
-        for name in ("minimum_images", "minimum_pixels"):
-            least = getattr(self, name)
-            if least is not None and least < 1:
-                self._refuse(f"`{name}` of at least 1", f"{name}={least}")
-        if self.confidence is not None and not 0.5 < self.confidence < 1:
-            self._refuse(
-                "`confidence` above 0.5 and below 1",
-                f"confidence={self.confidence}",
-            )
+        try:
+            check_ranges(self)
+        except ValueError as error:
+            said = f"Invalid rule on `{self.metric}`: {error}"
+            raise ValueError(said) from error
         if self.slice is not None and (self.every or len(self.slice) != 1):
             self._refuse(
                 "`slice` with one key, or `every`, not both",
@@ -209,11 +206,11 @@ class Gate:
     rules: list[Rule] = field(default_factory=list)
     baseline: str = "optional"
     slices: dict[str, dict[str, list[str]]] = field(default_factory=dict)
-    minimum_images: int = 1
-    minimum_pixels: int = 1
+    minimum_images: int = bounded(1, 1)
+    minimum_pixels: int = bounded(1, 1)
     allow_shared: list[str] = field(default_factory=list)
-    replicates: int = 1000
-    seed: int = 0
+    replicates: int = bounded(1000, 100, 10**6)
+    seed: int = bounded(0, 0)
 
     def __post_init__(self) -> None:
         """Refuses what would judge by nothing."""
@@ -228,17 +225,7 @@ class Gate:
                     "Invalid value for argument `allow_shared`. Expected some "
                     f"of ['image', 'drive']. Received: {kind!r}."
                 )
-        for name, least in (
-            ("minimum_images", 1),
-            ("minimum_pixels", 1),
-            ("replicates", 100),
-            ("seed", 0),
-        ):
-            if getattr(self, name) < least:
-                raise ValueError(
-                    f"Invalid value for argument `{name}`. Expected at least "
-                    f"{least}. Received: {name}={getattr(self, name)}."
-                )
+        check_ranges(self)
         for rule in self.rules:
             if rule.confidence is None:
                 continue

@@ -8,7 +8,8 @@ import tensorflow as tf
 from tfx import v1 as tfx
 from tfx.types import artifact_utils, standard_artifacts
 
-from pipeline.ingest.manifest import SPLITS, layout_of
+from pipeline.gate.digests import record
+from pipeline.ingest.manifest import SPLITS, layout_of, verify_manifest
 from pipeline.ingest.pixel_counts import total
 from pipeline.ingest.records import refuse_unfit, write_records
 from wseg_tf.plots import plot_frequencies
@@ -52,8 +53,10 @@ def Ingest(  # noqa: N802
         beam_pipeline: TFX's Beam pipeline.
 
     Raises:
-        DataError: If more pairs fail, or none of a split passes.
+        DataError: If the manifest is not what was listed, more pairs fail, or
+            none of a split passes.
     """
+    verify_manifest(manifest)
     examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
     write_records(
         beam_pipeline,
@@ -64,6 +67,8 @@ def Ingest(  # noqa: N802
         pixel_counts.uri,
     )
     found = refuse_unfit(quarantine.uri, pixel_counts.uri, allowed_failures)
+    for split in SPLITS:
+        record(examples, artifact_utils.get_split_uri([examples], split), split)
     counted = {split: total(drives) for split, drives in found.items()}
     figure = plot_frequencies(
         {

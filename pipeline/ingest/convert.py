@@ -14,7 +14,7 @@ from pipeline.config.beam_options import (
     parse_options,
     with_plugins,
 )
-from pipeline.config.data_options import SHARD_MEGABYTES
+from pipeline.config.data_options import SHARD_MEGABYTES, DataOptions
 from pipeline.ingest.manifest import write_manifest
 from pipeline.ingest.pixel_counts import StatisticsBySplit
 from pipeline.ingest.records import refuse_unfit, write_records
@@ -54,8 +54,12 @@ def convert(
     Raises:
         DataError: If `out` holds something, cannot be written, or more pairs
             fail.
-        ValueError: If Beam refuses its options.
+        ValueError: If Beam refuses its options, or a number is out of range.
     """
+    # Held to the ranges of a configuration.
+    DataOptions(
+        allowed_failures=allowed_failures, shard_megabytes=shard_megabytes
+    )
     arguments = shlex.split(beam_options)
     opened = [each.image for own in pairs.values() for each in own[:1]]
     check_options(arguments, out, *opened)

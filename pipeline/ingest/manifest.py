@@ -21,6 +21,7 @@ from typing import Any
 import tensorflow as tf
 
 from pipeline.config.data_options import SHARD_MEGABYTES
+from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.filesystems import is_remote, write_whole
@@ -60,15 +61,41 @@ def write_manifest(
     # An empty split has its file too; labels come first, so that whoever
     # finds a list finds what it means.
     texts = {MEANING: json.dumps(layout.meaning(), indent=1) + "\n", **texts}
-    digest = hashlib.sha256(repr(texts).encode()).hexdigest()[:16]
-    manifest = os.path.join(folder, digest)
+    manifest = os.path.join(folder, _digest(texts))
     for name, text in texts.items():
         path = os.path.join(manifest, name)
         if not tf.io.gfile.exists(path):
             # A file is whole or it is not there. Not so the folder: an object
             # store has none that could change its name.
             write_whole(path, text)
+    verify_manifest(manifest)
     return manifest
+
+
+def verify_manifest(manifest: str) -> None:
+    """Refuses a manifest that is not what was listed: its name says what was.
+
+    Args:
+        manifest: What `write_manifest` returned.
+
+    Raises:
+        DataError: If a line was added, cut or changed since.
+    """
+    texts = {}
+    for name in tf.io.gfile.listdir(manifest):
+        if name == MEANING or name.endswith(".jsonl"):
+            with tf.io.gfile.GFile(os.path.join(manifest, name)) as file:
+                texts[name] = file.read()
+    if os.path.basename(manifest.rstrip("/")) != _digest(texts):
+        raise DataError(
+            f"{manifest}: expected the pairs that were listed, of which its "
+            "name is the digest. Found: others; delete it and run again."
+        )
+
+
+def _digest(texts: Mapping[str, str]) -> str:
+    content = repr(sorted(texts.items()))
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def listing_digest(pairs: Mapping[str, Sequence[Pair]], layout: Layout) -> str:

@@ -1,42 +1,12 @@
-"""The files of a SavedModel: their digest, and the versions that are served."""
+"""The files of a SavedModel, and the versions that are served."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 import tensorflow as tf
 
 from wseg_tf.filesystems import is_remote
-
-# Where TensorFlow Serving looks for requests to warm up with.
-WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
-
-
-def digest(model: str) -> str:
-    """Returns what tells one SavedModel from another.
-
-    Args:
-        model: Its folder.
-
-    Returns:
-        SHA-256 of every file's name and content, hexadecimal; the requests to
-        warm up with are not part of the model.
-    """
-    total = hashlib.sha256()
-    paths = sorted(
-        os.path.join(folder, name)
-        for folder, _, names in tf.io.gfile.walk(model)
-        for name in names
-    )
-    for path in paths:
-        name = os.path.relpath(path, model)
-        if name == WARMUP:
-            continue
-        with tf.io.gfile.GFile(path, "rb") as file:
-            content = hashlib.sha256(file.read()).hexdigest()
-        total.update(f"{name}\0{content}\n".encode())
-    return total.hexdigest()
 
 
 def move(model: str, target: str) -> None:

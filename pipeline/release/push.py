@@ -13,12 +13,14 @@ from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils
 from tfx.types.standard_component_specs import (
+    INFRA_BLESSING_KEY,
     PUSH_DESTINATION_KEY,
     PUSHED_MODEL_KEY,
 )
 
+from pipeline.gate.digests import digest, verify
 from pipeline.release.decisions import withdrawals
-from pipeline.release.model_files import digest, move, versions
+from pipeline.release.model_files import move, versions
 from wseg_tf.filesystems import folder_aside
 
 
@@ -42,7 +44,11 @@ class AtomicExecutor(PusherExecutor):
         root = os.path.dirname(serving)
         taken = [*there, *versions(os.path.join(root, "withdrawn"))]
         if self.CheckBlessing(input_dict):
-            own = digest(self.GetModelPath(input_dict))
+            # The files that were served, not others put in their place.
+            served = artifact_utils.get_single_instance(
+                input_dict[INFRA_BLESSING_KEY]
+            )
+            own = verify(served, self.GetModelPath(input_dict))
             if there:
                 latest = os.path.join(serving, str(there[-1]))
                 if digest(latest) == own:

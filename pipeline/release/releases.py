@@ -11,10 +11,11 @@ import os
 import tensorflow as tf
 from ml_metadata.proto import metadata_store_pb2
 
+from pipeline.gate.digests import digest
 from pipeline.release import decisions
 from pipeline.release.blessings import Blessings
 from pipeline.release.decisions import Decision
-from pipeline.release.model_files import digest, move, versions
+from pipeline.release.model_files import move, versions
 
 
 def rollback(

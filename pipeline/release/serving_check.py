@@ -21,18 +21,21 @@ import numpy.typing as npt
 import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 from tfx import v1 as tfx
-from tfx.types import standard_artifacts
+from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
+from pipeline.gate.digests import WARMUP, record, verify
 from pipeline.gate.evaluation import read_evaluation
+from pipeline.gate.evaluator import EVALUATED, JUDGED, ON
 from pipeline.gate.image_counts import ImageCounts
-from pipeline.release.model_files import WARMUP
 from pipeline.release.serving_probe import FAULT
 from wseg_tf.classes import ClassSet, class_set
+from wseg_tf.data.checks import DataError
 from wseg_tf.data.input import read_records
 from wseg_tf.data.records import decode
 from wseg_tf.metrics import confusion_count
 from wseg_tf.metrics.confusion import Counts
+from wseg_tf.saved_models import OperationError, check_operations
 from wseg_tf.serving import SERVING
 
 PROBE = os.path.join(os.path.dirname(__file__), "serving_probe.py")
@@ -82,17 +85,41 @@ def choose_requests(
     chosen = np.linspace(0, len(images) - 1, count).round().astype(int)
     wanted = {(images.names[i], images.drives[i]): i for i in chosen}
     requests = {}
-    for record in examples:
-        name = record["name"].numpy().decode()
-        index = wanted.get((name, record["drive"].numpy().decode()))
+    for each in examples:
+        name = each["name"].numpy().decode()
+        index = wanted.get((name, each["drive"].numpy().decode()))
         if index is not None:
             requests[index] = Request(
                 name,
-                record["image/encoded"].numpy(),
-                decode(record)[1].numpy(),
+                each["image/encoded"].numpy(),
+                decode(each)[1].numpy(),
                 images.candidate[index],
             )
     return [requests[index] for index in sorted(requests)]
+
+
+def refuse_missing(
+    examples: Iterable[dict[str, tf.Tensor]], images: ImageCounts
+) -> None:
+    """Refuses an evaluation of other images than there are records.
+
+    Args:
+        examples: The records, parsed.
+        images: The counts of their evaluation.
+
+    Raises:
+        DataError: If one was not evaluated, or was evaluated twice.
+    """
+    there = sorted(
+        (each["name"].numpy().decode(), each["drive"].numpy().decode())
+        for each in examples
+    )
+    judged = sorted(zip(images.names, images.drives, strict=True))
+    if there != judged:
+        raise DataError(
+            f"The evaluation: expected the {len(there)} images of the records, "
+            f"each once. Found: {len(judged)}, others or fewer."
+        )
 
 
 def write_warmup(requests: Sequence[Request], model: str) -> None:
@@ -114,6 +141,24 @@ def write_warmup(requests: Sequence[Request], model: str) -> None:
                 predict_log=prediction_log_pb2.PredictLog(request=predict)
             )
             writer.write(log.SerializeToString(deterministic=True))
+
+
+def operations_fault(model: str) -> str:
+    """Says which operation of a model does more than compute.
+
+    Args:
+        model: Folder of the SavedModel.
+
+    Returns:
+        A sentence, or nothing; a damaged model is the server's to judge.
+    """
+    try:
+        check_operations(model)
+    except OperationError as error:
+        return f"it is not to be served ({error})"
+    except ValueError:
+        return ""
+    return ""
 
 
 def serving_fault(
@@ -230,12 +275,18 @@ def ServingCheck(  # noqa: N802
     if model_blessing.get_int_custom_property(IS_BLESSED):
         served = path_utils.stamped_model_path(infra_blessing.uri)
         io_utils.copy_dir(path_utils.serving_model_path(model.uri), served)
-        requests = choose_requests(
-            read_records(os.path.join(examples.uri, "Split-eval", "*"), ""),
-            read_evaluation(evaluation.uri).images,
-        )
+        records = artifact_utils.get_split_uri([examples], EVALUATED)
+        verify(model_blessing, served, JUDGED)
+        verify(model_blessing, records, ON)
+        files = os.path.join(records, "*")
+        images = read_evaluation(evaluation.uri).images
+        refuse_missing(read_records(files, ""), images)
+        requests = choose_requests(read_records(files, ""), images)
         write_warmup(requests, served)
-        fault = serving_fault(served, requests, class_set(json.loads(classes)))
+        record(infra_blessing, served)
+        fault = operations_fault(served) or serving_fault(
+            served, requests, class_set(json.loads(classes))
+        )
         infra_blessing.set_int_custom_property(HAS_MODEL, 1)
     infra_blessing.set_int_custom_property(IS_BLESSED, int(not fault))
     infra_blessing.set_string_custom_property(REASON, fault)

@@ -12,7 +12,9 @@ from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
 from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.gate.digests import DIGEST, digest
 from pipeline.gate.evaluation import read_evaluation
+from pipeline.gate.evaluator import AGAINST, EVALUATED, JUDGED, ON
 from pipeline.gate.judge import judge
 from pipeline.ingest.component import PixelCounts, Quarantine
 from pipeline.ingest.leaks import read_shared
@@ -21,7 +23,6 @@ from pipeline.ingest.pixel_counts import read as read_counts
 from pipeline.ingest.pixel_counts import total as total_of
 from pipeline.ingest.records import read_quarantine
 from pipeline.release.decisions import decisions, why_withdrawn
-from pipeline.release.model_files import digest
 from pipeline.report.facts import Run, facts
 from pipeline.report.pages import write_report
 from pipeline.report.pictures import (
@@ -140,10 +141,23 @@ def Reporter(  # noqa: N802
                 "data": {
                     "manifest": manifest,
                     "records": examples.uri,
+                    "digest": examples.get_string_custom_property(EVALUATED),
                     "artifact": examples.id,
                 },
                 "verdicts": {
                     "evaluation": evaluation.uri,
+                    **{
+                        f"digest of the {what} judged": found
+                        for what, key in (
+                            ("model", JUDGED),
+                            ("baseline", AGAINST),
+                            ("records", ON),
+                        )
+                        if (found := blessing.get_string_custom_property(key))
+                    },
+                    "digest of the model served": (
+                        infra_blessing.get_string_custom_property(DIGEST)
+                    ),
                     "blessing artifact": blessing.id,
                     "serving check artifact": infra_blessing.id,
                     "push artifact": pushed_model.id,
@@ -166,11 +180,12 @@ def Reporter(  # noqa: N802
     models = {} if baseline is None else {"baseline": ServedModel(baseline)}
     models["candidate"] = candidate
     panels = _panels(records, models, worst, classes)
-    for row, own in zip(found["worst"], panels, strict=True):
-        stem = f"worst-{row['class_name']}-{row['drive']}-{row['name']}"
+    for number, (row, own) in enumerate(
+        zip(found["worst"], panels, strict=True), 1
+    ):
+        # By number: a frame's name may be long, or no file's name.
         row["files"] = {
-            caption: f"{stem}-{caption}.jpg".replace("/", "-").replace(" ", "_")
-            for caption in own
+            caption: f"worst-{number}-{caption}.jpg" for caption in own
         }
         pictures |= {row["files"][caption]: own[caption] for caption in own}
     found["legend"] = painted_colours(classes, classes.names)

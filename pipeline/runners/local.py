@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import absl.logging
 import tensorflow as tf
 from tfx import v1 as tfx
+from tfx.utils import dependency_utils
 
 from pipeline.config.loading import Config, parts
 from pipeline.config.pipeline_config import PipelineConfig, RunConfig
@@ -96,6 +97,21 @@ def _logging_to(path: str, progress: Progress) -> Iterator[None]:
         to_file.close()
 
 
+@contextlib.contextmanager
+def _nothing_packed() -> Iterator[None]:
+    """Keeps TFX from packing its sources, 16 MB for each step with Beam.
+
+    Workers import this project, and so have TFX; what is packed stays in the
+    temporary folder for ever.
+    """
+    pack = dependency_utils.make_beam_dependency_flags
+    dependency_utils.make_beam_dependency_flags = list
+    try:
+        yield
+    finally:
+        dependency_utils.make_beam_dependency_flags = pack
+
+
 def run(config: Config, show: Show = print) -> dict[str, Step]:
     """Runs the pipeline on this machine.
 
@@ -139,7 +155,7 @@ def execute(
     database = config.local_folder("metadata.sqlite")
     before = run_ids(database)
     progress = Progress(show, len(pipeline.components))
-    with _logging_to(log_path(config), progress):
+    with _logging_to(log_path(config), progress), _nothing_packed():
         try:
             tfx.orchestration.LocalDagRunner().run(pipeline)
         except Exception:

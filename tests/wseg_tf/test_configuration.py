@@ -113,6 +113,14 @@ def test_empty_file_is_all_defaults() -> None:
         ("- 1", (), r"Expected keys and values. Received: a list"),
         ("", ("batch",), r"Expected key=value.*'batch'"),
         ("", ("stages.0.epoch=1",), r"`stages.0.epoch` in the command line"),
+        ("", ("batch.x=1",), r"`batch.x` in the command line.*a key of what"),
+        ("", ("drives.0.x=1",), r"`drives.0.x` in the command line"),
+        ("", ("stages.0.epochs.1=1",), r"`stages.0.epochs.1`"),
+        ("", ("names={a: 0010}",), r"`names.a` in the command line.*quotes"),
+        ("", ("stages=[{loss: on}]",), r"`stages.0.loss`.*quotes"),
+        ("", ("path=[",), r"Invalid YAML in the command line"),
+        ('path: "a\\0b"', (), r"line 1.*NUL"),
+        ("", ('path="a\\0b"',), r"NUL"),
     ],
 )
 def test_refuses_in_one_sentence(

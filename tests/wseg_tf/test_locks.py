@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from wseg_tf.configuration import ConfigurationError
 from wseg_tf.locks import InUseError, held
 
 HOLD = """
@@ -77,4 +78,13 @@ def test_the_same_process_is_refused_too(tmp_path: Path) -> None:
     ):
         pass
     with held(str(tmp_path), "a run"):  # Free again.
+        pass
+
+
+def test_a_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(ConfigurationError, match="can be written to"),
+        held(str(tmp_path / "file" / "below"), "a test"),
+    ):
         pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from wseg_tf.ranges import bounded, check_ranges
 from wseg_tf.training.recipe import Stage
 
 METHODS = ("cbst", "lrent", "mrkld")
@@ -60,38 +61,27 @@ class SelfTraining:
     """
 
     method: str = "lrent"
-    rounds: int = 3
-    portion: float = 0.20
-    portion_step: float = 0.05
-    portion_limit: float = 0.50
-    alpha: float = 0.25
-    uniformity: float = 0.1
+    rounds: int = bounded(3, 1)
+    portion: float = bounded(0.20, 0, 1)
+    portion_step: float = bounded(0.05, 0)
+    portion_limit: float = bounded(0.50, 0, 1)
+    alpha: float = bounded(0.25, LEAST_ALPHA, 1)
+    uniformity: float = bounded(0.1, 0)
     flip: bool = True
-    scales: list[float] = field(default_factory=lambda: [1.0])
-    target_share: float = 0.5
-    rare_classes: int = 0
-    rare: float = 0.0
-    rare_images: float = 0.0
+    scales: list[float] = bounded(lambda: [1.0], above=0, most=16)
+    target_share: float = bounded(0.5, above=0, most=1)
+    rare_classes: int = bounded(0, 0)
+    rare: float = bounded(0.0, 0, 1)
+    rare_images: float = bounded(0.0, 0, 1)
     stage: Stage = field(default_factory=_default_stage)
 
     def __post_init__(self) -> None:
         """Refuses what labels nothing, or what does not go together."""
+        check_ranges(self)
         if self.method not in METHODS:
             _refuse("method", f"one of {list(METHODS)}", repr(self.method))
-        for argument in ("portion", "portion_limit", "rare", "rare_images"):
-            if not 0 <= getattr(self, argument) <= 1:
-                _refuse(argument, "0..1", getattr(self, argument))
-        for argument in ("portion_step", "uniformity", "rare_classes"):
-            if not getattr(self, argument) >= 0:
-                _refuse(argument, "at least 0", getattr(self, argument))
-        if self.rounds < 1:
-            _refuse("rounds", "at least 1", self.rounds)
-        if not LEAST_ALPHA <= self.alpha <= 1:
-            _refuse("alpha", f"{LEAST_ALPHA:g}..1", self.alpha)
-        if not 0 < self.target_share <= 1:
-            _refuse("target_share", "above 0, at most 1", self.target_share)
-        if not self.scales or min(self.scales) <= 0:
-            _refuse("scales", "scales above 0", list(self.scales))
+        if not self.scales:
+            _refuse("scales", "at least one", [])
         if (self.rare or self.rare_images) and not self.rare_classes:
             _refuse("rare_classes", "at least 1, to mine for them", 0)
         soft = ("cross_entropy", "wasserstein", "mixture")

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_SHARES = (
-    "flip",
-    "brightness",
-    "contrast",
-    "saturation",
-    "rare",
-    "rare_images",
-)
+from wseg_tf.ranges import bounded, check_ranges
 
 
 @dataclass(frozen=True)
@@ -37,34 +30,23 @@ class Augmentation:
         ValueError: If a value is out of its range.
     """
 
-    flip: float = 0.0
-    scale: tuple[float, float] = (1.0, 1.0)
-    rotation: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    rare_classes: tuple[int, ...] = ()
-    rare: float = 0.0
-    rare_images: float = 0.0
+    flip: float = bounded(0.0, 0, 1)
+    scale: tuple[float, float] = bounded((1.0, 1.0), above=0, most=64)
+    rotation: float = bounded(0.0, 0, 180)
+    brightness: float = bounded(0.0, 0, 1)
+    contrast: float = bounded(0.0, 0, 1)
+    saturation: float = bounded(0.0, 0, 1)
+    rare_classes: tuple[int, ...] = bounded((), 0)
+    rare: float = bounded(0.0, 0, 1)
+    rare_images: float = bounded(0.0, 0, 1)
 
     def __post_init__(self) -> None:
         """Refuses values out of their range."""
-        for name in _SHARES:
-            value = getattr(self, name)
-            if not 0 <= value <= 1:
-                raise ValueError(
-                    f"Invalid value for argument `{name}`. Expected 0..1. "
-                    f"Received: {name}={value}."
-                )
-        if not 0 < self.scale[0] <= self.scale[1]:
+        check_ranges(self)
+        if self.scale[0] > self.scale[1]:
             raise ValueError(
                 "Invalid value for argument `scale`. Expected a smallest and "
-                f"a largest zoom above 0. Received: scale={self.scale}."
-            )
-        if not 0 <= self.rotation <= 180:
-            raise ValueError(
-                "Invalid value for argument `rotation`. Expected 0..180 "
-                f"degrees. Received: rotation={self.rotation}."
+                f"a largest zoom. Received: scale={self.scale}."
             )
         for name in ("rare", "rare_images"):
             if getattr(self, name) > 0 and not self.rare_classes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import stat
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -138,22 +137,8 @@ def read_file(path: str) -> bytes:
         DataError: If it is none, is too large or cannot be read.
     """
     try:
-        if not is_remote(path):
-            status = os.stat(path)
-            if not stat.S_ISREG(status.st_mode):
-                raise DataError(
-                    f"{path}: cannot be read (expected a file; found a "
-                    "folder, a pipe or a device)."
-                )
-            if status.st_size > MOST_BYTES:
-                raise DataError(
-                    f"{path}: cannot be read (expected at most {MOST_BYTES} "
-                    f"bytes; found {status.st_size})."
-                )
-        return read_bytes(path)
+        return read_bytes(path, MOST_BYTES)
     except (OSError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
         reason = getattr(error, "strerror", None) or str(error)
         reason = " ".join(str(reason).split())
         raise DataError(f"{path}: cannot be read ({reason}).") from None

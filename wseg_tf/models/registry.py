@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +14,12 @@ import keras
 import numpy as np
 
 from wseg_tf.code import look_here
-from wseg_tf.filesystems import local_copy
+from wseg_tf.filesystems import local_copy, read_bytes, write_bytes
+from wseg_tf.models.weight_files import (
+    ARCHIVED,
+    archived_weights,
+    refuse_links,
+)
 
 
 @dataclass(frozen=True)
@@ -232,12 +239,15 @@ def build(
 
 
 def load_weights(model: keras.Model, path: str) -> None:
-    """Loads weights that this library saved.
+    """Loads weights that this library saved; no code of a file's is run.
 
     Args:
         model: The same network with the same options.
         path: A file of `model.save_weights`, or one of `model.save` that ends
-            in `.keras`.
+            in `.keras`, of which the weights alone are read.
+
+    Raises:
+        ValueError: If a `.keras` file holds none, or Keras finds others.
 
     Example:
 
@@ -245,8 +255,14 @@ def load_weights(model: keras.Model, path: str) -> None:
     """
     # Keras reads HDF5 and zip archives where they are local files alone.
     with local_copy(str(path)) as local:
-        if local.endswith(".keras"):
-            saved = keras.saving.load_model(local, compile=False)
-            model.set_weights(saved.get_weights())
-        else:
+        if not local.endswith(".keras"):
+            if local.endswith((".h5", ".hdf5")):
+                refuse_links(read_bytes(local), path)
             model.load_weights(local)
+            return
+        weights = archived_weights(read_bytes(local), path)
+        refuse_links(weights, path)
+        with tempfile.TemporaryDirectory() as folder:
+            archived = os.path.join(folder, ARCHIVED)
+            write_bytes(archived, weights)
+            model.load_weights(archived)

@@ -19,13 +19,14 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from wseg_tf.filesystems import read_bytes
+from wseg_tf.filesystems import MOST_BYTES, read_bytes
 from wseg_tf.models.torch_files import is_torch, read_torch
 
 Array = NDArray[Any]
 Layers = dict[str, dict[str, Array]]
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
+ARCHIVED = "model.weights.h5"  # in a .keras file
 # Digests of files that are known, SHA-256 or the MD5 that Keras gives.
 KNOWN = {
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db": (
@@ -137,15 +138,49 @@ def read_layers(path: str) -> Layers:
     if zipfile.is_zipfile(io.BytesIO(content)):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
-            if "model.weights.h5" in names:
-                return _from_hdf5(archive.read("model.weights.h5"), path)
-            if names and all(name.endswith(".npy") for name in names):
-                return _by_layer(_from_npz(content, path))
+        if ARCHIVED in names:
+            return _from_hdf5(archived_weights(content, path), path)
+        if names and all(name.endswith(".npy") for name in names):
+            return _by_layer(_from_npz(content, path))
     raise ValueError(
         f"Invalid file of weights {path}. Expected PyTorch's .pth, NumPy's "
         ".npz, or Keras' .h5, .weights.h5 or .keras. Received: "
         f"{len(content)} bytes of another format."
     )
+
+
+def archived_weights(content: bytes, path: str) -> bytes:
+    """Returns the weights in a `.keras` file, and leaves its program alone.
+
+    Args:
+        content: All of the file.
+        path: Its path, for messages.
+
+    Returns:
+        What Keras writes to a `.weights.h5` file.
+
+    Raises:
+        ValueError: If it holds none.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            size = archive.getinfo(ARCHIVED).file_size
+            if size > MOST_BYTES:
+                raise ValueError(f"weights of {size} bytes")
+            weights = archive.read(ARCHIVED)
+    # What is raised differs with what is damaged.
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"Invalid file of weights {path}. Expected a .keras archive that "
+            f"holds {ARCHIVED}. Received: one that cannot be read ({reason})."
+        ) from error
+    if not weights.startswith(HDF5):
+        raise ValueError(
+            f"Invalid file of weights {path}. Expected HDF5 in {ARCHIVED}. "
+            "Received: another format."
+        )
+    return weights
 
 
 def _from_npz(content: bytes, path: str) -> dict[str, Array]:
@@ -163,6 +198,7 @@ def _from_npz(content: bytes, path: str) -> dict[str, Array]:
 def _from_hdf5(content: bytes, path: str) -> Layers:
     try:
         with h5py.File(io.BytesIO(content), "r") as file:
+            _refuse_elsewhere(file, path)
             root = file.get("model_weights", file)
             if "layer_names" in root.attrs:
                 layers = dict(_legacy(root))
@@ -180,6 +216,48 @@ def _from_hdf5(content: bytes, path: str) -> Layers:
             "neither."
         )
     return layers
+
+
+def refuse_links(content: bytes, path: str) -> None:
+    """Refuses HDF5 whose arrays are in other files: they are no weights of its.
+
+    Args:
+        content: All of the file; anything but HDF5 is left to who reads it.
+        path: Its path, for messages.
+
+    Raises:
+        ValueError: If a group or an array lies elsewhere.
+    """
+    if not content.startswith(HDF5):
+        return
+    try:
+        with h5py.File(io.BytesIO(content), "r") as file:
+            _refuse_elsewhere(file, path)
+    except (OSError, KeyError, RuntimeError):
+        return  # Damaged: who reads it says how.
+
+
+def _refuse_elsewhere(root: Any, path: str) -> None:
+    waiting, seen = [root], set()
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            link = group.get(name, getlink=True)
+            is_elsewhere = isinstance(link, h5py.ExternalLink)
+            if isinstance(link, h5py.HardLink):
+                item = group[name]
+                address = h5py.h5o.get_info(item.id).addr
+                if isinstance(item, h5py.Group) and address not in seen:
+                    seen.add(address)
+                    waiting.append(item)
+                elif isinstance(item, h5py.Dataset):
+                    is_elsewhere = item.is_virtual or bool(item.external)
+            if is_elsewhere:
+                raise ValueError(
+                    f"Invalid file of weights {path}. Expected arrays of its "
+                    f"own. Received: {group.name}/{name}, which is in another "
+                    "file."
+                )
 
 
 def _legacy(root: Any) -> Iterator[tuple[str, dict[str, Array]]]:

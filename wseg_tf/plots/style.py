@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 CRITICAL = "#c0334d"
 IMPORTANCE = LinearSegmentedColormap.from_list(
@@ -25,6 +27,16 @@ SHARE = LinearSegmentedColormap.from_list(
 )
 
 
+class _PlainFigure(Figure):
+    """A figure whose texts are shown as they stand: `$` is no mathematics."""
+
+    def draw(self, renderer: Any) -> None:
+        """Draws it; names of frames and drives may hold anything."""
+        for text in self.findobj(Text):
+            text.set_parse_math(False)
+        super().draw(renderer)
+
+
 def new_figure(width: float, height: float) -> Figure:
     """Returns an empty figure.
 
@@ -35,7 +47,7 @@ def new_figure(width: float, height: float) -> Figure:
     Returns:
         The figure, at 150 dots an inch.
     """
-    return Figure((width, height), dpi=150, facecolor="white")
+    return _PlainFigure((width, height), dpi=150, facecolor="white")
 
 
 def group_colours(groups: Iterable[int]) -> dict[int, str]:

@@ -24,6 +24,26 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
 
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Ends what is done on SIGTERM as on Ctrl-C, but says which it was.
+
+    Signals reach Python's main thread alone; elsewhere nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Interrupted("Terminated.", number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class Requests:
     """Whether somebody asked to stop.
 

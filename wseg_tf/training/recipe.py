@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 
@@ -10,6 +9,7 @@ from wseg_tf.data.augmentation import Augmentation
 from wseg_tf.data.statistics import WEIGHTINGS
 from wseg_tf.decisions import DECISIONS, LIKELIEST
 from wseg_tf.losses.wasserstein import LINKS
+from wseg_tf.ranges import bounded, check_ranges
 
 LOSSES = (
     "cross_entropy",
@@ -35,6 +35,7 @@ LAYERWISE = ("adamw", "adam", "sgd")
 AVERAGES = ("none", "ema", "moving_average", "swa", "lookahead")
 FREEZABLE = ("encoder", "batch_norm")
 DISTRIBUTIONS = ("none", "mirrored", "multi_worker")
+LONGEST = 2**14  # side of an image, pixels
 
 
 def _invalid(argument: str, expected: str, received: Any) -> ValueError:
@@ -47,11 +48,6 @@ def _invalid(argument: str, expected: str, received: Any) -> ValueError:
 def _one_of(argument: str, received: str, expected: tuple[str, ...]) -> None:
     if received not in expected:
         raise _invalid(argument, f"one of {list(expected)}", repr(received))
-
-
-def _at_least(argument: str, received: Any, least: float) -> None:
-    if not received >= least:
-        raise _invalid(argument, f"at least {least:g}", received)
 
 
 @dataclass
@@ -78,26 +74,21 @@ class GroundOptions:
 
     preset: str = "severity_aware"
     file: Optional[str] = None  # noqa: UP045
-    matrix: Optional[list[list[float]]] = None  # noqa: UP045
-    severities: list[float] = field(default_factory=list)
-    within: float = 0.5
-    factors: dict[str, float] = field(default_factory=dict)
+    matrix: Optional[list[list[float]]] = bounded(None, 0)  # noqa: UP045
+    severities: list[float] = bounded(list, 0)
+    within: float = bounded(0.5, 0, 1)
+    factors: dict[str, float] = bounded(dict, 0)
     map: str = "linear"
-    exponent: float = 2.0
-    tau: float = 2.0
+    exponent: float = bounded(2.0, 1)
+    tau: float = bounded(2.0, above=0)
 
     def __post_init__(self) -> None:
         """Refuses what no ground matrix can be built from."""
+        check_ranges(self)
         _one_of("preset", self.preset, PRESETS)
         _one_of("map", self.map, MAPS)
         if self.file is not None and self.matrix is not None:
             raise _invalid("matrix", "none beside `file`", "a matrix")
-        if not all(0 <= cost < math.inf for cost in self.severities):
-            raise _invalid(
-                "severities", "finite costs, none below 0", [*self.severities]
-            )
-        if any(factor < 0 for factor in self.factors.values()):
-            raise _invalid("factors", "none below 0", dict(self.factors))
 
 
 @dataclass
@@ -145,28 +136,29 @@ class Stage:
     name: str = "train"
     loss: str = "cross_entropy"
     link: str = "linear"
-    weight: float = 0.2
+    weight: float = bounded(0.2, 0)
     balance: str = "none"
-    epochs: int = 1
+    epochs: int = bounded(1, 1)
     optimizer: str = "adamw"
-    learning_rate: float = 5e-4
-    weight_decay: float = 2e-4
-    momentum: float = 0.9
-    clip_norm: Optional[float] = None  # noqa: UP045
+    learning_rate: float = bounded(5e-4, 0)
+    weight_decay: float = bounded(2e-4, 0)
+    momentum: float = bounded(0.9, 0, below=1)
+    clip_norm: Optional[float] = bounded(None, above=0)  # noqa: UP045
     schedule: str = "poly"
-    power: float = 0.9
-    drops: list[float] = field(default_factory=list)
-    drop: float = 0.1
-    warmup: float = 0.0
+    power: float = bounded(0.9, 0)
+    drops: list[float] = bounded(list, 0)
+    drop: float = bounded(0.1, above=0, most=1)
+    warmup: float = bounded(0.0, 0)
     average: str = "none"
-    average_decay: float = 0.99
-    average_start: float = 0.0
-    multipliers: dict[str, float] = field(default_factory=dict)
+    average_decay: float = bounded(0.99, 0, below=1)
+    average_start: float = bounded(0.0, 0)
+    multipliers: dict[str, float] = bounded(dict, 0)
     freeze: list[str] = field(default_factory=list)
-    patience: Optional[int] = None  # noqa: UP045
+    patience: Optional[int] = bounded(None, 1)  # noqa: UP045
 
     def __post_init__(self) -> None:
         """Refuses an unknown loss or a stage that trains nothing."""
+        check_ranges(self)
         _one_of("loss", self.loss, LOSSES)
         _one_of("link", self.link, LINKS)
         _one_of("balance", self.balance, BALANCES)
@@ -175,18 +167,9 @@ class Stage:
         _one_of("average", self.average, AVERAGES)
         for part in self.freeze:
             _one_of("freeze", part, FREEZABLE)
-        _at_least("epochs", self.epochs, 1)
-        for argument in ("learning_rate", "weight_decay", "average_start"):
-            _at_least(argument, getattr(self, argument), 0)
-        if self.patience is not None:
-            _at_least("patience", self.patience, 1)
         if not 0 <= self.warmup < self.epochs:
             raise _invalid(
                 "warmup", f"0 <= warmup < epochs={self.epochs}", self.warmup
-            )
-        if not 0 <= self.average_decay < 1:
-            raise _invalid(
-                "average_decay", "0 <= average_decay < 1", self.average_decay
             )
         if self.schedule == "step" and not self.drops:
             raise _invalid("drops", "epochs, with schedule='step'", [])
@@ -227,14 +210,13 @@ class Execution:
     distribute: str = "none"
     xla: Union[bool, str] = "auto"  # noqa: UP007
     deterministic: bool = False
-    checkpoint_steps: int = 0
-    overlays_every: int = 5
+    checkpoint_steps: int = bounded(0, 0)
+    overlays_every: int = bounded(5, 0)
 
     def __post_init__(self) -> None:
         """Refuses what does not go together."""
+        check_ranges(self)
         _one_of("distribute", self.distribute, DISTRIBUTIONS)
-        _at_least("checkpoint_steps", self.checkpoint_steps, 0)
-        _at_least("overlays_every", self.overlays_every, 0)
         if isinstance(self.xla, str):
             _one_of("xla", self.xla, ("auto",))
         elif self.xla and self.distribute != "none":
@@ -280,18 +262,18 @@ class Recipe:
     """
 
     model: str = "enet"
-    channel_factor: float = 1.0
+    channel_factor: float = bounded(1.0, above=0, most=16)
     initial: Optional[str] = None  # noqa: UP045
-    height: int = 360
-    width: int = 480
-    crop: Optional[tuple[int, int]] = None  # noqa: UP045
-    batch: int = 8
-    seed: int = 0
+    height: int = bounded(360, 1, LONGEST)
+    width: int = bounded(480, 1, LONGEST)
+    crop: Optional[tuple[int, int]] = bounded(None, 1)  # noqa: UP045
+    batch: int = bounded(8, 1, 2**16)
+    seed: int = bounded(0, 0)
     precision: str = "float32"
     ground: GroundOptions = field(default_factory=GroundOptions)
     augmentation: Augmentation = field(default_factory=Augmentation)
-    evaluate_every: int = 4
-    max_pixels: int = 2**22
+    evaluate_every: int = bounded(4, 1)
+    max_pixels: int = bounded(2**22, 1)
     decision: str = LIKELIEST
     select: Optional[str] = None  # noqa: UP045
     stages: list[Stage] = field(default_factory=lambda: [Stage()])
@@ -299,20 +281,16 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuses sizes and batches that no training can use."""
+        check_ranges(self)
         _one_of("precision", self.precision, PRECISIONS)
         _one_of("decision", self.decision, DECISIONS)
-        for argument in (
-            "height",
-            "width",
-            "batch",
-            "evaluate_every",
-            "max_pixels",
+        zoom = max(1.0, self.augmentation.scale[1])
+        frame = (int(self.height * zoom), int(self.width * zoom))
+        if self.crop is not None and not (
+            self.crop[0] <= frame[0] and self.crop[1] <= frame[1]
         ):
-            _at_least(argument, getattr(self, argument), 1)
-        if not 0 < self.channel_factor < float("inf"):
-            raise _invalid("channel_factor", "above 0", self.channel_factor)
-        if self.crop is not None and min(self.crop) < 1:
-            raise _invalid("crop", "a height and a width", tuple(self.crop))
+            most = f"at most {frame}, the frame at its largest zoom"
+            raise _invalid("crop", most, tuple(self.crop))
         if not self.stages:
             raise _invalid("stages", "at least one stage", [])
         shared = self.execution.distribute

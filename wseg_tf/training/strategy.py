@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import tensorflow as tf
 
 LOG = logging.getLogger(__name__)
+
+TRAINERS = ("chief", "worker")  # jobs of TF_CONFIG, in the order of places
 
 
 @functools.cache
@@ -26,11 +30,21 @@ def choose(distribute: str) -> tf.distribute.Strategy:
     Returns:
         A strategy; for `"none"` TensorFlow's default, which does nothing.
 
+    Raises:
+        ValueError: If `TF_CONFIG` names several workers for another strategy.
+
     Example:
 
     >>> choose("none").num_replicas_in_sync
     1
     """
+    named = _named_workers()
+    if named > 1 and distribute != "multi_worker":
+        raise ValueError(
+            "Invalid value for argument `distribute`. Expected 'multi_worker', "
+            f"since TF_CONFIG names {named} workers, each of which would train "
+            f"alone. Received: distribute={distribute!r}."
+        )
     grow_memory()
     if distribute == "mirrored":
         devices = tf.config.list_logical_devices("GPU")
@@ -39,6 +53,19 @@ def choose(distribute: str) -> tf.distribute.Strategy:
     if distribute == "multi_worker":
         return tf.distribute.MultiWorkerMirroredStrategy()
     return tf.distribute.get_strategy()
+
+
+def _named_workers() -> int:
+    """Returns the number of machines that TF_CONFIG says train together."""
+    text = os.environ.get("TF_CONFIG") or "{}"
+    try:
+        cluster = json.loads(text).get("cluster", {})
+        return sum(len(cluster.get(job, ())) for job in TRAINERS)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ValueError(
+            "Invalid value of the variable TF_CONFIG. Expected JSON with "
+            f"`cluster` and `task`. Received: {text[:200]!r}."
+        ) from error
 
 
 def grow_memory() -> None:
@@ -65,8 +92,9 @@ def workers(strategy: tf.distribute.Strategy) -> tuple[int, int]:
     if resolver is None or not resolver.task_type:
         return 1, 0
     jobs = resolver.cluster_spec().as_dict()
-    order = ("chief", "worker")
-    tasks = [(job, i) for job in order for i in range(len(jobs.get(job, ())))]
+    tasks = [
+        (job, i) for job in TRAINERS for i in range(len(jobs.get(job, ())))
+    ]
     return len(tasks), tasks.index((resolver.task_type, resolver.task_id))
 
 

@@ -159,9 +159,10 @@ def test_convert_refuses_or_leaves_out_what_is_unfit(
         (["check", ".", "--dataset", "kitti"], "Invalid layout. Expected one"),
         (["check", ".", "--dataset", "no.yaml"], "no.yaml: no such file."),
         (["check", "DATA", "--split", "test"], "test: no such folder."),
-        (["show", "DATA", "--out", "no/where.png"], "Cannot be written: no/"),
+        (["show", "DATA", "--out", "no/where.png"], "no/where.png"),
         (["show", "DATA", "--out", "a.xyz"], "Format 'xyz' is not supported"),
         (["convert", "DATA", "DATA"], "expected a new or an empty folder"),
+        (["convert", "DATA", "o", "--allowed-failures=nan"], "Expected 0..1"),
         (["convert", "DATA", "o", "--beam=--direct_num_workers=x"], "'x'."),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -276,3 +277,78 @@ def test_the_command_takes_them(
     done = CliRunner().invoke(app, [*command, "--input={sise: 3}"])
     assert done.exit_code == USER_ERROR
     assert "Invalid key `sise` in --input" in done.output
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"module": "os", "class_name": "system"}, "`os.system`"),
+        ({"module": "mine.own", "class_name": "Net"}, "`mine.own.Net`"),
+        (
+            {"class_name": "TFOpLambda", "config": {"function": "io.rmtree"}},
+            "`io.rmtree`",
+        ),
+        (
+            {
+                "class_name": "TFOpLambda",
+                "config": {"function": "io.write_file"},
+            },
+            "`io.write_file`",
+        ),
+        (
+            {"class_name": "TFOpLambda", "config": {"function": "py_function"}},
+            "`py_function`",
+        ),
+        (
+            {"class_name": "ClassMethod", "config": {"cls_symbol": "Module"}},
+            "`ClassMethod`",
+        ),
+        ({"class_name": "InstanceMethod", "config": 5}, "`InstanceMethod`"),
+        ({"config": {"activation": {"class_name": "function"}}}, "`function`"),
+    ],
+)
+def test_code_that_a_keras_file_names_is_refused(
+    tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    path = tmp_path / "model.keras"
+    dense().save(path)
+    with zipfile.ZipFile(path) as archive:
+        held = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(held["config.json"])
+    config["config"]["layers"][-1] |= changes
+    held["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in held.items():
+            archive.writestr(name, content)
+    with pytest.raises(ValueError, match=rf"{said}.*--trust"):
+        open_candidate(str(path), CAMVID)
+
+
+def test_functions_that_compute_are_layers(tmp_path: Path) -> None:
+    image = keras.Input([None, None, 3])
+    hidden = tf.nn.relu(tf.concat([image / 255.0, image[:, :, :, ::-1]], -1))
+    hidden = tf.image.resize(hidden, tf.shape(image)[1:3])
+    path = str(tmp_path / "model.keras")
+    keras.Model(image, keras.layers.Conv2D(N, 1)(hidden)).save(path)
+    open_candidate(path, CAMVID)
+
+
+def test_a_foreign_saved_model_writes_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    class Writer(Module):
+        @tf.function(
+            input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32)]
+        )
+        def scores(self, image: Any) -> dict[str, Any]:
+            tf.io.write_file("written.txt", "x")
+            return {"logits": logits(image)}
+
+    model = Writer()
+    tf.saved_model.save(model, "model", {"serving_default": model.scores})
+    with pytest.raises(ValueError, match="`WriteFile`"):
+        open_candidate("model", CAMVID)
+    open_candidate("model", CAMVID, trust=True)
+    assert not (tmp_path / "written.txt").exists()

@@ -14,6 +14,7 @@ from pipeline.cli import app
 from pipeline.commands.screen import REFUSED
 from pipeline.config.data_options import DataOptions
 from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.gate.digests import WARMUP, digest
 from pipeline.gate.evaluation import Evaluation, read_evaluation
 from pipeline.gate.judge import Finding, judge
 from pipeline.gate.rules import Gate, Rule
@@ -21,9 +22,8 @@ from pipeline.graph import promote
 from pipeline.ingest.manifest import write_manifest
 from pipeline.ingest.records import write_records
 from pipeline.release.lineage import latest_run
-from pipeline.release.model_files import digest, versions
+from pipeline.release.model_files import versions
 from pipeline.release.releases import reset_baseline
-from pipeline.release.serving_check import WARMUP
 from pipeline.report.facts import finding_json
 from tests.pipeline.gate.hand_made import (
     GROUND,
@@ -60,6 +60,10 @@ class Place:
         data = DataOptions(dataset="camvid")
         return PipelineConfig("made", str(self.root), data=data, gate=gate)
 
+    def noted(self, model: Path) -> str:
+        """Returns the digest that a Trainer would have noted."""
+        return digest(str(model / "Format-Serving"))
+
     def judge(
         self, name: str, errors: list[Error] | None = None, gate: Gate = GATE
     ) -> "Run":
@@ -75,9 +79,14 @@ class Place:
             source_uri=str(self.records),
             artifact_type=standard_artifacts.Examples,
             properties={"split_names": '["eval"]'},
+            custom_properties={
+                "eval": digest(str(self.records / "Split-eval"))
+            },
         ).with_id("Examples")
         imported = tfx.dsl.Importer(
-            source_uri=str(model), artifact_type=standard_artifacts.Model
+            source_uri=str(model),
+            artifact_type=standard_artifacts.Model,
+            custom_properties={"sha256": self.noted(model)},
         ).with_id("Model")
         channels = examples.outputs["result"], imported.outputs["result"]
         connection = (

@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.ingest.manifest import layout_of, write_manifest
+from pipeline.ingest.manifest import (
+    layout_of,
+    verify_manifest,
+    write_manifest,
+)
+from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import find_pairs, layout
 from wseg_tf.data.pairs import Pair
 
@@ -134,3 +139,27 @@ def test_the_name_changes_with_what_ids_mean(
         )
         names.add(manifest)
     assert len(names) == 2
+
+
+@pytest.mark.parametrize("how", ["cut", "filled", "added", "relabelled"])
+def test_a_manifest_that_is_not_what_was_listed_is_refused(
+    pairs: dict[str, list[Pair]], tmp_path: Path, how: str
+) -> None:
+    manifest = write_manifest(str(tmp_path / "m"), pairs, layout("camvid"))
+    verify_manifest(manifest)
+    evaluated = Path(manifest, "eval.jsonl")
+    if how == "cut":
+        first, *_ = evaluated.read_text().splitlines(keepends=True)
+        evaluated.write_text(first)
+    elif how == "filled":
+        evaluated.write_text(Path(manifest, "train.jsonl").read_text())
+    elif how == "added":
+        Path(manifest, "more.jsonl").write_text("{}")
+    else:
+        meaning = Path(manifest, "labels.json")
+        meaning.write_text(meaning.read_text().replace("car", "sky"))
+    with pytest.raises(DataError, match="pairs that were listed"):
+        verify_manifest(manifest)
+    # The next run would list into the same folder.
+    with pytest.raises(DataError, match="delete it and run again"):
+        write_manifest(str(tmp_path / "m"), pairs, layout("camvid"))

@@ -209,7 +209,7 @@ def test_the_trainer_waits_for_what_stops_a_run(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"drift_limit": 1.0}, "`drift_limit`. Expected a factor above 1"),
+        ({"drift_limit": 1.0}, "`drift_limit`. Expected above 1"),
         ({"drift_reference": "a.json"}, "Expected a `drift_limit` beside it"),
         ({"shard_megabytes": 0}, "`shard_megabytes`. Expected at least 1"),
     ],

@@ -2,6 +2,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tfx.types import standard_artifacts
 from tfx.types.standard_component_specs import PUSH_DESTINATION_KEY
 
 from pipeline.gate.baseline import WITHDRAWN
+from pipeline.gate.digests import digest
 from pipeline.release import releases
 from pipeline.release.decisions import (
     decisions,
@@ -19,9 +21,10 @@ from pipeline.release.decisions import (
     withdrawals,
 )
 from pipeline.release.lineage import open_store
-from pipeline.release.model_files import digest, versions
+from pipeline.release.model_files import versions
 from pipeline.release.push import AtomicExecutor
 from pipeline.release.releases import reset_baseline, rollback
+from wseg_tf.data.checks import DataError
 
 
 def write_model(folder: Path, content: str) -> Path:
@@ -31,7 +34,12 @@ def write_model(folder: Path, content: str) -> Path:
     return folder
 
 
-def push(root: Path, content: str, blessed: int = 1) -> Any:
+def push(
+    root: Path,
+    content: str,
+    blessed: int = 1,
+    after_the_check: Callable[[Path], None] = lambda model: None,
+) -> Any:
     """Pushes a model as the Pusher component does."""
     checked = root / "checked" / content
     if not checked.exists():
@@ -42,6 +50,10 @@ def push(root: Path, content: str, blessed: int = 1) -> Any:
     infra_blessing.uri = str(checked)
     infra_blessing.set_int_custom_property("blessed", 1)
     infra_blessing.set_int_custom_property("has_model", 1)
+    infra_blessing.set_string_custom_property(
+        "sha256", digest(str(checked / "stamped_model"))
+    )
+    after_the_check(checked / "stamped_model")
     pushed = standard_artifacts.PushedModel()
     pushed.uri = str(root / "archive")
     AtomicExecutor().Do(
@@ -88,6 +100,18 @@ def test_the_same_model_is_not_pushed_twice(tmp_path: Path) -> None:
     assert served(tmp_path) == ["a", "b", "a"]
 
 
+@pytest.mark.parametrize("name", ["variables/data", "new", "saved_model.pb"])
+def test_files_swapped_after_the_serving_check_are_not_pushed(
+    tmp_path: Path, name: str
+) -> None:
+    def swap(model: Path) -> None:
+        (model / name).write_text("swapped")
+
+    with pytest.raises(DataError, match="Found: others"):
+        push(tmp_path, "a", after_the_check=swap)
+    assert not (tmp_path / "serving").exists()
+
+
 def test_a_refused_model_leaves_no_trace(tmp_path: Path) -> None:
     pushed = push(tmp_path, "bad", blessed=0)
     assert pushed.get_int_custom_property("pushed") == 0
@@ -102,8 +126,10 @@ def test_a_push_that_is_killed_leaves_no_version(tmp_path: Path) -> None:
     os.mkfifo(endless)
     child = os.fork()
     if child == 0:
-        # Without the digest, which reads the model too.
-        AtomicExecutor.Do.__globals__["digest"] = str
+        # Without the digests, which read the model too.
+        globals()["digest"] = str
+        for name in ("digest", "verify"):
+            AtomicExecutor.Do.__globals__[name] = lambda *given: str(given)
         push(tmp_path, "b")
         os._exit(0)
     deadline = time.monotonic() + 60

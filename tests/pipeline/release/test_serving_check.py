@@ -8,15 +8,19 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
+from pipeline.gate.image_counts import ImageCounts
 from pipeline.release import serving_check
 from pipeline.release.serving_check import (
     PROBE,
     Request,
     answer_fault,
+    operations_fault,
+    refuse_missing,
     serving_fault,
     write_warmup,
 )
 from wseg_tf.classes import CAMVID
+from wseg_tf.data.checks import DataError
 from wseg_tf.metrics import confusion_count
 
 LABEL = np.resize(np.arange(12, dtype=np.uint8), (48, 60))
@@ -61,6 +65,34 @@ def test_what_cannot_be_served_is_a_fault(tmp_path: Path) -> None:
     assert "it cannot be served" in fault
     assert "SavedModel" in fault
     assert "no evaluated image" in serving_fault(str(tmp_path), [], CAMVID)
+
+
+def test_a_model_that_writes_files_is_not_served(tmp_path: Path) -> None:
+    class Model(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+        def answer(self, x: tf.Tensor) -> tf.Tensor:
+            tf.io.write_file("written.txt", x)
+            return x
+
+    tf.saved_model.save(Model(), str(tmp_path / "model"))
+    assert "`WriteFile`" in operations_fault(str(tmp_path / "model"))
+    assert operations_fault(str(tmp_path / "nowhere")) == ""
+
+
+def test_each_record_is_evaluated_once() -> None:
+    records = [
+        {"name": tf.constant(name), "drive": tf.constant("A")}
+        for name in ("1", "2", "3")
+    ]
+
+    def counts(*names: str) -> ImageCounts:
+        drives = ("A",) * len(names)
+        return ImageCounts(names, drives, np.zeros([len(names), 2, 2], int))
+
+    refuse_missing(records, counts("3", "1", "2"))
+    for names in (("1",), ("1", "2", "2"), ("1", "2", "3", "4"), ()):
+        with pytest.raises(DataError, match="3 images of the records"):
+            refuse_missing(records, counts(*names))
 
 
 def test_a_killed_process_says_nothing_about_the_model(

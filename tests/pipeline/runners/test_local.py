@@ -1,9 +1,13 @@
 """The whole pipeline, once, on a few drawn streets; then what a re-run does."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +15,9 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.commands.screen import REFUSED, USER_ERROR
+from pipeline.gate.evaluator import VerifyingExecutor
 from pipeline.release.lineage import latest_run
+from pipeline.runners import local
 from tests.pipeline.runners.small import LENIENT, SMALL
 from wseg_tf.classes import CAMVID
 from wseg_tf.ground import GroundMatrix
@@ -338,3 +344,34 @@ def test_an_image_without_a_label_is_named(tmp_path: Path, root: Path) -> None:
     )
     assert code == USER_ERROR, screen
     assert f"{label.name}: image without label" in screen
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+)
+def test_signals_end_a_run_with_the_code_that_shells_give(
+    monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(30)
+
+    monkeypatch.setattr(local, "run", interrupt)
+    done = CliRunner().invoke(app, ["run", str(CONFIG)])
+    assert done.exit_code == code
+    assert "run the same command to go on" in done.output
+
+
+def test_tfx_packs_no_sources_for_workers_that_have_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    given = ["--direct_running_mode=in_memory"]
+    with local._nothing_packed():
+        executor = VerifyingExecutor(
+            VerifyingExecutor.Context(beam_pipeline_args=given)
+        )
+    found = executor._beam_pipeline_args
+    assert found[:1] == ["--direct_running_mode=in_memory"]
+    assert not any("extra_package" in each for each in found)
+    assert [*tmp_path.iterdir()] == []

@@ -13,8 +13,9 @@ import tensorflow as tf
 from typer.testing import CliRunner
 
 from pipeline.cli import app
+from pipeline.gate.digests import digest
 from pipeline.release.lineage import latest_run
-from pipeline.release.model_files import digest, versions
+from pipeline.release.model_files import versions
 from tests.pipeline.runners.object_store import object_store
 from tests.pipeline.runners.small import SHORT
 from wseg_tf import models

@@ -1,6 +1,7 @@
 """The same layers from every format, told apart by what is in the file."""
 
 import hashlib
+from pathlib import Path
 
 import h5py
 import keras
@@ -9,7 +10,13 @@ import pytest
 
 from tests.wseg_tf.models.lite0_peer import DATA
 from tests.wseg_tf.models.small import IS_KERAS_2
-from wseg_tf.models.weight_files import KNOWN, known_as, read_file, read_layers
+from wseg_tf.models.weight_files import (
+    KNOWN,
+    known_as,
+    read_file,
+    read_layers,
+    refuse_links,
+)
 
 
 def network():
@@ -167,3 +174,31 @@ def test_known_files_are_told_by_either_digest(monkeypatch):
         assert known_as(b"mine") == "mine"
         monkeypatch.delitem(KNOWN, digest(b"mine").hexdigest())
     assert all(len(each) in (32, 64) for each in KNOWN)
+
+
+@pytest.mark.parametrize("how", ["link", "storage", "virtual"])
+def test_weights_that_lie_in_another_file_are_refused(
+    tmp_path: Path, how: str
+) -> None:
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(bytes(64))
+    path = tmp_path / "model.weights.h5"
+    with h5py.File(path, "w") as file:
+        group = file.create_group("layers/conv/vars")
+        if how == "link":
+            group["0"] = h5py.ExternalLink("other.h5", "/x")
+        elif how == "storage":
+            external = [(str(secret), 0, 64)]
+            group.create_dataset("0", (16,), "f4", external=external)
+        else:
+            layout = h5py.VirtualLayout((16,), "f4")
+            layout[:] = h5py.VirtualSource("other.h5", "x", (16,))
+            group.create_virtual_dataset("0", layout)
+        group["loop"] = file["layers"]  # A group within itself has an end.
+    content = path.read_bytes()
+    for read in (
+        lambda: read_layers(str(path)),
+        lambda: refuse_links(content, str(path)),
+    ):
+        with pytest.raises(ValueError, match="which is in another file"):
+            read()

@@ -207,3 +207,18 @@ def test_pictures_of_three_hundred_classes_in_eleven_groups() -> None:
     assert top <= shown.axes[0].get_window_extent().y0
     for figure in (heat_map, bars, shown):
         _renders(figure)
+
+
+@pytest.mark.parametrize("name", ["a$b$", "$x_{", "$", "x" * 300, r"\frac{1}"])
+def test_any_name_is_drawn_as_it_stands(name: str) -> None:
+    figure = style.new_figure(2, 2)
+    figure.text(0, 0, name)
+    axes = figure.add_subplot()
+    axes.set_title(name)
+    axes.plot([0, 1], label=name)
+    axes.set_xticks([0], [name])
+    axes.legend()
+    _renders(figure)
+    image = np.zeros([4, 6, 3], np.uint8)
+    labels = np.zeros([4, 6], np.uint8)
+    _renders(plot_comparison({name: (image, {name: labels})}, CAMVID))

@@ -40,7 +40,7 @@ def test_factors_weigh_the_rows_of_their_classes_before_the_map() -> None:
     assert ground.cost("car", "pedestrian") == 4
     with pytest.raises(ValueError, match=r"Received: \['tram'\]"):
         build_ground(GroundOptions(factors={"tram": 2}), CAMVID)
-    with pytest.raises(ValueError, match="none below 0"):
+    with pytest.raises(ValueError, match=r"`factors`\. Expected at least 0"):
         GroundOptions(factors={"car": -1})
 
 

@@ -32,7 +32,7 @@ STAGES: dict[str, dict[str, Any]] = {
         "multipliers": {"head": 2.0},
     },
     "`patience`. Expected at least 1": {"patience": 0},
-    "`average_decay`. Expected 0 <=": {"average_decay": 1.0},
+    "`average_decay`. Expected at least 0": {"average_decay": 1.0},
 }
 
 
@@ -45,7 +45,8 @@ def test_a_bad_stage_is_refused(said: str) -> None:
 
 RECIPES: dict[str, dict[str, Any]] = {
     "`precision`. Expected one of": {"precision": "float8"},
-    "`crop`. Expected a height": {"crop": (0, 4)},
+    "`crop`. Expected at least 1": {"crop": (0, 4)},
+    "`crop`. Expected at most (360, 480)": {"crop": (9999, 9999)},
     "`select`. Expected a metric": {"stages": [Stage(patience=2)]},
     "`evaluate_every`. Expected at least 1": {"evaluate_every": 0},
     "`channel_factor`. Expected above 0": {"channel_factor": 0.0},

@@ -1,10 +1,16 @@
+import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import tensorflow as tf
 
-from wseg_tf.training.strategy import check_batch, grow_memory, workers
+from wseg_tf.training.strategy import (
+    check_batch,
+    choose,
+    grow_memory,
+    workers,
+)
 
 
 def test_the_memory_of_every_gpu_grows(
@@ -45,3 +51,30 @@ def test_the_chief_is_the_first_machine() -> None:
 
     assert place("chief", 0) == (3, 0)
     assert place("worker", 1) == (3, 2)
+
+
+def tf_config(*workers: str) -> str:
+    return json.dumps({"cluster": {"worker": workers}, "task": {"index": 0}})
+
+
+@pytest.mark.parametrize("distribute", ["none", "mirrored"])
+def test_workers_that_would_train_alone_are_refused(
+    monkeypatch: pytest.MonkeyPatch, distribute: str
+) -> None:
+    monkeypatch.setenv("TF_CONFIG", tf_config("a:1", "b:1"))
+    with pytest.raises(ValueError, match=r"`distribute`.*names 2 workers"):
+        choose.__wrapped__(distribute)
+    monkeypatch.setenv("TF_CONFIG", tf_config("a:1"))
+    choose.__wrapped__("none")
+    monkeypatch.setenv("TF_CONFIG", "")
+    choose.__wrapped__("none")
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '"a"', '{"cluster": [1]}', "5"])
+def test_a_malformed_tf_config_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(ValueError, match="variable TF_CONFIG") as caught:
+        choose.__wrapped__("none")
+    assert "\n" not in str(caught.value)

@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 
 import keras
@@ -152,3 +153,41 @@ def test_others_weights_that_do_not_fit_are_refused(
     np.savez(path, **arrays)
     with pytest.raises(ValueError, match="weights of another network"):
         start_from(net(5), path)
+
+
+def test_the_program_in_a_keras_file_is_not_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise AssertionError("a model was loaded where weights are wanted")
+
+    monkeypatch.setattr(keras.models, "load_model", refuse)
+    monkeypatch.setattr(keras.saving, "load_model", refuse)
+    path = tmp_path / "evil.keras"
+    with zipfile.ZipFile(folder / "own.keras") as archive:
+        weights = archive.read("model.weights.h5")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "no program at all")
+        archive.writestr("model.weights.h5", weights)
+    model = net(5)
+    start_from(model, str(path))
+    assert same(model, net(1))
+
+
+@pytest.mark.parametrize(
+    "held",
+    [None, {}, {"model.weights.h5": b"text"}, {"config.json": b"{}"}],
+    ids=["no archive", "empty", "text", "no weights"],
+)
+def test_a_keras_file_without_weights_is_refused(
+    tmp_path: Path, held: dict[str, bytes] | None
+) -> None:
+    path = tmp_path / "model.keras"
+    if held is None:
+        path.write_text("no archive")
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in held.items():
+                archive.writestr(name, content)
+    with pytest.raises(ValueError, match=r"Received: initial=.*model\.keras"):
+        start_from(net(5), str(path))

@@ -1,0 +1,90 @@
+"""Digests: what a step made is what the steps after it read, or they stop.
+
+A digest is recorded on the artifact, in ML Metadata, by the step that wrote
+the files; whoever reads the files next holds them to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from wseg_tf.data.checks import DataError
+
+# Where TensorFlow Serving looks for requests to warm up with.
+WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
+# The custom property of an artifact that holds its files' digest.
+DIGEST = "sha256"
+
+
+def digest(folder: str) -> str:
+    """Returns what tells the files of a folder from others.
+
+    Args:
+        folder: The folder, of a SavedModel or of records.
+
+    Returns:
+        SHA-256 of every file's name and content, hexadecimal; a SavedModel's
+        requests to warm up with are not part of it.
+    """
+    total = hashlib.sha256()
+    paths = sorted(
+        os.path.join(place, name)
+        for place, _, names in tf.io.gfile.walk(folder)
+        for name in names
+    )
+    for path in paths:
+        name = os.path.relpath(path, folder)
+        if name == WARMUP:
+            continue
+        own = hashlib.sha256()
+        with tf.io.gfile.GFile(path, "rb") as file:
+            while block := file.read(2**24):
+                own.update(block)
+        total.update(f"{name}\0{own.hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def record(artifact: Any, folder: str, key: str = DIGEST) -> str:
+    """Notes the digest of what an artifact holds, and returns it.
+
+    Args:
+        artifact: TFX's artifact.
+        folder: Where its files are.
+        key: What they are, where it holds more than one folder.
+    """
+    found = digest(folder)
+    artifact.set_string_custom_property(key, found)
+    return found
+
+
+def verify(artifact: Any, folder: str, key: str = DIGEST) -> str:
+    """Returns the digest of what an artifact holds, if it is what was noted.
+
+    Args:
+        artifact: TFX's artifact.
+        folder: Where its files are.
+        key: As `record` took it.
+
+    Raises:
+        DataError: If the files are others than those that were noted, or
+            nothing was.
+    """
+    noted = artifact.get_string_custom_property(key)
+    if not noted:
+        raise DataError(
+            f"{folder}: expected files whose digest was noted. Found: none "
+            "noted, as by an earlier version; make them anew or, of a "
+            "baseline, forget it by `wseg baseline --reset REASON`."
+        )
+    found = digest(folder)
+    if found != noted:
+        raise DataError(
+            f"{folder}: expected the files that were written there (sha256 "
+            f"{noted[:12]}). Found: others (sha256 {found[:12]}); something "
+            "changed them after the step that made them."
+        )
+    return found

@@ -1,0 +1,56 @@
+"""TFX's Evaluator, of models and records that are what was written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tfx import v1 as tfx
+from tfx.components.evaluator.executor import Executor
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
+from tfx.types import artifact_utils
+from tfx.types.standard_component_specs import (
+    BASELINE_MODEL_KEY,
+    BLESSING_KEY,
+    EXAMPLES_KEY,
+    MODEL_KEY,
+)
+from tfx.utils import path_utils
+
+from pipeline.gate.digests import verify
+
+EVALUATED = "eval"
+# Custom properties of the blessing: what was judged, by its digest.
+JUDGED = "judged"
+AGAINST = "against"
+ON = "records"
+
+
+class VerifyingExecutor(Executor):
+    """TFX's, but it judges no files that changed since they were written."""
+
+    def Do(self, input_dict, output_dict, exec_properties):  # type: ignore[no-untyped-def]  # noqa: N802
+        """Verifies what is judged, judges it, and notes what it was."""
+        before = _verified(input_dict)
+        super().Do(input_dict, output_dict, exec_properties)
+        _verified(input_dict)  # Nor did they change meanwhile.
+        blessing = artifact_utils.get_single_instance(output_dict[BLESSING_KEY])
+        for key, digest in before.items():
+            blessing.set_string_custom_property(key, digest)
+
+
+def _verified(given: dict[str, list[Any]]) -> dict[str, str]:
+    found = {}
+    for key, name in ((MODEL_KEY, JUDGED), (BASELINE_MODEL_KEY, AGAINST)):
+        for model in given.get(key) or []:
+            folder = path_utils.serving_model_path(model.uri)
+            found[name] = verify(model, folder)
+    for examples in given[EXAMPLES_KEY]:
+        folder = artifact_utils.get_split_uri([examples], EVALUATED)
+        found[ON] = verify(examples, folder, EVALUATED)
+    return found
+
+
+class Evaluator(tfx.components.Evaluator):
+    """TFX's Evaluator with `VerifyingExecutor`."""
+
+    EXECUTOR_SPEC = BeamExecutorSpec(VerifyingExecutor)

@@ -1,0 +1,87 @@
+import os
+
+import pytest
+from rich.table import Table
+
+from pipeline.commands.screen import (
+    ERRORS,
+    INTERRUPTED,
+    SCREEN,
+    USER_ERROR,
+    interruptible,
+    iou_table,
+    keep_loopback_direct,
+    refusals,
+    refuse,
+    say,
+)
+
+# What a terminal's markup would swallow, colour or fail at.
+NAMES = ["g[new]", "[red]car[/red]", "[/]", "a[0].b", "[link=x]", r"\[b]"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_everything_is_printed_as_it_stands(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say(name)
+    with pytest.raises(SystemExit):
+        refuse(f"Received: {name}.")
+    ERRORS.print(name)
+    table = Table(title=name)
+    table.add_column(name)
+    table.add_row(name)
+    SCREEN.print(table)
+    SCREEN.print(iou_table(name, [(name, "class", 0.5)]))
+    out, err = capsys.readouterr()
+    assert out.count(name) == 6
+    assert err == f"Received: {name}.\n{name}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("Invalid a.\nAnd more."), "Invalid a.\n"),
+        (PermissionError(13, "Permission denied", "x"), "x: Permission denied"),
+        (OSError(30, "Read-only file system", "/r"), "/r: Read-only file"),
+        (OSError("no errno"), "no errno"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_sentence_and_exit_code_2(
+    error: Exception, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended, refusals():
+        raise error
+    assert ended.value.code == USER_ERROR
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_ctrl_c_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, interruptible():
+        raise KeyboardInterrupt
+    assert ended.value.code == INTERRUPTED
+    assert capsys.readouterr().err == "Interrupted; nothing was kept.\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "localhost,127.0.0.1,::1"),
+        ("", "localhost,127.0.0.1,::1"),
+        ("a.org, localhost", "a.org,localhost,127.0.0.1,::1"),
+    ],
+)
+def test_loopback_never_goes_through_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, before: str | None, after: str
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    if before is not None:
+        monkeypatch.setenv("no_proxy", before)
+    keep_loopback_direct()
+    for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        assert os.environ[name] == after
+        monkeypatch.setenv(name, os.environ[name])  # Restored afterwards.
