@@ -53,7 +53,7 @@ def evaluate(
 
         described = layout(dataset)
         pairs = described.find(data, [split])
-        outputs = [report] if report else []
+        outputs = [path for path in (report, confusion) if path]
         check_outputs(outputs, [model, dataset, *files_of(pairs)])
         served = ServedModel(model)
         check_classes(served.classes, described)

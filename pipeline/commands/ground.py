@@ -46,9 +46,11 @@ def show(
 ) -> None:
     """Prints D by importance groups, before and after its map f."""
     with refusals():
+        from pipeline.commands.outputs import check_outputs
         from wseg_tf.filesystems import local_target
         from wseg_tf.plots import plot_ground
 
+        check_outputs([out] if out else [], [source, classes or source])
         before, after, described = _read(source, classes, overrides or [])
         names = before.classes or ()
         kind = "no structure" if after.kind == "none" else f"a {after.kind}"

@@ -76,6 +76,7 @@ def test_what_is_wrong_is_one_sentence_and_writes_nothing(tmp_path):
         (["show", nameless], "nameless.csv: Expected class names"),
         (["show", tmp_path / "no.yaml"], "no.yaml"),
         (["show", named, "training.ground.map=power"], "`overrides`"),
+        (["show", named, "--out", named], "it would be overwritten"),
         (["explain", "configs/demo.yaml", "perdestrian"], "'perdestrian'"),
         (["propose", "camvid", "--out", there], "Expected a new file"),
         (["propose", "camvidd", "--out", out], "'camvidd'"),
