@@ -508,6 +508,10 @@ def test_two_metrics_of_one_name_are_refused(name: str) -> None:
     said = "same name|Received twice.*mean_iou"
     with pytest.raises(ValueError, match=said):
         _one_output(*pair)
+    if keras.__version__.startswith("2."):  # It calls the second weighted.
+        found = _one_output(pair[0], weighted=[pair[1]])
+        assert sum(key.endswith("mean_iou") for key in found) == 2
+        return
     with pytest.raises(ValueError, match=said):
         _one_output(pair[0], weighted=[pair[1]])
 
