@@ -56,12 +56,12 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
         ("data.limit=1", {"Ingest", "Reporter"}),
         ("data.drift_limit=8", {"StopOnDrift", "Reporter"}),
         ("training.seed=1", {"Trainer", "Reporter"}),
-        ("training.ground={preset: importance_aware}", {"Trainer", *JUDGES}),
+        ("training.ground.map=step", {"Trainer", *JUDGES}),
         ("gate.rules.0.floor=0.2", JUDGES),
         ("gate.seed=1", JUDGES),
         ("kubeflow.namespace=other", {"Reporter"}),
         # The same numbers as in the file.
-        ("training.ground={preset: severity_aware}", {"Reporter"}),
+        ("training.ground.file=null", {"Reporter"}),
     ],
 )
 def test_a_field_is_in_the_key_of_what_depends_on_it(
