@@ -113,7 +113,7 @@ def test_runs_may_be_given_data_recipe_gate_and_root(
     }
     assert values["pipeline-root"] == f"{folder}/runs/demo/pipeline"
     listed = Path(values["manifest"]) / "train.jsonl"
-    assert len(listed.read_text().splitlines()) == 2
+    assert len(listed.read_text().splitlines()) == 4
 
 
 def test_a_pipeline_spec_asks_for_the_same(
