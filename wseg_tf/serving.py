@@ -20,6 +20,7 @@ from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.data.encoded import BROKEN, checked_sizes, decoded
 from wseg_tf.data.records import decode, parse
 from wseg_tf.decisions import LIKELIEST, decide, ground_of
+from wseg_tf.filesystems import named_plainly
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import tensors
 
@@ -287,7 +288,8 @@ class ServedModel:
         try:
             with tf.io.gfile.GFile(os.path.join(folder, CARD)) as file:
                 card = json.load(file)
-            self._saved = tf.saved_model.load(folder)
+            with named_plainly(folder) as plain:
+                self._saved = tf.saved_model.load(plain)
         except (tf.errors.OpError, OSError, json.JSONDecodeError) as error:
             raise ValueError(
                 "Invalid model. Expected the folder of a SavedModel that "
