@@ -81,8 +81,31 @@ def _onnx(loaded: Any, classify: Callable[..., Any]) -> bytes:
     proto, _ = tf2onnx.convert.from_function(
         function, function.input_signature, opset=OPSET
     )
+    for node in proto.graph.node:
+        if node.op_type == "Conv":
+            _pad_explicitly(node)
     converted: bytes = proto.SerializeToString()
     return converted
+
+
+def _pad_explicitly(node: Any) -> None:
+    """Writes "same" as numbers: some runtimes cannot pad where it dilates."""
+    found = {attribute.name: attribute for attribute in node.attribute}
+    dilated = [*found["dilations"].ints] if "dilations" in found else [1]
+    if "auto_pad" not in found or max(dilated) == 1:
+        return
+    if found["auto_pad"].s != b"SAME_UPPER":
+        return
+    # A convolution that dilates has strides of 1.
+    whole = [
+        rate * (size - 1)
+        for rate, size in zip(dilated, found["kernel_shape"].ints, strict=True)
+    ]
+    before = [each // 2 for each in whole]
+    after = [each - half for each, half in zip(whole, before, strict=True)]
+    padding = node.attribute.add(name="pads", type=found["strides"].type)
+    padding.ints.extend([*before, *after])
+    node.attribute.remove(found["auto_pad"])
 
 
 FORMATS = {"tflite": _tflite, "onnx": _onnx}

@@ -139,6 +139,24 @@ def matching(pattern: str) -> list[str]:
     )
 
 
+@contextlib.contextmanager
+def named_plainly(folder: str) -> Iterator[str]:
+    """Yields a path of a folder in which TensorFlow sees no pattern.
+
+    It looks for a SavedModel's variables by one, in which `[1]` means `1`.
+
+    Args:
+        folder: A folder that is there.
+    """
+    if is_remote(folder) or "[" not in folder:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as place:
+        link = os.path.join(place, "folder")
+        os.symlink(os.path.abspath(folder), link)
+        yield link
+
+
 def read_bytes(path: str | os.PathLike[str], most: int = MOST_BYTES) -> bytes:
     """Returns what a file holds.
 

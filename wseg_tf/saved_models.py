@@ -15,6 +15,8 @@ import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 from tensorflow.python.saved_model.loader_impl import parse_saved_model
 
+from wseg_tf.filesystems import named_plainly
+
 # Operations that keep a state, and harm nobody with it.
 STATEFUL = re.compile(
     r"VarHandleOp|VariableV2|VarIsInitializedOp|VariableShape"
@@ -70,7 +72,8 @@ def load(folder: str, trust: bool = False) -> Any:
     if not trust:
         check_operations(folder)
     try:
-        return tf.saved_model.load(folder)
+        with named_plainly(folder) as plain:
+            return tf.saved_model.load(plain)
     # What TensorFlow raises differs with what is damaged.
     except Exception as error:
         raise _damaged(folder, error) from error

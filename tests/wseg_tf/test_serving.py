@@ -190,6 +190,15 @@ def test_an_empty_batch_has_an_empty_answer(
     assert signatures[PIXELS](images=pixels)["classes"].shape == (0, *SIZE)
 
 
+def test_a_folder_named_like_a_pattern_serves(
+    model: keras.Model, tmp_path: Path
+) -> None:
+    folder = str(tmp_path / "run[1]" / "m?d[e]l*")
+    export(model, folder, CAMVID, *SIZE)
+    ids = ServedModel(folder).segment(png(draw_scene(1, *SIZE)[0]))
+    assert ids.shape == SIZE
+
+
 def test_more_than_256_classes_are_served_as_16_bits(tmp_path: Path) -> None:
     names = class_set([f"class {place}" for place in range(300)])
     image = keras.Input([None, None, 3])
