@@ -64,6 +64,10 @@ ALLOWED = {
     ("wseg_tf/filesystems.py", "os.stat"): "where a path is local",
     ("wseg_tf/filesystems.py", "read_bytes"): "where a path is local",
     ("wseg_tf/filesystems.py", "write_bytes"): "where a path is local",
+    (
+        "wseg_tf/data/discovery/paths.py",
+        "os.path.isfile",
+    ): "where a path is local",
     ("wseg_tf/data/pairs.py", "os.scandir"): "where a path is local",
     ("wseg_tf/models/torch_files.py", "ZipFile"): "bytes that were read",
     ("wseg_tf/models/torch_files.py", "is_zipfile"): "bytes that were read",

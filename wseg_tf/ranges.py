@@ -107,9 +107,11 @@ def check_ranges(configuration: Any) -> None:
         allowed = each.metadata.get(_KEY, Range())
         bad = [n for n in _numbers(value) if n not in allowed]
         if bad:
+            is_huge = any(math.isfinite(n) and abs(n) > LARGEST for n in bad)
+            size = f", its size at most {LARGEST}" if is_huge else ""
             raise ValueError(
                 f"Invalid value for argument `{each.name}`. Expected "
-                f"{allowed}. Received: {each.name}={value}."
+                f"{allowed}{size}. Received: {each.name}={value}."
             )
 
 

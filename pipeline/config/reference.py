@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from wseg_tf.configuration import in_one_line
+from wseg_tf.ranges import range_of
 
 WORDS = {
     str: "text",
@@ -71,7 +72,9 @@ def keys(
         held, several = _held(hints[field.name])
         default = _default(configuration, field)
         if held is None:
-            kind = _words(hints[field.name])
+            within = range_of(field)
+            words = _words(hints[field.name])
+            kind = words if within is None else f"{words}, {within}"
             yield Key(name, kind, _shown(default), meaning)
             continue
         inside = default if dataclasses.is_dataclass(default) else held

@@ -183,7 +183,7 @@ def test_a_diverged_training_is_one_sentence_and_exit_code_1(
         DEMO,
         f"root={tmp_path}",
         *SMALL,
-        "training.stages.0.learning_rate=1e30",
+        "training.stages.0.learning_rate=2e9",
         "training.stages.0.schedule=constant",
     )
     assert code == FAILURE, screen

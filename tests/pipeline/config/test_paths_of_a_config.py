@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.loading import load, named_files
+from wseg_tf.classes import CAMVID
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.ground import GroundMatrix
 
 DEMO = str(Path(__file__).parents[3] / "configs" / "demo.yaml")
 FILES = [
@@ -66,6 +68,6 @@ def test_a_folder_is_a_folder(tmp_path: Path) -> None:
 
 def test_what_a_configuration_names_is_known(tmp_path: Path) -> None:
     assert {*named_files(load(DEMO))} == {"schema"}
-    (tmp_path / "D.yaml").write_text("values: [[0, 1], [1, 0]]")
+    GroundMatrix.severity_aware(CAMVID).to_yaml(tmp_path / "D.yaml")
     named = named_files(load(DEMO, [f"training.ground.file={tmp_path}/D.yaml"]))
     assert named["training.ground.file"] == f"{tmp_path}/D.yaml"
