@@ -252,9 +252,13 @@ def test_the_command_takes_them(
     tmp_path: Path, saved: str, street_folder: Path, expected: np.ndarray
 ) -> None:
     rules = tmp_path / "rules.yaml"
-    rules.write_text("rules: [{metric: mean_iou, floor: 0.9}]")
+    rules.write_text(
+        "rules: [{metric: iou/critical, floor: 0}, "
+        "{metric: mean_iou, floor: 0.9}]"
+    )
     own = tmp_path / "classes.yaml"
-    own.write_text(json.dumps(CAMVID.as_dict()))
+    # Other classes are critical to this model than to the data set.
+    own.write_text(json.dumps({**CAMVID.as_dict(), "critical": ["sky"]}))
     ground = tmp_path / "d.csv"
     np.savetxt(ground, 1 - np.eye(N), delimiter=",")
     found = tmp_path / "found.json"
@@ -272,7 +276,9 @@ def test_the_command_takes_them(
     assert done.exit_code == REFUSED, done.output
     from wseg_tf.metrics import mean_iou
 
-    value = json.loads(found.read_text())[-1]["value"]
+    *_, critical, last = json.loads(found.read_text())
+    assert critical["metric"] == "iou/sky"
+    value = last["value"]
     assert value == pytest.approx(float(mean_iou(expected.sum(axis=0))))
     done = CliRunner().invoke(app, [*command, "--input={sise: 3}"])
     assert done.exit_code == USER_ERROR
