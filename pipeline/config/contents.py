@@ -106,6 +106,15 @@ def _resolved_recipe(config: RunConfig, recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, initial=target)
 
 
+def _reason(error: tf.errors.OpError | UnicodeDecodeError) -> str:
+    if isinstance(error, tf.errors.NotFoundError):
+        return "no such file"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text"
+    message: str = error.message
+    return message.partition("\n")[0]
+
+
 def _kept(config: RunConfig, argument: str, path: str) -> str:
     """Copies a text that a field names below the root, by content."""
     try:
@@ -114,7 +123,7 @@ def _kept(config: RunConfig, argument: str, path: str) -> str:
     except (tf.errors.OpError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"Invalid value for argument `{argument}`. Expected a text file. "
-            f"Received: {path} (no such file)."
+            f"Received: {path} ({_reason(error)})."
         ) from error
     name = argument.rpartition(".")[2]
     ending = os.path.splitext(path)[1]
