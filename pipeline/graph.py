@@ -9,7 +9,7 @@ from typing import Any
 from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 
-from pipeline.config.contents import keep_config
+from pipeline.config.contents import keep_config, schema_file
 from pipeline.config.pipeline_config import PipelineConfig, RunConfig
 from pipeline.gate.baseline import find_blessed
 from pipeline.gate.evaluation import eval_config
@@ -83,7 +83,7 @@ def create_pipeline(
     )
     examples = ingest.outputs["examples"]
     statistics = tfx.components.StatisticsGen(examples=examples)
-    imported = tfx.components.ImportSchemaGen(schema_file=config.schema)
+    imported = tfx.components.ImportSchemaGen(schema_file=schema_file(config))
     validator = tfx.components.ExampleValidator(
         statistics=statistics.outputs["statistics"],
         schema=imported.outputs["schema"],

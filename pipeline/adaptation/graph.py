@@ -15,7 +15,7 @@ from pipeline.adaptation.self_training import (
     RoundTrainer,
 )
 from pipeline.config.adaptation_config import AdaptationConfig
-from pipeline.config.contents import keep_config
+from pipeline.config.contents import keep_config, schema_file
 from pipeline.graph import Engine, as_pipeline, promote, trainer_config
 from pipeline.ingest.component import Ingest
 from pipeline.ingest.validation import StopOnAnomalies
@@ -48,7 +48,7 @@ def create_adaptation_pipeline(
     """
     classes = config.target.data.class_set
     ground = check(config.training, classes)
-    imported = tfx.components.ImportSchemaGen(schema_file=config.schema)
+    imported = tfx.components.ImportSchemaGen(schema_file=schema_file(config))
     components: list[BaseNode] = [imported]
     ingests = {}
     stops = []

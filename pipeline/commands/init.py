@@ -52,7 +52,7 @@ def init(
                 )
         for path, text in files.items():
             write_whole(path, text)
-        config, data, _ = files
+        config, data = files
         say(f"{summary(found)}.")
         say(f"Written: {', '.join(files)}. Edit names and groups, then:")
         say(f"  wseg data check '{folder}' --dataset {data}")

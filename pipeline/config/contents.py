@@ -27,6 +27,8 @@ from wseg_tf.training.warm_start import (
     weights_digest,
 )
 
+SCHEMA = "schema.pbtxt"
+
 AnyConfig = TypeVar("AnyConfig", PipelineConfig, AdaptationConfig)
 
 
@@ -53,7 +55,7 @@ def resolved(config: AnyConfig) -> AnyConfig:
     found = dataclasses.replace(
         config,
         training=training,
-        schema=_kept(config, "schema", config.schema),
+        schema=_kept(config, "schema", schema_file(config)),
     )
     if isinstance(found, AdaptationConfig):
         own = {
@@ -69,6 +71,15 @@ def resolved(config: AnyConfig) -> AnyConfig:
         name = "data.drift_reference"
         data.drift_reference = _kept(config, name, data.drift_reference)
     return dataclasses.replace(found, data=data)
+
+
+def schema_file(config: RunConfig) -> str:
+    """Returns the file of the schema that records are held to.
+
+    Args:
+        config: The configuration.
+    """
+    return config.schema or os.path.join(os.path.dirname(__file__), SCHEMA)
 
 
 def keep_config(config: RunConfig) -> str:

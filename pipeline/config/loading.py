@@ -28,7 +28,6 @@ Config = PipelineConfig | AdaptationConfig
 
 # A file with this key adapts; others train on one data set.
 ADAPTS = "adaptation"
-SCHEMA = "schema.pbtxt"
 
 
 def load(
@@ -52,7 +51,6 @@ def load(
         ConfigurationError: One sentence that names the file and the field.
     """
     values = configuration.parse(configuration.text_of(path), path)
-    values.setdefault("schema", SCHEMA)
     place_paths(values, path)
     kind: type[Config] = (
         AdaptationConfig if ADAPTS in values else PipelineConfig

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from typing import Optional
 
 from pipeline.config.beam_options import IN_MEMORY, with_plugins
 from pipeline.config.data_options import STREETS, DataOptions
@@ -22,7 +23,8 @@ class RunConfig:
     Args:
         name: Name of the pipeline; its runs share metadata and cache.
         root: Folder that holds everything the pipeline writes.
-        schema: The curated schema of the records, a text proto.
+        schema: A schema of the records, a text proto, in place of this
+            package's own.
         training: The recipe.
         gate: The rules.
         beam: Options passed on to Beam.
@@ -31,7 +33,7 @@ class RunConfig:
 
     name: str
     root: str = "runs"
-    schema: str = "schema.pbtxt"
+    schema: Optional[str] = None  # noqa: UP045
     training: Recipe = field(default_factory=Recipe)
     gate: Gate = field(default_factory=Gate)
     beam: list[str] = field(default_factory=lambda: [*IN_MEMORY])

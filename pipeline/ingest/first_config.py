@@ -7,7 +7,6 @@ import math
 import os
 from collections import Counter
 
-from pipeline.ingest.schema import schema_of
 from wseg_tf.data.discovery import Discovery, describe
 from wseg_tf.data.discovery.text import critical_classes, summary
 from wseg_tf.filesystems import is_remote
@@ -23,8 +22,6 @@ _TEXT = """\
 
 name: {name}
 root: runs
-# The shape of the records, with the name of this data set.
-schema: {schema}
 
 data:
   dataset: {dataset}
@@ -92,22 +89,19 @@ def first_files(found: Discovery, out: str) -> dict[str, str]:
 
     Args:
         found: What `discover` returned.
-        out: Path of the configuration; the others lie beside it.
+        out: Path of the configuration; the other lies beside it.
 
     Returns:
-        Texts by path: the configuration, the description of the data and the
-        schema.
+        Texts by path: the configuration and the description of the data.
     """
-    stem = os.path.splitext(out)[0]
-    data, schema = f"{stem}-data.yaml", f"{stem}-schema.pbtxt"
+    data = f"{os.path.splitext(out)[0]}-data.yaml"
     return {
-        out: _config(found, out, os.path.basename(data), schema),
+        out: _config(found, out, os.path.basename(data)),
         data: describe(found),
-        schema: schema_of(found.name),
     }
 
 
-def _config(found: Discovery, out: str, data: str, schema: str) -> str:
+def _config(found: Discovery, out: str, data: str) -> str:
     folder = found.folder
     path = folder if is_remote(folder) else os.path.abspath(folder)
     height, width = found.size
@@ -124,7 +118,6 @@ def _config(found: Discovery, out: str, data: str, schema: str) -> str:
         dataset=_quoted(data),
         config=os.path.basename(out),
         name=_quoted(found.name),
-        schema=_quoted(os.path.basename(schema)),
         path=_quoted(path),
         train=_quoted(found.train),
         eval=_quoted(found.eval),

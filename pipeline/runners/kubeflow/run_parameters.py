@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.utils import json_utils, proto_utils
 
+from pipeline.config.contents import schema_file
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.graph import Engine
 from pipeline.ingest.drift import drift_reference
@@ -100,7 +101,7 @@ def _fixed(config: PipelineConfig) -> dict[str, Any]:
         "data.allowed_failures": data.allowed_failures,
         "data.drift_limit": data.drift_limit,
         "data.drift_reference": drift_reference(data),
-        "schema": configuration.text_of(config.schema),
+        "schema": configuration.text_of(schema_file(config)),
         "training.initial": (config.training.initial or "") == BLESSED,
         "beam": list(config.beam),
         "kubeflow": kubeflow,

@@ -29,9 +29,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_init_writes_what_check_then_reads(folder: Path) -> None:
     code, lines = wseg("init", folder)
-    assert (code, len(lines)) == (0, 4)
+    assert (code, len(lines)) == (0, 4), lines
     assert lines[0].startswith("6 pairs (train 3, val 3), 16x12, labels of ids")
-    names = {"yard.yaml", "yard-data.yaml", "yard-schema.pbtxt"}
+    names = {"yard.yaml", "yard-data.yaml"}
     assert names <= {path.name for path in folder.parent.iterdir()}
     assert lines[2:] == [
         f"  wseg data check '{folder}' --dataset yard-data.yaml",
@@ -45,7 +45,7 @@ def test_init_writes_what_check_then_reads(folder: Path) -> None:
 
 def test_init_overwrites_nothing(folder: Path) -> None:
     out = folder.parent / "mine.yaml"
-    mine = folder.parent / "mine-schema.pbtxt"
+    mine = folder.parent / "mine-data.yaml"
     mine.write_text("# mine")
     code, lines = wseg("init", folder, "--out", out)
     assert code == USER_ERROR

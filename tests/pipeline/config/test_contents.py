@@ -19,6 +19,7 @@ from wseg_tf.training.objectives import build_ground
 CONFIGS = Path(__file__).parents[3] / "configs"
 TEXT = """
 name: a
+schema: schema.pbtxt
 data: {dataset: camvid, drift_limit: 3, drift_reference: known.json}
 training: {initial: start.weights.h5, ground: {file: d.yaml}}
 gate: {rules: [{metric: mean_iou, floor: 0.1}]}

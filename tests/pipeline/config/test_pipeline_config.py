@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.adaptation_config import AdaptationConfig
+from pipeline.config.contents import schema_file
 from pipeline.config.loading import load, load_pipeline
 from wseg_tf.classes import CITYSCAPES
 from wseg_tf.configuration import ConfigurationError
@@ -68,9 +69,12 @@ def test_data_for_drawn_streets_are_refused(tmp_path: Path) -> None:
     assert load_pipeline(path, ["data.dataset=camvid"], "x").data.path == "x"
 
 
-def test_the_schema_is_looked_for_beside_the_file(tmp_path: Path) -> None:
+def test_a_schema_of_ones_own_lies_beside_the_file(tmp_path: Path) -> None:
+    config = load(write(tmp_path, f"name: a\nschema: own.pbtxt\n{GATE}"))
+    assert config.schema == schema_file(config) == str(tmp_path / "own.pbtxt")
     config = load(write(tmp_path, f"name: a\n{GATE}"))
-    assert config.schema == str(tmp_path / "schema.pbtxt")
+    assert config.schema is None
+    assert 'name: "label/encoded"' in Path(schema_file(config)).read_text()
 
 
 def test_folders_are_absolute_but_for_remote_roots(tmp_path: Path) -> None:

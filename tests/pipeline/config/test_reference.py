@@ -77,7 +77,7 @@ def test_the_command_lists_what_begins_so_and_refuses_what_is_nothing():
     done = CliRunner().invoke(app, ["keys", "training.ground.t"])
     assert done.exit_code == 0
     assert done.output.startswith(
-        "training.ground.tau (number; 2.0)\n    Where"
+        "training.ground.tau (number, above 0; 2.0)\n    Where"
     )
     assert done.output.count("\n") == 2
     assert CliRunner().invoke(app, ["keys", "trainig"]).exit_code == 2

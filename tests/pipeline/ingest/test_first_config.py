@@ -5,38 +5,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from google.protobuf import text_format
-from tensorflow_metadata.proto.v0 import schema_pb2
 
 from pipeline.config.contents import resolved
 from pipeline.config.loading import load_pipeline
 from pipeline.ingest.first_config import first_files
 from pipeline.ingest.listing import find_splits
-from pipeline.ingest.schema import schema_of
 from tests.wseg_tf.data.discovery.folders import areas, ids, photograph
 from wseg_tf.classes import class_set
 from wseg_tf.data.discovery import discover
-
-CONFIGS = Path(__file__).parents[3] / "configs"
-
-
-def parsed(text: str) -> schema_pb2.Schema:
-    return text_format.Parse(text, schema_pb2.Schema())
-
-
-def datasets(schema: schema_pb2.Schema) -> list[str]:
-    (domain,) = (d for d in schema.string_domain if d.name == "dataset")
-    return list(domain.value)
-
-
-def test_a_schema_of_ones_own_is_the_curated_one_and_a_name() -> None:
-    curated = parsed((CONFIGS / "schema.pbtxt").read_text())
-    own = parsed(schema_of("yard"))
-    assert datasets(own) == ["yard", *datasets(curated)]
-    for schema in (own, curated):
-        del schema.string_domain[:]
-    assert own == curated
-    assert datasets(parsed(schema_of("camvid"))).count("camvid") == 1
 
 
 @pytest.fixture
@@ -69,9 +45,8 @@ def test_what_is_written_is_a_whole_configuration(
     config = load_pipeline(out, [f"root={tmp_path}/runs"])
     assert config.data.path == str(folder)
     assert config.name == "hofe_2"
-    # Resolving it reads classes, D and schema.
+    # Resolving it reads classes and D.
     values = resolved(config)
-    assert "hofe_2" in Path(values.schema).read_text()
     classes = class_set(values.data.classes)
     # Of the critical classes of Cityscapes, `val` shows cars alone.
     assert classes.critical == ("car",)
