@@ -117,12 +117,8 @@ def own_multipliers(
     Example:
 
     >>> from wseg_tf.models import build
-    >>> own_multipliers(build("fcn32s", 2, width=0.05), {"encodr": 0.1})
-    Traceback (most recent call last):
-    ...
-    ValueError: Invalid value for argument `multipliers`. Expected beginnings of
-    layers' names, each of one that is trained. Received: 'encodr'; did you
-    mean 'encoder'?
+    >>> own_multipliers(build("fcn32s", 2, width=0.05), {"encoder": 0.1})
+    {'encoder': 0.1}
     """
     own: dict[str, float] = {}
     paths: list[str] = []
@@ -217,7 +213,9 @@ class LayerwiseRates:
 
     def build(self, variables: list[Any]) -> None:
         """Makes what is remembered of each weight, if every factor has one."""
-        _refuse_unmatched(self.multipliers, [_path(each) for each in variables])
+        # Of an `.h5` file Keras 3 builds it first without any.
+        if variables:
+            _refuse_unmatched(self.multipliers, [*map(_path, variables)])
         super().build(variables)  # type: ignore[misc]
 
     def update_step(self, gradient: Any, variable: Any, *args: Any) -> None:

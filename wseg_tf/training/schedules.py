@@ -136,10 +136,14 @@ class Times(keras.optimizers.schedules.LearningRateSchedule):
         return cls(_schedule(config["schedule"]), config["factor"])
 
 
+# Of an `.h5` file Keras 2 looks for schedules by their plain names.
+keras.saving.get_custom_objects().update(WarmUp=WarmUp, Times=Times)
+
+
 def _schedule(value: Any) -> Any:
     """Returns a schedule or a number that was saved; Keras 2 leaves it so."""
     if isinstance(value, Mapping):
-        return keras.saving.deserialize_keras_object(value)
+        return keras.optimizers.schedules.deserialize(value)
     return value
 
 

@@ -75,5 +75,5 @@ def test_it_is_saved():
 def test_bad_arguments_are_refused():
     with pytest.raises(ValueError, match="exponent"):
         severity_loss(SEVERITY, exponent=0.5)
-    with pytest.raises(ValueError, match="weights >= 0"):
+    with pytest.raises(ValueError, match="a finite number >= 0"):
         severity_loss(SEVERITY, weight=-1.0)
