@@ -14,6 +14,7 @@ from wseg_tf.ground import GroundMatrix
 
 TEXT = """
 name: keys
+schema: schema.pbtxt
 data: {dataset: camvid, path: data, drift_limit: 9, drift_reference: known.json}
 training: {model: enet, ground: {file: d.csv}}
 gate: {rules: [{metric: mean_iou, floor: 0.1}]}
