@@ -123,9 +123,10 @@ def own_multipliers(
     own: dict[str, float] = {}
     paths: list[str] = []
     for layer in model.layers:
-        inside = isinstance(layer, keras.Model)
         for variable in layer.trainable_variables:
             path = _path(variable)
+            # Keras 3 puts the name of a `Sequential` before its layers'.
+            inside = not path.startswith(f"{layer.name}/")
             if inside:
                 factor = _fitting(multipliers, f"{layer.name}/{path}")
                 own |= {} if factor is None else {path: factor}

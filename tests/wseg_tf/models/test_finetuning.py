@@ -193,3 +193,14 @@ def test_the_encoder_of_deeplab_v3plus_has_its_multiplier():
     inside = len(model.get_layer("encoder").trainable_variables)
     assert factors.count(0.1) == inside > 100
     assert factors.count(1.0) == len(factors) - inside > 0
+
+
+def test_layers_of_a_sequential_network_are_found_by_their_names():
+    layers = [keras.layers.Conv2D(2, 1, name=each) for each in ("body", "head")]
+    model = keras.Sequential([keras.Input([4, 4, 3]), *layers], name="own")
+    own = own_multipliers(model, {"head": 10.0})
+    optimizer = LayerwiseSGD(1e-3, multipliers=own)
+    optimizer.build(model.trainable_variables)
+    for layer, factor in zip(layers, (1.0, 10.0), strict=True):
+        found = [optimizer.multiplier(each) for each in layer.variables]
+        assert found == [factor, factor]

@@ -85,7 +85,7 @@ def test_where_there_is_a_gpu_is_found_out() -> None:
     ("stage", "said"),
     [
         (Stage(freeze=["encoder"]), r"`freeze`.*'encoder'.*own network"),
-        (Stage(multipliers={"encodr": 0.1}), r"'encodr'; there are .'"),
+        (Stage(multipliers={"encodr": 0.1}), r"'encodr'; there are .'conv2d'"),
     ],
     ids=["freeze", "multipliers"],
 )
