@@ -61,7 +61,7 @@ def keys(
     >>> from wseg_tf.training.recipe import GroundOptions
     >>> found = {key.name: key for key in keys(GroundOptions, "ground.")}
     >>> found["ground.within"].kind, found["ground.within"].default
-    ('number', '0.5')
+    ('number, 0..1', '0.5')
     """
     told = {} if told is None else told
     is_class = isinstance(configuration, type)
