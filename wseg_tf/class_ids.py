@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from numbers import Integral
 from typing import Any
 
 import tensorflow as tf
 
-from wseg_tf.refusal import refuse
+from wseg_tf.refusal import Find, Show, refuse
 
-WIDE = (tf.int64, tf.uint64, tf.uint32)
 LEAST_ID, LARGEST_ID = -(2**31), 2**31 - 1
 
 
@@ -21,13 +19,18 @@ def unsigned(ids: Any) -> tf.Tensor:
     does its arithmetic on the host, whatever that costs.
 
     Args:
-        ids: Of any integer type, within int32.
+        ids: Of any integer type; those of 64 bits become uint64.
 
     Example:
 
     >>> unsigned([2, -1]).numpy().tolist()
     [2, 4294967295]
     """
+    ids = tf.convert_to_tensor(ids)
+    if ids.dtype.size == 8:
+        return tf.bitcast(ids, tf.uint64)
+    if ids.dtype == tf.uint32:
+        return ids
     return tf.bitcast(tf.cast(ids, tf.int32), tf.uint32)
 
 
@@ -98,28 +101,25 @@ def read_ids(
     >>> read_ids(tf.constant([2**32 + 2, 2]), 3).numpy()
     array([3, 2], dtype=uint32)
     """
-    fits = None
-    if labels.dtype.is_floating:
-        fits = (tf.round(labels) == labels) & (tf.abs(labels) < 2.0**31)
-        labels = tf.where(fits, labels, tf.zeros_like(labels))
-    elif labels.dtype in WIDE:
-        wide = tf.cast(labels, tf.int64)
-        fits = (wide >= LEAST_ID) & (wide <= LARGEST_ID)
-        if labels.dtype == tf.uint64:
-            fits &= wide >= 0  # Larger ones turned negative.
-        labels = tf.where(fits, wide, tf.zeros_like(wide))
-    elif not (labels.dtype.is_integer or labels.dtype.is_bool):
+    kind = labels.dtype
+    if not (kind.is_floating or kind.is_integer or kind.is_bool):
         raise ValueError(
             "Invalid dtype for argument `y_true`. Expected integers or floats. "
-            f"Received: dtype={labels.dtype.name}."
+            f"Received: dtype={kind.name}."
         )
+    fits = None
+    if kind.is_floating:
+        fits = (tf.round(labels) == labels) & (tf.abs(labels) < 2.0**31)
+        labels = tf.where(fits, labels, tf.zeros_like(labels))
+        labels = tf.cast(labels, tf.int32)
+    # A negative id is a large one: one comparison serves.
     ids = unsigned(labels)
-    found = tf.minimum(ids, classes)
+    found = tf.cast(tf.minimum(ids, classes), tf.uint32)
     if fits is not None:
         found = tf.where(fits, found, tf.constant(classes, tf.uint32))
-    if ignore_class is None:
+    if ignore_class is None or (kind.is_unsigned and ignore_class < 0):
         return found
-    void = tf.equal(ids, ignore_class % 2**32)
+    void = tf.equal(ids, ignore_class % 2 ** (8 * ids.dtype.size))
     if fits is not None:
         void &= fits
     # A sum, since TensorFlow does not vectorise selects.
@@ -146,30 +146,60 @@ def refuse_unknown(
         tf.errors.InvalidArgumentError: The same in graph mode. XLA has no
             errors: there the ids stay as they are.
     """
+    is_bad = tf.reduce_any(ids == classes)
+    with tf.control_dependencies(
+        [refuse_labels(is_bad, labels, ids, classes, ignore_class)]
+    ):
+        return tf.identity(ids)
+
+
+def refuse_labels(
+    is_bad: tf.Tensor,
+    labels: tf.Tensor,
+    ids: tf.Tensor,
+    classes: int,
+    ignore_class: int | None = None,
+) -> tf.Tensor:
+    """Refuses labels as `refuse` does, once it is known that some are bad.
+
+    Args:
+        is_bad: A bool scalar, whether any id is `classes`.
+        labels: What `read_ids` was given.
+        ids: What it returned.
+        classes: The number of classes N.
+        ignore_class: The label of void pixels. Defaults to None.
+
+    Returns:
+        `is_bad`.
+    """
     message = (
         f"Invalid label in `y_true`. Expected 0..{classes - 1} or "
         f"ignore_class={ignore_class}."
     )
-    bad = tf.reshape(ids == classes, [-1])
-    with tf.control_dependencies([refuse_ids(bad, labels, message)]):
-        return tf.identity(ids)
+    return refuse_ids(is_bad, lambda: ids == classes, labels, message)
 
 
-def refuse_ids(bad: tf.Tensor, ids: tf.Tensor, message: str) -> tf.Tensor:
+def refuse_ids(
+    is_bad: tf.Tensor, find: Find, ids: tf.Tensor, message: str
+) -> tf.Tensor:
     """Refuses ids as `refuse` does, shown without being computed as int32.
 
     Args:
-        bad: bool `[P]`, which are refused.
+        is_bad: A bool scalar, whether any is refused.
+        find: Returns which are, bool, P of any shape.
         ids: P numbers of any shape and dtype.
         message: What was expected.
 
     Returns:
-        A bool scalar, whether any is bad.
+        `is_bad`.
     """
-    show: Callable[[tf.Tensor], tf.Tensor] = tf.identity
-    if ids.dtype not in WIDE and not ids.dtype.is_floating:
-        ids, show = unsigned(ids), signed
-    return refuse(bad, tf.reshape(ids, [-1]), message, show)
+    show: Show = tf.identity
+    if not ids.dtype.is_floating and ids.dtype.size < 8:
+        if ids.dtype != tf.uint32:
+            show = signed
+        ids = unsigned(ids)
+    rows = tf.reshape(ids, [-1])
+    return refuse(is_bad, lambda: tf.reshape(find(), [-1]), rows, message, show)
 
 
 def target_kind(y_true: tf.Tensor, pred: tf.TensorShape) -> str:

@@ -7,40 +7,45 @@ from collections.abc import Callable
 import tensorflow as tf
 
 Show = Callable[[tf.Tensor], tf.Tensor]
+Find = Callable[[], tf.Tensor]
 
 # By so much a mass may miss 1: bfloat16 has 8 bits.
 TOLERANCE = 0.01
 
 
 def refuse(
-    bad: tf.Tensor, rows: tf.Tensor, message: str, show: Show = tf.identity
+    is_bad: tf.Tensor,
+    find: Find,
+    rows: tf.Tensor,
+    message: str,
+    show: Show = tf.identity,
 ) -> tf.Tensor:
     """Refuses a batch, and shows what was found.
 
     Args:
-        bad: bool `[P]`, which rows are refused.
+        is_bad: A bool scalar, whether any row is refused.
+        find: Returns bool `[P]`, which rows are; called where any is.
         rows: `[P, ...]`, what is shown of them.
         message: What was expected; `"Received:"` and the rows follow.
         show: How they are shown. Defaults to as they are.
 
     Returns:
-        A bool scalar, whether any is bad. XLA has no errors, so there it is
-        the caller who speaks, by NaN.
+        `is_bad`. XLA has no errors, so there it is the caller who speaks, by
+        NaN.
 
     Raises:
         ValueError: In eager mode, if any is bad.
         tf.errors.InvalidArgumentError: The same when a graph runs.
     """
-    is_bad = tf.reduce_any(bad)
     if tf.executing_eagerly():
         if bool(is_bad):
-            found = show(tf.boolean_mask(rows, bad)[:5]).numpy().tolist()
+            found = show(tf.boolean_mask(rows, find())[:5]).numpy().tolist()
             raise ValueError(f"{message} Received: {found}.")
         return is_bad
 
     def first() -> tf.Tensor:
         # A row more: of an empty batch XLA finds no largest.
-        padded = tf.pad(tf.cast(bad, tf.float32), [[0, 1]])
+        padded = tf.pad(tf.cast(find(), tf.float32), [[0, 1]])
         more = tf.concat(
             [rows, tf.zeros([1, *rows.shape[1:]], rows.dtype)], axis=0
         )
@@ -82,4 +87,4 @@ def refuse_masses(
         "Invalid value for argument `y_true`. Expected distributions, "
         f"shares >= 0{sums} (to 0 where void)."
     )
-    return refuse(bad, rows, message)
+    return refuse(tf.reduce_any(bad), lambda: bad, rows, message)

@@ -108,12 +108,14 @@ def checked(loss: tf.Tensor, pixels: Pixels, partial: bool) -> tf.Tensor:
         bad = tf.reduce_min(rows, axis=-1) < -TOLERANCE
         if not partial:
             bad |= tf.abs(row_sum(rows)[:, 0] - 1.0) > TOLERANCE
+        bad &= pixels.valid
         sums = "" if partial else " that sum to 1 over classes"
         message = (
             "Invalid value for argument `y_pred`. Expected probabilities >= 0"
             f"{sums}, or `from_logits=True` for logits."
         )
-        found.append(refuse(bad & pixels.valid, rows, message))
+        is_bad = tf.reduce_any(bad)
+        found.append(refuse(is_bad, lambda: bad, rows, message))
     if pixels.distributions is not None:
         rows = pixels.distributions
         mass = tf.reduce_sum(rows, axis=-1)  # As `flatten` has it.

@@ -8,6 +8,7 @@ from wseg_tf.class_ids import (
     in_a_row,
     read_ids,
     refuse_ids,
+    refuse_labels,
     refuse_unknown,
     signed,
     target_kind,
@@ -61,36 +62,53 @@ def count_confusion(
     array([[1, 0],
            [1, 0]])>
     """
-    y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
-    if y_pred.dtype == tf.int32:
-        # On a GPU TensorFlow takes int32 for sizes and moves it on the host.
-        y_pred = tf.cast(y_pred, tf.int64)
-    y_pred = _with_classes(y_true, y_pred, classes)
-    rows = _rows(y_true, y_pred, classes, ignore_class)
+    y_true, given = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
+    y_pred = _with_classes(y_true, given, classes)
+    kind = target_kind(y_true, tf.TensorShape([*y_pred.shape[:-1], classes]))
+    rows = _rows(kind, y_true, y_pred, classes, ignore_class)
     if sample_weight is not None:
         weights = pixel_weights(sample_weight, tf.shape(y_pred)[:-1])
-        left_out = tf.equal(weights, 0.0)
+        left_out = tf.equal(weights, 0.0) & (rows < classes)
         rows = tf.where(left_out, tf.constant(classes + 1, tf.uint32), rows)
-    if y_pred.dtype.is_integer and y_pred.shape[-1] == 1:
-        columns = _columns(y_pred, rows, classes)
+    if has_ids := y_pred.dtype.is_integer and y_pred.shape[-1] == 1:
+        columns = read_ids(y_pred, classes)
     else:
         columns = unsigned(tf.argmax(y_pred, -1, output_type=tf.int32))
+    columns = tf.reshape(columns, [-1])
     # A row and a column more are for what is no class. Void falls past the
     # last bin, which the count drops.
     size = classes + 1
-    key = rows * size + tf.reshape(columns, [-1])
     # The raw operation: `tf.math.bincount` first reads the key twice to check
     # what is known here, and int64 weights have no GPU kernel.
     counts = tf.raw_ops.DenseBincount(
-        input=signed(key),
+        input=signed(rows * size + columns),
         size=size * size,
         weights=tf.zeros([0], tf.int32),
         binary_output=False,
     )
     counts = tf.cast(tf.reshape(counts, [size, size]), tf.int64)
     known = counts[:classes, :classes]
-    is_unknown = tf.reduce_sum(counts) > tf.reduce_sum(known)
-    return known - tf.cast(is_unknown, tf.int64) * UNKNOWN
+    # The count itself tells whether anything is to be refused.
+    checks = []
+    if kind == "labels":
+        is_bad = tf.reduce_any(counts[classes] > 0)
+        checks.append(
+            refuse_labels(is_bad, y_true, rows, classes, ignore_class)
+        )
+    if has_ids:
+        is_bad = tf.reduce_any(counts[:classes, classes] > 0)
+        message = (
+            "Invalid class id in `y_pred`. Expected 0.."
+            f"{classes - 1} at every pixel that is not void."
+        )
+
+        def find() -> tf.Tensor:
+            return (columns == classes) & (rows < classes)
+
+        checks.append(refuse_ids(is_bad, find, given, message))
+    with tf.control_dependencies(checks):
+        is_unknown = tf.reduce_sum(counts) > tf.reduce_sum(known)
+        return known - tf.cast(is_unknown, tf.int64) * UNKNOWN
 
 
 def _with_classes(
@@ -98,6 +116,10 @@ def _with_classes(
 ) -> tf.Tensor:
     """Returns scores or one-hots `[..., N]`, or class ids `[..., 1]`."""
     true, pred = y_true.shape, y_pred.shape
+    received = f"Received: shape {pred}, dtype {y_pred.dtype.name}."
+    if y_pred.dtype.is_integer:
+        # On a GPU TensorFlow takes int32 for sizes and moves it on the host.
+        y_pred = unsigned(y_pred)
     last = pred[-1] if pred.rank else None
     expected = f"scores with {classes} entries on the last axis, or integers"
     if not y_pred.dtype.is_integer:
@@ -120,22 +142,27 @@ def _with_classes(
             "last axis of 1"
         )
     raise ValueError(
-        f"Invalid value for argument `y_pred`. Expected {expected}. Received: "
-        f"shape {pred}, dtype {y_pred.dtype.name}."
+        f"Invalid value for argument `y_pred`. Expected {expected}. {received}"
     )
 
 
 def _rows(
+    kind: str,
     y_true: tf.Tensor,
     y_pred: tf.Tensor,
     classes: int,
     ignore_class: int | None,
 ) -> tf.Tensor:
-    """Returns true ids `[P]`, uint32; void is `N + 1`."""
+    """Returns true ids `[P]`, uint32; void is `N + 1`.
+
+    What is no class is `N`, and of labels alone not refused yet.
+    """
 
     def labels() -> tf.Tensor:
-        ids = in_a_row(read_ids(y_true, classes, ignore_class), y_pred, 1)
-        return refuse_unknown(y_true, ids, classes, ignore_class)
+        return in_a_row(read_ids(y_true, classes, ignore_class), y_pred, 1)
+
+    def known_labels() -> tf.Tensor:
+        return refuse_unknown(y_true, labels(), classes, ignore_class)
 
     def distributions() -> tf.Tensor:
         share = tf.reshape(in_a_row(y_true, y_pred, classes), [-1, classes])
@@ -149,22 +176,8 @@ def _rows(
         rows = tf.where(valid, rows, void)
         return tf.where(is_bad, void - 1, rows)
 
-    kind = target_kind(y_true, tf.TensorShape([*y_pred.shape[:-1], classes]))
     if kind == "either":
         pixels = tf.reduce_prod(tf.shape(y_pred)[:-1])
         is_labels = tf.equal(tf.size(y_true), pixels)
-        return tf.cond(is_labels, labels, distributions)
+        return tf.cond(is_labels, known_labels, distributions)
     return labels() if kind == "labels" else distributions()
-
-
-def _columns(ids: tf.Tensor, rows: tf.Tensor, classes: int) -> tf.Tensor:
-    """Returns predicted ids `[P]`, uint32; `N` for what is no class."""
-    columns = tf.minimum(read_ids(ids, classes), classes)
-    columns = tf.reshape(columns, [-1])
-    bad = (columns == classes) & (rows < classes)
-    message = (
-        "Invalid class id in `y_pred`. Expected 0.."
-        f"{classes - 1} at every pixel that is not void."
-    )
-    with tf.control_dependencies([refuse_ids(bad, ids, message)]):
-        return tf.identity(columns)
