@@ -25,6 +25,7 @@ from pipeline.commands import (
     run,
     submit,
     train,
+    verify,
     weights,
 )
 from pipeline.commands.screen import keep_loopback_direct, refusals, say
@@ -75,6 +76,8 @@ app.command()(gate.gate)
 app.command()(report.report)
 app.command()(releases.rollback)
 app.command()(releases.baseline)
+app.command()(releases.repair)
+app.command()(verify.verify)
 app.command("compile")(compile.compile_pipeline)
 app.command()(submit.submit)
 app.add_typer(data.app, name="data")

@@ -17,8 +17,9 @@ from pipeline.gate.evaluator import Evaluator
 from pipeline.ingest.component import Ingest
 from pipeline.ingest.drift import StopOnDrift, drift_reference
 from pipeline.ingest.validation import StopOnAnomalies
-from pipeline.release.push import Pusher
+from pipeline.release.push import SIGNING_KEY, Pusher
 from pipeline.release.serving_check import ServingCheck
+from pipeline.release.statement import signer
 from pipeline.report.reporter import Reporter
 from pipeline.training import PICTURES, SETTINGS, Trainer, training_settings
 from wseg_tf.classes import ClassSet
@@ -215,7 +216,11 @@ def promote(
                 base_directory=config.folder("serving")
             )
         ),
-        custom_config={"code": code_digest("pipeline.release.push")},
+        custom_config={
+            SIGNING_KEY: config.gate.signing_key,
+            "signer": signer(config.gate.signing_key),
+            "code": code_digest("pipeline.release.push"),
+        },
     )
     return [baseline, evaluator, check, pusher]
 

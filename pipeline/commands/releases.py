@@ -1,4 +1,4 @@
-"""`wseg rollback` and `wseg baseline`: decisions about releases."""
+"""`wseg rollback`, `baseline` and `repair`: what is released, and known."""
 
 from __future__ import annotations
 
@@ -80,3 +80,30 @@ def baseline(
         )
     if not found:
         say("No baseline was reset and nothing was rolled back.")
+
+
+def repair(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Notes released versions anew where the run's metadata was lost."""
+    with refusals():
+        from pipeline.config.loading import load
+        from pipeline.release.metadata_file import fault, made
+        from pipeline.release.releases import finish
+        from pipeline.release.repair import repair as note_anew
+        from wseg_tf.locks import held
+
+        settings = load(config, overrides or [])
+        root = settings.folder()
+        path = settings.local_folder("metadata.sqlite")
+        with held(settings.local_folder(), "a repair"):
+            found = fault(path, say)
+            if found == "" or (found is None and not made(root)):
+                say(f"{path}: nothing to repair.")
+                return
+            noted = note_anew(root, path)
+            finish(root, path)
+    for each in noted:
+        what = f"no baseline: {each.revoked}" if each.revoked else "a baseline"
+        if each.model is None:
+            what = "no baseline: the trained model that it copies is gone"
+        say(f"Version {each.version}: {what}")
+    say(f"Written: {path}; every step runs again, and its results stay apart.")

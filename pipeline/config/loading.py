@@ -143,6 +143,7 @@ def place_paths(values: dict[str, Any], path: str) -> None:
             place(section.get("ground"), "file")
 
     place(values, "schema")
+    place(values.get("gate"), "signing_key")
     for name in ("data", *DOMAINS):
         section = values.get(name)
         for key in ("path", "drift_reference"):
@@ -195,6 +196,7 @@ def named_files(config: Config) -> dict[str, str]:
     named: dict[str, Any] = {
         "schema": config.schema,
         "training.ground.file": config.training.ground.file,
+        "gate.signing_key": config.gate.signing_key,
     }
     for section, each in _sections(config).items():
         for key in ("dataset", "classes", "drift_reference"):

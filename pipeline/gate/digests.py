@@ -16,6 +16,9 @@ from wseg_tf.data.checks import DataError
 
 # Where TensorFlow Serving looks for requests to warm up with.
 WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
+# Where a pushed version states what it is.
+STATEMENT = os.path.join("assets.extra", "release.json")
+SIGNATURE = os.path.join("assets.extra", "release.sig")
 # The custom property of an artifact that holds its files' digest.
 DIGEST = "sha256"
 
@@ -27,25 +30,42 @@ def digest(folder: str) -> str:
         folder: The folder, of a SavedModel or of records.
 
     Returns:
-        SHA-256 of every file's name and content, hexadecimal; a SavedModel's
-        requests to warm up with are not part of it.
+        SHA-256 of every file's name and content, hexadecimal; what a push adds
+        to a SavedModel is not part of it.
     """
     total = hashlib.sha256()
+    for name, own in each_digest(folder).items():
+        if name != WARMUP:
+            total.update(f"{name}\0{own}\n".encode())
+    return total.hexdigest()
+
+
+def each_digest(folder: str) -> dict[str, str]:
+    """Returns the SHA-256 of each file below a folder, by its path there.
+
+    Args:
+        folder: The folder; a statement of its own, and its signature, are left
+            out.
+
+    Returns:
+        Hexadecimal digests, sorted by path.
+    """
     paths = sorted(
         os.path.join(place, name)
         for place, _, names in tf.io.gfile.walk(folder)
         for name in names
     )
+    found = {}
     for path in paths:
         name = os.path.relpath(path, folder)
-        if name == WARMUP:
+        if name in (STATEMENT, SIGNATURE):
             continue
         own = hashlib.sha256()
         with tf.io.gfile.GFile(path, "rb") as file:
             while block := file.read(2**24):
                 own.update(block)
-        total.update(f"{name}\0{own.hexdigest()}\n".encode())
-    return total.hexdigest()
+        found[name] = own.hexdigest()
+    return found
 
 
 def record(artifact: Any, folder: str, key: str = DIGEST) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
@@ -61,7 +61,8 @@ def eval_config(
     settings = {
         "classes": classes.as_dict(),
         "ground": ground.values.tolist(),
-        "gate": configuration.dump(gate),
+        # Who signs what passes changes no verdict.
+        "gate": configuration.dump(replace(gate, signing_key=None)),
         "code": code_digest(__name__),
     }
     path = keep(folder, "gate.json", json.dumps(settings))

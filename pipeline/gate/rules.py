@@ -201,6 +201,8 @@ class Gate:
             `"image"` and `"drive"`. Nothing by default.
         replicates: Evaluation sets the bootstrap draws.
         seed: Seeds the bootstrap.
+        signing_key: File of an ed25519 private key, PEM, by which the push
+            signs what it states of a version; unsigned by default.
     """
 
     rules: list[Rule] = field(default_factory=list)
@@ -211,6 +213,7 @@ class Gate:
     allow_shared: list[str] = field(default_factory=list)
     replicates: int = bounded(1000, 100, 10**6)
     seed: int = bounded(0, 0)
+    signing_key: Optional[str] = None  # noqa: UP045
 
     def __post_init__(self) -> None:
         """Refuses what would judge by nothing."""

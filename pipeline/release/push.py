@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from typing import Any
 
 import tensorflow as tf
 from google.protobuf import json_format
@@ -13,15 +15,22 @@ from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils
 from tfx.types.standard_component_specs import (
+    CUSTOM_CONFIG_KEY,
     INFRA_BLESSING_KEY,
+    MODEL_BLESSING_KEY,
     PUSH_DESTINATION_KEY,
     PUSHED_MODEL_KEY,
 )
 
 from pipeline.gate.digests import digest, verify
+from pipeline.gate.evaluator import AGAINST, JUDGED, ON
 from pipeline.release.decisions import withdrawals
 from pipeline.release.model_files import move, versions
+from pipeline.release.statement import is_signed, state
 from wseg_tf.filesystems import folder_aside
+
+# Of the push's `custom_config`: the file of the key that signs.
+SIGNING_KEY = "signing_key"
 
 
 class AtomicExecutor(PusherExecutor):
@@ -43,6 +52,10 @@ class AtomicExecutor(PusherExecutor):
         there = versions(serving)
         root = os.path.dirname(serving)
         taken = [*there, *versions(os.path.join(root, "withdrawn"))]
+        key = json.loads(exec_properties.get(CUSTOM_CONFIG_KEY) or "{}").get(
+            SIGNING_KEY
+        )
+        judged = _judged(input_dict)
         if self.CheckBlessing(input_dict):
             # The files that were served, not others put in their place.
             served = artifact_utils.get_single_instance(
@@ -52,6 +65,8 @@ class AtomicExecutor(PusherExecutor):
             if there:
                 latest = os.path.join(serving, str(there[-1]))
                 if digest(latest) == own:
+                    if key and not is_signed(latest, key):
+                        state(latest, _name(root), there[-1], judged, key)
                     self._MarkPushed(pushed, latest, str(there[-1]))
                     return
             if own in withdrawals(root):
@@ -67,10 +82,26 @@ class AtomicExecutor(PusherExecutor):
                 return
             # A number is given once: one that was withdrawn may come back.
             version = max(int(time.time()), *(each + 1 for each in taken), 1)
+            state(partial, _name(root), version, judged, key)
             tf.io.gfile.makedirs(serving)
             target = os.path.join(serving, str(version))
             move(partial, target)
         self._MarkPushed(pushed, target, str(version))
+
+
+def _name(root: str) -> str:
+    return os.path.basename(root)
+
+
+def _judged(given: dict[str, list[Any]]) -> dict[str, str]:
+    """Returns the digests of what the gate judged."""
+    blessing = artifact_utils.get_single_instance(given[MODEL_BLESSING_KEY])
+    named = {"model": JUDGED, "baseline": AGAINST, "records": ON}
+    found = {
+        name: blessing.get_string_custom_property(key)
+        for name, key in named.items()
+    }
+    return {name: digest for name, digest in found.items() if digest}
 
 
 class Pusher(tfx.components.Pusher):

@@ -19,8 +19,11 @@ from pipeline.config.loading import Config, parts
 from pipeline.config.pipeline_config import PipelineConfig, RunConfig
 from pipeline.graph import Engine
 from pipeline.release.lineage import Step, run_ids, run_steps
+from pipeline.release.metadata_file import check_metadata
 from pipeline.release.releases import finish
+from pipeline.release.statement import private_key
 from pipeline.runners.prepared import prepare
+from wseg_tf.configuration import ConfigurationError
 from wseg_tf.locks import held
 from wseg_tf.training.objectives import check
 
@@ -130,12 +133,23 @@ def run(config: Config, show: Show = print) -> dict[str, Step]:
     judged = parts(config)[-1]
     # First what needs no data, so that nothing is drawn in vain.
     check(config.training, judged.data.class_set)
+    _check_key(config.gate.signing_key)
     with held(config.local_folder(), "a run"):
         database = config.local_folder("metadata.sqlite")
+        check_metadata(database, config.folder(), show)
         done = finish(config.folder(), database)
         if done is not None:
             show(f"Finished the rollback to version {done.serving} first.")
         return execute(judged, prepare(config).build(Engine()), show)
+
+
+def _check_key(path: str | None) -> None:
+    """Refuses a key that could not sign once a model is good enough."""
+    if path is not None:
+        try:
+            private_key(path)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
 
 
 def execute(

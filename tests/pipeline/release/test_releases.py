@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from ml_metadata.proto import metadata_store_pb2 as proto
 from tfx.types import standard_artifacts
-from tfx.types.standard_component_specs import PUSH_DESTINATION_KEY
+from tfx.types.standard_component_specs import (
+    CUSTOM_CONFIG_KEY,
+    PUSH_DESTINATION_KEY,
+)
 
 from pipeline.gate.baseline import WITHDRAWN
 from pipeline.gate.digests import digest
@@ -39,6 +42,7 @@ def push(
     content: str,
     blessed: int = 1,
     after_the_check: Callable[[Path], None] = lambda model: None,
+    key: Path | None = None,
 ) -> Any:
     """Pushes a model as the Pusher component does."""
     checked = root / "checked" / content
@@ -46,6 +50,7 @@ def push(
         write_model(checked / "stamped_model", content)
     model_blessing = standard_artifacts.ModelBlessing()
     model_blessing.set_int_custom_property("blessed", blessed)
+    model_blessing.set_string_custom_property("judged", "of the model")
     infra_blessing = standard_artifacts.InfraBlessing()
     infra_blessing.uri = str(checked)
     infra_blessing.set_int_custom_property("blessed", 1)
@@ -65,7 +70,8 @@ def push(
         {
             PUSH_DESTINATION_KEY: json.dumps(
                 {"filesystem": {"base_directory": str(root / "serving")}}
-            )
+            ),
+            CUSTOM_CONFIG_KEY: json.dumps({"signing_key": key and str(key)}),
         },
     )
     return pushed
