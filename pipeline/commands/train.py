@@ -63,7 +63,7 @@ def train(
         from wseg_tf.training.loop import train as train_model
         from wseg_tf.training.objectives import build_ground, check, resolve
         from wseg_tf.training.recipe import BLESSED
-        from wseg_tf.training.strategy import choose, workers
+        from wseg_tf.training.strategy import choose, named_workers, workers
 
         settings = load_pipeline(config, overrides or [], data)
         recipe, classes = settings.training, settings.data.class_set
@@ -71,19 +71,31 @@ def train(
             pushed = settings.folder("serving")
             start = pushed if tf.io.gfile.exists(pushed) else None
             recipe = dataclasses.replace(recipe, initial=start)
+        folder = out or settings.folder("training")
+        described = settings.data.layout
+
+        def whose(pairs: dict[str, list[Any]]) -> dict[str, Any]:
+            resolved = resolve(recipe, classes)
+            digest = listing_digest(pairs, described)
+            return identity(resolved, classes, digest)
+
+        # Nobody comes to meet a worker whose training has ended.
+        if len(named_workers()[0]) > 1 and _has_ended(folder):
+            check(recipe, classes)
+            if _is_finished(folder, whose(find_splits(settings))):
+                say(f"Finished before. Model: {folder}")
+                return
         # Workers must meet before TensorFlow does anything else.
         strategy = choose(recipe.execution.distribute)
         check(recipe, classes)
         recipe = resolve(recipe, classes)
-        folder = out or settings.folder("training")
         is_chief = workers(strategy)[1] == 0
     with contextlib.ExitStack() as stack:
         with refusals():
             if is_chief and not is_remote(folder):
                 stack.enter_context(held(folder, "a training"))
             pairs = find_splits(settings)
-            described = settings.data.layout
-            own = identity(recipe, classes, listing_digest(pairs, described))
+            own = whose(pairs)
             if _is_finished(folder, own):
                 say(f"Finished before. Model: {folder}")
                 return
@@ -121,17 +133,24 @@ def train(
     say(f"Model: {folder}")
 
 
+def _has_ended(folder: str) -> bool:
+    """Whether a training has ended there."""
+    import tensorflow as tf
+
+    # It may have been killed while the model was written.
+    killed = tf.io.gfile.exists(os.path.join(folder, CHECKPOINTS))
+    model = os.path.join(folder, "saved_model.pb")
+    return not killed and bool(tf.io.gfile.exists(model))
+
+
 def _is_finished(folder: str, own: dict[str, Any]) -> bool:
     """Whether the folder's model is this recipe's; another's is refused."""
     import tensorflow as tf
 
     from wseg_tf.training.checkpoints import first_difference
 
-    model = os.path.join(folder, "saved_model.pb")
-    if not tf.io.gfile.exists(model):
+    if not _has_ended(folder):
         return False
-    if tf.io.gfile.exists(os.path.join(folder, CHECKPOINTS)):
-        return False  # It was killed while the model was written.
     try:
         with tf.io.gfile.GFile(os.path.join(folder, FINISHED)) as file:
             difference = first_difference(json.load(file), own)

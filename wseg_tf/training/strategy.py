@@ -11,6 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from wseg_tf.training.meeting import wait_for
+
 LOG = logging.getLogger(__name__)
 
 TRAINERS = ("chief", "worker")  # jobs of TF_CONFIG, in the order of places
@@ -38,7 +40,8 @@ def choose(distribute: str) -> tf.distribute.Strategy:
     >>> choose("none").num_replicas_in_sync
     1
     """
-    named = _named_workers()
+    addresses, own = named_workers()
+    named = len(addresses)
     if named > 1 and distribute != "multi_worker":
         raise ValueError(
             "Invalid value for argument `distribute`. Expected 'multi_worker', "
@@ -46,6 +49,8 @@ def choose(distribute: str) -> tf.distribute.Strategy:
             f"alone. Received: distribute={distribute!r}."
         )
     grow_memory()
+    if distribute == "multi_worker" and own:
+        wait_for(addresses, own)
     if distribute == "mirrored":
         devices = tf.config.list_logical_devices("GPU")
         devices = devices or tf.config.list_logical_devices("CPU")
@@ -55,13 +60,25 @@ def choose(distribute: str) -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def _named_workers() -> int:
-    """Returns the number of machines that TF_CONFIG says train together."""
+def named_workers() -> tuple[list[str], str]:
+    """Returns who trains together, and which of them this machine is.
+
+    Returns:
+        HOST:PORT of each by `TF_CONFIG`, and its own, or nothing.
+
+    Raises:
+        ValueError: If that is malformed.
+    """
     text = os.environ.get("TF_CONFIG") or "{}"
     try:
-        cluster = json.loads(text).get("cluster", {})
-        return sum(len(cluster.get(job, ())) for job in TRAINERS)
-    except (ValueError, AttributeError, TypeError) as error:
+        found = json.loads(text)
+        jobs, task = found.get("cluster", {}), found.get("task", {})
+        named = {job: list(jobs.get(job, ())) for job in TRAINERS}
+        own = named.get(task.get("type"), [])
+        index = int(task.get("index", 0))
+        addresses = [each for job in TRAINERS for each in named[job]]
+        return addresses, own[index] if own else ""
+    except (ValueError, AttributeError, TypeError, IndexError) as error:
         raise ValueError(
             "Invalid value of the variable TF_CONFIG. Expected JSON with "
             f"`cluster` and `task`. Received: {text[:200]!r}."

@@ -114,6 +114,24 @@ def test_a_finished_training_says_so(root: Path) -> None:
     assert screen == f"Finished before. Model: {root / 'training'}\n"
 
 
+def test_a_worker_whose_training_has_ended_waits_for_nobody(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = {"worker": ["localhost:9", "localhost:10"]}
+    task = {"type": "worker", "index": 1}
+    monkeypatch.setenv(
+        "TF_CONFIG", json.dumps({"cluster": cluster, "task": task})
+    )
+    many = "training.execution.distribute=multi_worker"
+    given = ["train", DEMO, f"root={root.parent}", *SMALL, many]
+    code, screen = wseg(*given)
+    assert (code, "Finished before" in screen) == (0, True)
+    # But what is asked for must be what is there.
+    code, screen = wseg(*given, "training.seed=9")
+    assert code == USER_ERROR
+    assert "holds another recipe's model" in screen
+
+
 def test_another_recipes_model_is_not_overwritten(root: Path) -> None:
     code, screen = wseg(
         "train", DEMO, f"root={root.parent}", *SMALL, "training.seed=5"
