@@ -6,6 +6,7 @@ import sys
 from importlib.util import find_spec
 
 MISSING = 2
+INTERRUPTED = 130
 OWN = ("pipeline", "wseg_tf")
 
 
@@ -27,6 +28,10 @@ def main() -> None:
             )
         print(sentence, file=sys.stderr)
         sys.exit(MISSING)
+    except KeyboardInterrupt:
+        # While it was loading; commands say what they keep.
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -123,8 +123,10 @@ def read_ids(
     if fits is not None:
         void &= fits
     # A sum, since TensorFlow does not vectorise selects.
-    place = ignore_class if 0 <= ignore_class < classes else classes
-    return found + tf.cast(void, tf.uint32) * (classes + 1 - place)
+    beyond = tf.cast(void, tf.uint32)
+    if 0 <= ignore_class < classes:
+        beyond *= classes + 1 - ignore_class
+    return found + beyond
 
 
 def refuse_unknown(

@@ -95,6 +95,11 @@ def whole_program() -> Iterator[None]:
         if not is_loaded():
             raise
         code = end.code
+    except KeyboardInterrupt:
+        if not is_loaded():
+            raise
+        print("Interrupted.", file=sys.stderr)
+        code = 130
     except BaseException:
         if not is_loaded():
             raise

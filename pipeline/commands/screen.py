@@ -6,9 +6,12 @@ import contextlib
 import math
 import os
 import re
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
+from types import FrameType
 from typing import NoReturn
 
 from rich.console import Console
@@ -86,12 +89,30 @@ def refusals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Ends quietly on Ctrl-C."""
+    """Ends quietly on Ctrl-C, also where a library makes an error of it."""
+    asked = False
+
+    def note(number: int, frame: FrameType | None) -> NoReturn:
+        nonlocal asked
+        asked = True
+        raise KeyboardInterrupt
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT)
+    # Who handles it in another way knows why.
+    notes = is_main and before is signal.default_int_handler
     try:
+        if notes:
+            signal.signal(signal.SIGINT, note)
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Exception) as error:
+        if not asked and not isinstance(error, KeyboardInterrupt):
+            raise
         ERRORS.print("Interrupted; nothing was kept.")
         sys.exit(INTERRUPTED)
+    finally:
+        if notes:
+            signal.signal(signal.SIGINT, before)
 
 
 def first_line(error: BaseException) -> str:

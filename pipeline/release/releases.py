@@ -40,13 +40,14 @@ def rollback(
             cluster; `metadata.sqlite` of the folder by default.
 
     Returns:
-        What was done, as it is recorded.
+        What was done, as it is recorded; the last decision, where that has led
+        to what is asked for.
 
     Raises:
-        ValueError: If there is no such version, or none before the latest, or
-            a metadata service does not know the pipeline.
+        ValueError: If there is no such version, none before the latest, or
+            nothing to do, or a metadata service does not know the pipeline.
     """
-    finish(root, metadata)
+    before = [*decisions.decisions(root), finish(root, metadata)]
     serving, withdrawn = os.path.join(root, "serving"), _withdrawn(root)
     there, gone = versions(serving), versions(withdrawn)
     if to is None:
@@ -63,6 +64,11 @@ def rollback(
         )
     newer = tuple(version for version in there if version > to)
     restored = () if to in there else (to,)
+    if not newer and not restored:
+        last = [each for each in before if each is not None][-1:]
+        if last and last[0].serving == to:
+            return last[0]
+        raise ValueError(f"Version {to} of {serving} is served already.")
     # Asked before anything moves: a service may not answer.
     blessings = Blessings(root, metadata)
     decision = Decision(
