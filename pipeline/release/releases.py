@@ -30,7 +30,8 @@ def rollback(
     beside it, and their blessings are revoked: they are no baseline any more,
     and the same bytes are not pushed again. A version that was withdrawn can
     be restored the same way. What is to be done is written down first, so that
-    a rollback that was killed is finished by the next.
+    a rollback that was killed is finished by the next; the same call again
+    does no more than that.
 
     Args:
         root: The pipeline's folder, which holds `serving`.
@@ -47,7 +48,9 @@ def rollback(
         ValueError: If there is no such version, none before the latest, or
             nothing to do, or a metadata service does not know the pipeline.
     """
-    before = [*decisions.decisions(root), finish(root, metadata)]
+    done = finish(root, metadata)
+    if done is not None and to in (None, done.serving):
+        return done  # The same command, killed before.
     serving, withdrawn = os.path.join(root, "serving"), _withdrawn(root)
     there, gone = versions(serving), versions(withdrawn)
     if to is None:
@@ -65,7 +68,7 @@ def rollback(
     newer = tuple(version for version in there if version > to)
     restored = () if to in there else (to,)
     if not newer and not restored:
-        last = [each for each in before if each is not None][-1:]
+        last = decisions.decisions(root)[-1:]
         if last and last[0].serving == to:
             return last[0]
         raise ValueError(f"Version {to} of {serving} is served already.")

@@ -1,4 +1,8 @@
+import contextlib
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 from rich.table import Table
@@ -63,6 +67,40 @@ def test_ctrl_c_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
         raise KeyboardInterrupt
     assert ended.value.code == INTERRUPTED
     assert capsys.readouterr().err == "Interrupted; nothing was kept.\n"
+
+
+def test_ctrl_c_that_a_library_makes_an_error_of_is_quiet(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stumble() -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise ValueError("'NoneType' object has no attribute 'flags'")
+
+    with pytest.raises(SystemExit) as ended, refusals():
+        stumble()
+    assert ended.value.code == INTERRUPTED
+    assert capsys.readouterr().err == "Interrupted; nothing was kept.\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    # And the next error is one again.
+    with pytest.raises(SystemExit) as ended, refusals():
+        raise ValueError("not 3")
+    assert ended.value.code == USER_ERROR
+
+
+def test_ctrl_c_while_it_loads_is_quiet() -> None:
+    code = (
+        "import signal, sys\n"
+        "import pipeline.cli\n"
+        "def app(): signal.raise_signal(signal.SIGINT)\n"
+        "pipeline.cli.app = app\n"
+        "from pipeline.__main__ import main\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (INTERRUPTED, "Interrupted.\n")
 
 
 @pytest.mark.parametrize(

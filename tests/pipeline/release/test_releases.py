@@ -263,6 +263,19 @@ def test_a_rollback_reaches_back_and_can_be_undone(three: Path) -> None:
     assert blessed(three, WITHDRAWN) == [0, 1, 0]
 
 
+def test_a_rollback_that_is_done_is_not_done_again(three: Path) -> None:
+    done = rollback(str(three), "false alarms", to=2)
+    assert rollback(str(three), "false alarms", to=2) == done
+    assert decisions(str(three)) == [done]
+    reset_baseline(str(three), "new cameras")
+    # Nor does anything that happened since make it another.
+    assert rollback(str(three), "false alarms", to=2).serving == 2
+    push(three, "d")
+    last = versions(str(three / "serving"))[-1]
+    with pytest.raises(ValueError, match=f"Version {last} .* served already"):
+        rollback(str(three), "", to=last)
+
+
 def test_there_must_be_something_to_roll_back_to(three: Path) -> None:
     with pytest.raises(ValueError, match=r"\[1, 2, 3\].*Received: to=7"):
         rollback(str(three), "", to=7)
@@ -332,6 +345,21 @@ def test_a_killed_rollback_is_finished_by_the_next_call(
     assert decisions(str(three)) == [done]
     assert intended(str(three)) is None
     assert releases.finish(str(three)) is None
+
+
+def test_a_killed_rollback_run_again_goes_back_once(
+    three: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dying(source: str, target: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(releases, "move", dying)
+    with pytest.raises(KeyboardInterrupt):
+        rollback(str(three), "too slow")
+    monkeypatch.undo()
+    assert rollback(str(three), "too slow").serving == 2
+    assert served(three) == ["1", "2"]
+    assert len(decisions(str(three))) == 1
 
 
 def test_a_torn_last_line_is_survived_and_any_other_is_named(
