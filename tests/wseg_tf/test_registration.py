@@ -21,6 +21,9 @@ ROOT = Path(wseg_tf.__file__).parent
 REGISTERED = re.compile(
     r"register_keras_serializable\(package=\"wseg_tf\"\)\s+(?:class|def) (\w+)"
 )
+# A SavedModel holds each layer's functions, which takes a minute where layers
+# are many; what must be registered for it is registered for the files.
+SAVED = ("segnet", "fcn8s", "deeplab_v2")
 # In a process of its own, since here everything is imported already.
 LOAD = """
 import json, sys
@@ -84,13 +87,15 @@ def test_every_network_loads_in_another_process(tmp_path: Path) -> None:
         paths = [str(tmp_path / f"{name}.{end}") for end in ("keras", "h5")]
         for path in paths:
             model.save(path)
-        saved = str(tmp_path / f"{name}.saved")
-        if IS_KERAS_2:
-            model.save(saved, save_format="tf")
-        else:
-            model.export(saved, verbose=False)
+        if name in SAVED:
+            saved = str(tmp_path / f"{name}.saved")
+            paths.append(saved)
+            if IS_KERAS_2:
+                model.save(saved, save_format="tf")
+            else:
+                model.export(saved, verbose=False)
         logits = model(image, training=False).numpy()
-        expected |= dict.fromkeys([*paths, saved], logits)
+        expected |= dict.fromkeys(paths, logits)
     (tmp_path / "paths.json").write_text(json.dumps([*expected]))
     imports = "import wseg_tf\nimport keras"
     code = LOAD.format(imports=imports, keras_3=not IS_KERAS_2)
