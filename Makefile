@@ -6,7 +6,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 PROCESSES ?= 2
 PYTEST := -m pytest -n $(PROCESSES) --dist loadfile
 
-.PHONY: demo test test-keras3 fuzz lint lock clean
+.PHONY: demo test test-keras3 faults lint lock clean
 
 demo: $(ENVIRONMENT)
 	.venv/bin/wseg run configs/demo.yaml
@@ -18,9 +18,13 @@ test: $(ENVIRONMENT)
 test-keras3: .venv-keras3/.installed
 	.venv-keras3/bin/python $(PYTEST) tests/wseg_tf wseg_tf
 
-# The tests try 500 files with something wrong; this, 10,000 in minutes.
-fuzz: $(ENVIRONMENT)
+# What the tests try in short, at length: docs/reliability.md says what came.
+faults: $(ENVIRONMENT)
+	$(PYTHON) -m tests.faults.kills --count 12
+	$(PYTHON) -m tests.faults.texts --count 10000
 	$(PYTHON) -m tests.wseg_tf.data.fuzz --count 10000
+	$(PYTHON) -m tests.faults.numbers --count 20000
+	$(PYTHON) -m tests.faults.put_back
 
 lint: $(ENVIRONMENT)
 	.venv/bin/ruff check

@@ -300,8 +300,8 @@ def killed(
             for name in expected
             if found[name] != expected[name]
         ]
-    if found := litter(folder):
-        outcome.faults.append(f"left {found[:3]}")
+    if left := litter(folder):
+        outcome.faults.append(f"left {left[:3]}")
     return outcome
 
 

@@ -8,6 +8,7 @@ A campaign that finds nothing proves something only if it finds these.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import shutil
 import subprocess
@@ -125,16 +126,19 @@ def is_found(fault: Fault, scratch: Path) -> bool:
     whole = path.read_text()
     if fault.text not in whole:
         raise ValueError(f"{fault.file}: expected {fault.text!r}. Found: none.")
+    if _code(fault.finds, scratch):
+        raise ValueError(f"{fault.finds} fails without the fault.")
     path.write_text(whole.replace(fault.text, fault.replaced))
     try:
-        return _code(fault, scratch) == 1
+        return _code.__wrapped__(fault.finds, scratch) == 1
     finally:
         path.write_text(whole)
 
 
-def _code(fault: Fault, scratch: Path) -> int:
-    command = [sys.executable, "-m", *fault.finds]
-    if fault.finds[0] == "pytest":
+@functools.cache
+def _code(finds: tuple[str, ...], scratch: Path) -> int:
+    command = [sys.executable, "-m", *finds]
+    if finds[0] == "pytest":
         command += ["-x", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
         command,

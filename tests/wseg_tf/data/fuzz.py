@@ -1,4 +1,6 @@
-"""Mutates valid files and feeds them to the door: `make fuzz`.
+"""Mutates valid files and feeds them to the door.
+
+python -m tests.wseg_tf.data.fuzz --count 10000
 
 What is refused is refused in one sentence. What passes is decoded by
 TensorFlow, too, which knows nothing of the door: images alike, and no id of a
