@@ -1,0 +1,610 @@
+"""Feeds texts with something wrong to whatever reads them: `make faults`.
+
+    python -m tests.faults.texts --count 5000 --seed 0
+
+What is refused is refused in one sentence; what is read holds what its types
+and ranges promise. Nothing takes longer than `MOST_SECONDS`, or much memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections.abc
+import contextlib
+import dataclasses
+import io
+import json
+import math
+import os
+import re
+import signal
+import sys
+import tempfile
+import traceback
+import typing
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from pipeline.commands.screen import USER_ERROR, first_line
+from pipeline.commands.train import FINISHED, _is_finished
+from pipeline.config import loading
+from pipeline.experiments import plan
+from pipeline.gate.checks import read_gate
+from pipeline.gate.digests import STATEMENT, each_digest
+from pipeline.gate.rules import Gate
+from pipeline.ingest.leaks import SHARED, Shared, read_shared
+from pipeline.ingest.manifest import layout_of, verify_manifest, write_manifest
+from pipeline.release import decisions
+from pipeline.release.decisions import Decision
+from pipeline.release.statement import verify_version
+from tests.faults.mutations import LEAVES, YAML_LEAVES, damaged, text_of, written
+from tests.wseg_tf.data.fuzz import (
+    DESCRIPTION,
+    GROUND,
+    MOST_MEGABYTES,
+    MOST_SECONDS,
+    mutate,
+    peak_megabytes,
+)
+from wseg_tf import configuration
+from wseg_tf.classes import CAMVID, class_set
+from wseg_tf.data.layouts import LAYOUTS, described
+from wseg_tf.data.pairs import Pair
+from wseg_tf.ground import GroundMatrix
+from wseg_tf.ranges import Range, range_of
+from wseg_tf.serving import CARD, read_card
+from wseg_tf.training import strategy
+from wseg_tf.training.checkpoints import Checkpoints, Progress, packed_bytes
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+LONGEST_SENTENCE = 600
+INTERNALS = re.compile(r"0x[0-9a-f]{6}|<class|object_type|Traceback|full_key")
+SAYS = re.compile(r"[Ee]xpected|Invalid|Received|Found")
+Random = np.random.Generator
+
+
+class TooLongError(BaseException):
+    """A reader took more than `MOST_SECONDS`."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of input.
+
+    Args:
+        name: In the table.
+        make: Makes one, a text, of a random generator.
+        read: Reads it; what it returns is held to its types.
+    """
+
+    name: str
+    make: Callable[[Random], bytes]
+    read: Callable[[bytes], Any]
+
+
+@dataclass
+class Found:
+    """What became of the inputs.
+
+    Args:
+        outcomes: How many, by kind and outcome.
+        faults: By what and where, the first of them in full.
+        times: How often each occurred.
+    """
+
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    faults: dict[str, str] = field(default_factory=dict)
+    times: Counter[str] = field(default_factory=Counter)
+
+    def table(self) -> str:
+        """Returns the outcomes as Markdown."""
+        rows = ["| input | tried | refused | accepted | faults |"]
+        rows.append("|---|---:|---:|---:|---:|")
+        for name in dict.fromkeys(name for name, _ in self.outcomes):
+            own = [
+                self.outcomes[name, outcome]
+                for outcome in ("refused", "accepted", "fault")
+            ]
+            rows.append(f"| {name} | {sum(own)} | {own[0]} | {own[1]} | {own[2]} |")
+        return "\n".join(rows)
+
+
+def misfit(value: Any, kind: Any, place: str = "", within: Any = None) -> str:
+    """Says what of a value is not as its type promises; nothing if all is."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, kind):
+            return f"{place}: {type(value).__name__} for {kind.__name__}"
+        hints = typing.get_type_hints(kind)
+        return next(
+            filter(
+                None,
+                (
+                    misfit(
+                        getattr(value, each.name),
+                        hints[each.name],
+                        f"{place}.{each.name}",
+                        range_of(each),
+                    )
+                    for each in dataclasses.fields(kind)
+                ),
+            ),
+            "",
+        )
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return ""
+    if origin in configuration._UNIONS:
+        wrong = [misfit(value, each, place, within) for each in parts]
+        return wrong[0] if all(wrong) else ""
+    if origin in (dict, collections.abc.Mapping):
+        if not isinstance(value, collections.abc.Mapping):
+            return f"{place}: {value!r} for {kind}"
+        each_of = [(k, parts[0]) for k in value]
+        each_of += [(v, parts[1]) for v in value.values()]
+        return next(
+            filter(None, (misfit(*e, place, within) for e in each_of)), ""
+        )
+    if origin in (list, tuple, frozenset, collections.abc.Sequence):
+        if not isinstance(value, (list, tuple, frozenset)):
+            return f"{place}: {value!r} for {kind}"
+        fixed = origin is tuple and parts[-1] is not Ellipsis
+        if fixed and len(parts) != len(value):
+            return f"{place}: {value!r} for {kind}"
+        return next(
+            filter(None, (misfit(v, parts[0], place, within) for v in value)),
+            "",
+        )
+    return _scalar_misfit(value, kind, place, within or Range())
+
+
+def _scalar_misfit(value: Any, kind: type, place: str, within: Range) -> str:
+    if kind in (int, float):
+        allowed = int if kind is int else (int, float)
+        fits = isinstance(value, allowed) and not isinstance(value, bool)
+        if not fits or not math.isfinite(value) or value not in within:
+            return f"{place}: {value!r} for {kind.__name__}, {within}"
+        return ""
+    if not isinstance(value, kind):
+        return f"{place}: {value!r} for {kind.__name__}"
+    if isinstance(value, str) and "\0" in value:
+        return f"{place}: {value!r} with NUL"
+    return ""
+
+
+def is_refusal(error: BaseException) -> str:
+    """Says why an error is no refusal in a sentence; nothing if it is one."""
+    own = type(error).__module__.startswith(("wseg_tf.", "pipeline."))
+    if isinstance(error, SystemExit):
+        return "" if error.code == USER_ERROR else f"exit code {error.code}"
+    if not isinstance(error, ValueError) or not (
+        own or type(error) is ValueError
+    ):
+        return type(error).__name__
+    text = str(error)
+    if len(text.splitlines()) != 1:
+        return "not one line"
+    if len(first_line(error)) > LONGEST_SENTENCE:
+        return "too long"
+    if INTERNALS.search(text):
+        return "internals"
+    return "" if SAYS.search(text) else "neither Expected nor Received"
+
+
+@contextlib.contextmanager
+def limited() -> Iterator[None]:
+    """Ends what takes too long."""
+
+    def stop(*_: object) -> None:
+        raise TooLongError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, MOST_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def attempt(kind: Kind, given: bytes) -> tuple[str, str, str]:
+    """Reads an input.
+
+    Returns:
+        The outcome; of a fault what it is, and its story.
+    """
+    try:
+        with limited(), contextlib.redirect_stderr(io.StringIO()):
+            value = kind.read(given)
+    except (Exception, SystemExit, TooLongError) as error:
+        reason = is_refusal(error)
+        if not reason:
+            return "refused", "", ""
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [f for f in frames if "/wseg_tf/" in f.filename.replace("tests/wseg_tf", "") or "/pipeline/" in f.filename]
+        where = f"{Path(own[-1].filename).name}:{own[-1].name}" if own else ""
+        return "fault", f"{reason} in {where}", traceback.format_exc()
+    if dataclasses.is_dataclass(value):
+        wrong = misfit(value, type(value))
+        if wrong:
+            return "fault", f"misfit {wrong.partition(':')[0]}", wrong
+    return "accepted", "", ""
+
+
+def _file_kind(
+    folder: Path,
+    name: str,
+    file: str,
+    seeds: list[tuple[Any, str]],
+    read: Callable[[str], Any],
+    is_yaml: bool = True,
+) -> Kind:
+    """A kind that is a file of its own."""
+    path = folder / name.replace(" ", "_") / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def make(random: Random) -> bytes:
+        seed, plain = seeds[random.integers(len(seeds))]
+        return text_of(seed, random, plain, is_yaml)
+
+    def read_file(given: bytes) -> Any:
+        path.write_bytes(given)
+        return read(str(path))
+
+    return Kind(name, make, read_file)
+
+
+def _parsed(paths: list[Path]) -> list[tuple[Any, str]]:
+    texts = [path.read_text() for path in paths]
+    return [(yaml.safe_load(text), text) for text in texts]
+
+
+# Values of the command line: as texts, they are what the shell lets through.
+VALUES = (
+    *("", "[", "]", "{", "}", "{}", "[]", "[1]", "[1, 2]", "{x: 1}", ":", "a: b"),
+    *("x", "a=b", "=", "-1", "0", "1", "1e9", "1e400", "-1e400", "nan", ".nan"),
+    *(".inf", "-.inf", "9" * 5000, "0010", "0x10", "true", "null", "~", "''"),
+    *("2001-01-01", "2011_09_26", "a\0b", "\n", "a\nb", "x" * 3000, "\ud800"),
+    *("[*a]", "&a [*a]", "{a: 1, a: 2}", "!!python/object:os.system {}", "%", "|"),
+    *("${name}", "${x}", "${", "$", "???", "${oc.env:HOME}", "${oc.env:NO_SUCH}"),
+    *("{<<: 1}", "{1: 2}", "[[1]]", "[null]", "[{}]", "{null: 1}", "1:30", "@"),
+    *("1.5", "0.5", "2", "[" * 3000, "/dev/zero", "s3://x/y.yaml", "gs://x"),
+)
+SUFFIXES = ("", ".0", ".x", ".-1", ".99", "[0]", ".", "..", "x", ".0.name", "\0")
+
+
+def _names(value: Any, prefix: str = "") -> Iterator[str]:
+    """Yields the dotted name of each value in nested ones."""
+    if isinstance(value, dict):
+        rows: Any = value.items()
+    else:
+        rows = enumerate(value) if isinstance(value, list) else ()
+    for key, each in rows:
+        yield f"{prefix}{key}"
+        yield from _names(each, f"{prefix}{key}.")
+
+
+def _override_kind(
+    name: str, path: Path, load: Callable[..., Any], more: list[str]
+) -> Kind:
+    config = configuration.dump(load(str(path)))
+    names = [*_names(yaml.safe_load(config)), *more]
+
+    def one(random: Random) -> str:
+        key = names[random.integers(len(names))]
+        if random.random() < 0.2:
+            key += SUFFIXES[random.integers(len(SUFFIXES))]
+        value = VALUES[random.integers(len(VALUES))]
+        if random.random() < 0.2:
+            leaves = LEAVES + YAML_LEAVES
+            value = written(damaged([1, {"x": "y"}], random, leaves))
+        whole = f"{key}={value}"
+        if random.random() < 0.1:
+            mixed = mutate(whole.encode("utf-8", "ignore"), random)
+            return mixed.decode("utf-8", "surrogateescape")
+        return whole
+
+    def make(random: Random) -> bytes:
+        given = [one(random) for _ in range(random.choice([1, 1, 2]))]
+        return json.dumps(given).encode()
+
+    return Kind(name, make, lambda given: load(str(path), json.loads(given)))
+
+
+def _description_seeds() -> list[tuple[Any, str]]:
+    first = configuration.parse_any(DESCRIPTION.decode(), "", as_written=True)
+    base = {"images": "i/{drive}/{name}.png", "labels": "l/{drive}/{name}.png"}
+    others: list[dict[str, Any]] = [
+        {"classes": "camvid", "shares": {"val": "0.2"}, "seed": "3"},
+        {"classes": ["a", "b"], "expressions": {"val": "^[ab]+$"}},
+        {
+            "classes": {"classes": ["a", {"name": "b", "colour": [1, 2, 3]}]},
+            "colours": {"1 2 3": "a", "0 0 0": "b", "9 9 9": "void"},
+            "lists": {"val": "val.txt"},
+        },
+        {"classes": ["a", "b"], "ids": {"0": "a"}, "absent": ["b"]},
+    ]
+    seeds = [first, *({**base, **each} for each in others)]
+    return [(each, "") for each in seeds]
+
+
+def _release_kinds(folder: Path) -> list[Kind]:
+    """Files that the pipeline wrote and reads again."""
+    decision = Decision(
+        *("2026-01-02T03:04:05+00:00", decisions.ROLLBACK, "a test"),
+        *((3,), (2,), 2, (7,), (6,), ("ab",), "somebody on a machine"),
+    )
+    row = dataclasses.asdict(decision)
+    row = json.loads(json.dumps(row))
+
+    def all_decisions(path: str) -> None:
+        root = os.path.dirname(path)
+        # A last line that is torn is none; so another follows.
+        with open(path, "ab") as file:
+            file.write(("\n" + json.dumps(row) + "\n").encode())
+        for each in decisions.decisions(root):
+            wrong = misfit(each, Decision)
+            assert not wrong, wrong
+        decisions.why_withdrawn(root, "ab")
+
+    version = folder / "released" / "7"
+    (version / "variables").mkdir(parents=True)
+    (version / "saved_model.pb").write_text("graph")
+    statement = {
+        **{"pipeline": "a", "version": 7, "pushed": "now", "who": "somebody"},
+        **{"judged": {"model": "ab"}, "files": each_digest(str(version))},
+    }
+
+    def verify(given: bytes) -> Any:
+        (version / STATEMENT).write_bytes(given)
+        return verify_version(str(version))[0]
+
+    return [
+        _file_kind(
+            *(folder, "decisions", decisions.DECISIONS, [(row, "")]),
+            all_decisions,
+            is_yaml=False,
+        ),
+        _file_kind(
+            *(folder, "intended rollbacks", decisions.INTENT, [(row, "")]),
+            lambda path: decisions.intended(os.path.dirname(path)),
+            is_yaml=False,
+        ),
+        Kind(
+            "statements",
+            lambda random: text_of(statement, random, yaml=False),
+            verify,
+        ),
+    ]
+
+
+def _data_kinds(folder: Path) -> list[Kind]:
+    """Manifests and what lies beside them."""
+    layout = LAYOUTS["gta5"]
+    pair = Pair("a", "/x/a.png", "/x/a_l.png", "train", "d", "gta5")
+    manifest = write_manifest(
+        str(folder / "manifests"), {"train": [pair]}, layout
+    )
+    listed = Path(manifest, "train.jsonl")
+    line = listed.read_text()
+    shared = {"images": ["a"], "drives": ["d", "e"]}
+
+    def verify(given: bytes) -> None:
+        listed.write_bytes(given)
+        verify_manifest(manifest)
+
+    return [
+        Kind(
+            "manifests",
+            lambda random: text_of(json.loads(line), random, line, yaml=False),
+            verify,
+        ),
+        _file_kind(
+            *(folder, "labels of manifests", "labels.json"),
+            [(layout.meaning(), ""), (LAYOUTS["camvid_colours"].meaning(), "")],
+            lambda path: layout_of(os.path.dirname(path)) and None,
+            is_yaml=False,
+        ),
+        _file_kind(
+            *(folder, "shared images", SHARED, [(shared, "")]),
+            lambda path: read_shared(os.path.dirname(path)),
+            is_yaml=False,
+        ),
+    ]
+
+
+def _training_kinds(folder: Path) -> list[Kind]:
+    """What a training leaves, and what tells it about its peers."""
+    progress = Progress(1, 2, 3, True, 0.5, 8, 1.5, {"epoch": 2}, [{"a": 1.0}])
+    identity = {"recipe": {"batch": 4, "stages": [{"epochs": 2}]}, "code": "ab"}
+    place = folder / "checkpoints"
+    place.mkdir()
+    ended = folder / "ended"
+    ended.mkdir()
+    (ended / "saved_model.pb").write_text("graph")
+
+    def latest(given: bytes) -> Any:
+        arrays = {"progress": np.frombuffer(given, np.uint8)}
+        path = place / "checkpoint-000-00000-0000000.npz"
+        path.write_bytes(packed_bytes(arrays))
+        found = Checkpoints(str(place)).latest()
+        if found is None:  # Damaged, and left out.
+            raise ValueError("Expected a checkpoint. Found: none.")
+        return found.progress
+
+    def claim(path: str) -> None:
+        Checkpoints(os.path.dirname(path), writes=False).claim(identity)
+
+    def finished(given: bytes) -> None:
+        (ended / FINISHED).write_bytes(given)
+        _is_finished(str(ended), identity)
+
+    def named(given: bytes) -> None:
+        text = os.fsdecode(given).replace("\0", "")  # No variable has one.
+        os.environ["TF_CONFIG"] = text
+        try:
+            addresses, own = strategy.named_workers()
+        finally:
+            del os.environ["TF_CONFIG"]
+        wrong = misfit([*addresses, own], list[str])
+        assert not wrong, wrong
+
+    hosts = {"chief": ["a:1"], "worker": ["b:1", "c:1"]}
+    task = {"type": "worker", "index": 1}
+    workers = {"cluster": hosts, "task": task}
+    return [
+        Kind(
+            "checkpoints",
+            lambda r: text_of(dataclasses.asdict(progress), r, yaml=False),
+            latest,
+        ),
+        _file_kind(
+            *(folder, "identities", "identity.json", [(identity, "")]),
+            claim,
+            is_yaml=False,
+        ),
+        Kind(
+            "recipes of models",
+            lambda random: text_of(identity, random, yaml=False),
+            finished,
+        ),
+        Kind(
+            "TF_CONFIG",
+            lambda random: text_of(workers, random, yaml=False),
+            named,
+        ),
+    ]
+
+
+def kinds(folder: Path) -> list[Kind]:
+    """Returns each kind of input; files are made in a folder."""
+    configs = sorted(CONFIGS.glob("*.yaml"))
+    tables = sorted((CONFIGS / "tables").glob("*.yaml"))
+    tables = [each for each in tables if "data: {" in each.read_text()][:4]
+    gates = [yaml.safe_load(path.read_text())["gate"] for path in configs]
+    (folder / "val.txt").write_text("a\n")
+    ground = yaml.safe_load(GROUND)
+    card = {
+        "classes": CAMVID.as_dict(),
+        "ground": {"values": ground["values"], "classes": ground["classes"]},
+    }
+    csv = "x,road,car\nroad,0,1\ncar,2.5,0\n"
+
+    def cards(path: str) -> None:
+        read_card(str(Path(path).parents[1]))
+
+    def csv_text(random: Random) -> bytes:
+        cells = [line.split(",") for line in csv.splitlines()]
+        cell = cells[random.integers(3)]
+        new = [written(leaf) for leaf in LEAVES] + ["", '"', "-1", "1e39", "é"]
+        cell[random.integers(3)] = new[random.integers(len(new))]
+        text = "\n".join(map(",".join, cells))
+        if random.random() < 0.4:
+            return mutate(csv.encode(), random)
+        return text.encode("utf-8", "surrogatepass")
+
+    csv_path = folder / "ground.csv"
+
+    def read_csv(given: bytes) -> None:
+        csv_path.write_bytes(given)
+        GroundMatrix.from_csv(str(csv_path))
+
+    return [
+        _file_kind(
+            folder, "configurations", "c.yaml", _parsed(configs), loading.load
+        ),
+        _file_kind(folder, "experiments", "e.yaml", _parsed(tables), plan.load),
+        _override_kind(
+            "overrides",
+            CONFIGS / "demo.yaml",
+            loading.load,
+            ["gate.rules.0.slice", "kubeflow.volumes", "kubeflow.secrets.0"],
+        ),
+        _override_kind(
+            "overrides of experiments",
+            CONFIGS / "tables" / "camvid_enet.yaml",
+            plan.load,
+            ["target", "target.path", "methods.0.stage.loss", "published.x.y"],
+        ),
+        _file_kind(
+            *(folder, "descriptions", "d.yaml", _description_seeds()),
+            described.read,
+        ),
+        _file_kind(
+            *(folder, "class sets", "s.yaml"),
+            [(CAMVID.as_dict(), CAMVID.to_yaml())],
+            class_set,
+        ),
+        _file_kind(
+            *(folder, "ground matrices (YAML)", "g.yaml"),
+            [(ground, GROUND.decode())],
+            lambda path: GroundMatrix.from_yaml(path) and None,
+        ),
+        Kind("ground matrices (CSV)", csv_text, read_csv),
+        _file_kind(
+            *(folder, "gate rules", "r.yaml", [(each, "") for each in gates]),
+            lambda path: read_gate(path, CAMVID),
+        ),
+        _file_kind(
+            *(folder, "model cards", CARD, [(card, "")]), cards, is_yaml=False
+        ),
+        *_release_kinds(folder),
+        *_data_kinds(folder),
+        *_training_kinds(folder),
+    ]
+
+
+def campaign(count: int, seed: int = 0, only: str = "") -> Found:
+    """Tries so many inputs, of each kind in turn.
+
+    Args:
+        count: How many; an input follows from `seed` and its number.
+        seed: Another seed gives other inputs.
+        only: Part of the names of the kinds to try. Defaults to all.
+
+    Returns:
+        What became of them.
+    """
+    found = Found()
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = [each for each in kinds(Path(folder)) if only in each.name]
+        before = peak_megabytes()
+        for number in range(count):
+            kind = chosen[number % len(chosen)]
+            given = kind.make(np.random.default_rng([seed, number]))
+            outcome, what, story = attempt(kind, given)
+            more = peak_megabytes() - before
+            if more > MOST_MEGABYTES:
+                before += more
+                outcome, what, story = "fault", "memory", f"{more:.0f} MB more"
+            found.outcomes[kind.name, outcome] += 1
+            if outcome == "fault":
+                what = f"{kind.name}: {what}"
+                found.times[what] += 1
+                found.faults.setdefault(
+                    what, f"input {number}: {given[:2000]!r}\n{story}"
+                )
+    return found
+
+
+def main() -> None:
+    """Prints what became of the inputs, and each fault."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="part of a kind's name")
+    options = parser.parse_args()
+    found = campaign(options.count, options.seed, options.only)
+    print(found.table())
+    for what, story in found.faults.items():
+        print(f"\n{found.times[what]} x {what}\n{story}")
+    sys.exit(1 if found.faults else 0)
+
+
+if __name__ == "__main__":
+    main()
