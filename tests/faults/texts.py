@@ -12,6 +12,7 @@ import argparse
 import collections.abc
 import contextlib
 import dataclasses
+import importlib
 import io
 import json
 import math
@@ -21,10 +22,11 @@ import signal
 import sys
 import tempfile
 import traceback
+import types
 import typing
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +39,23 @@ from pipeline.config import loading
 from pipeline.experiments import plan
 from pipeline.gate.checks import read_gate
 from pipeline.gate.digests import STATEMENT, each_digest
-from pipeline.gate.rules import Gate
-from pipeline.ingest.leaks import SHARED, Shared, read_shared
-from pipeline.ingest.manifest import layout_of, verify_manifest, write_manifest
+from pipeline.ingest.leaks import SHARED, read_shared
+from pipeline.ingest.manifest import (
+    MEANING,
+    layout_of,
+    verify_manifest,
+    write_manifest,
+)
 from pipeline.release import decisions
 from pipeline.release.decisions import Decision
 from pipeline.release.statement import verify_version
-from tests.faults.mutations import LEAVES, YAML_LEAVES, damaged, text_of, written
+from tests.faults.mutations import (
+    LEAVES,
+    YAML_LEAVES,
+    damaged,
+    text_of,
+    written,
+)
 from tests.wseg_tf.data.fuzz import (
     DESCRIPTION,
     GROUND,
@@ -61,11 +73,14 @@ from wseg_tf.ranges import Range, range_of
 from wseg_tf.serving import CARD, read_card
 from wseg_tf.training import strategy
 from wseg_tf.training.checkpoints import Checkpoints, Progress, packed_bytes
+from wseg_tf.training.selection import Selection
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 LONGEST_SENTENCE = 600
 INTERNALS = re.compile(r"0x[0-9a-f]{6}|<class|object_type|Traceback|full_key")
-SAYS = re.compile(r"[Ee]xpected|Invalid|Received|Found")
+SAYS = re.compile(
+    r"[Ee]xpected|Invalid|Received|Found|/.*: (the key|give `|`.*` needs)"
+)
 Random = np.random.Generator
 
 
@@ -111,7 +126,9 @@ class Found:
                 self.outcomes[name, outcome]
                 for outcome in ("refused", "accepted", "fault")
             ]
-            rows.append(f"| {name} | {sum(own)} | {own[0]} | {own[1]} | {own[2]} |")
+            rows.append(
+                f"| {name} | {sum(own)} | {own[0]} | {own[1]} | {own[2]} |"
+            )
         return "\n".join(rows)
 
 
@@ -139,7 +156,7 @@ def misfit(value: Any, kind: Any, place: str = "", within: Any = None) -> str:
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return ""
-    if origin in configuration._UNIONS:
+    if origin in (typing.Union, types.UnionType):
         wrong = [misfit(value, each, place, within) for each in parts]
         return wrong[0] if all(wrong) else ""
     if origin in (dict, collections.abc.Mapping):
@@ -187,10 +204,11 @@ def is_refusal(error: BaseException) -> str:
     ):
         return type(error).__name__
     text = str(error)
-    if len(text.splitlines()) != 1:
+    if "\n" in text:
         return "not one line"
-    if len(first_line(error)) > LONGEST_SENTENCE:
-        return "too long"
+    shown = first_line(error)
+    if len(shown) > LONGEST_SENTENCE or not shown.isprintable():
+        return "too long, or not for a screen"
     if INTERNALS.search(text):
         return "internals"
     return "" if SAYS.search(text) else "neither Expected nor Received"
@@ -226,7 +244,12 @@ def attempt(kind: Kind, given: bytes) -> tuple[str, str, str]:
         if not reason:
             return "refused", "", ""
         frames = traceback.extract_tb(error.__traceback__)
-        own = [f for f in frames if "/wseg_tf/" in f.filename.replace("tests/wseg_tf", "") or "/pipeline/" in f.filename]
+        own = [
+            f
+            for f in frames
+            if "/wseg_tf/" in f.filename.replace("tests/wseg_tf", "")
+            or "/pipeline/" in f.filename
+        ]
         where = f"{Path(own[-1].filename).name}:{own[-1].name}" if own else ""
         return "fault", f"{reason} in {where}", traceback.format_exc()
     if dataclasses.is_dataclass(value):
@@ -266,16 +289,56 @@ def _parsed(paths: list[Path]) -> list[tuple[Any, str]]:
 
 # Values of the command line: as texts, they are what the shell lets through.
 VALUES = (
-    *("", "[", "]", "{", "}", "{}", "[]", "[1]", "[1, 2]", "{x: 1}", ":", "a: b"),
+    *(
+        "",
+        "[",
+        "]",
+        "{",
+        "}",
+        "{}",
+        "[]",
+        "[1]",
+        "[1, 2]",
+        "{x: 1}",
+        ":",
+        "a: b",
+    ),
     *("x", "a=b", "=", "-1", "0", "1", "1e9", "1e400", "-1e400", "nan", ".nan"),
     *(".inf", "-.inf", "9" * 5000, "0010", "0x10", "true", "null", "~", "''"),
     *("2001-01-01", "2011_09_26", "a\0b", "\n", "a\nb", "x" * 3000, "\ud800"),
-    *("[*a]", "&a [*a]", "{a: 1, a: 2}", "!!python/object:os.system {}", "%", "|"),
-    *("${name}", "${x}", "${", "$", "???", "${oc.env:HOME}", "${oc.env:NO_SUCH}"),
+    *(
+        "[*a]",
+        "&a [*a]",
+        "{a: 1, a: 2}",
+        "!!python/object:os.system {}",
+        "%",
+        "|",
+    ),
+    *(
+        "${name}",
+        "${x}",
+        "${",
+        "$",
+        "???",
+        "${oc.env:HOME}",
+        "${oc.env:NO_SUCH}",
+    ),
     *("{<<: 1}", "{1: 2}", "[[1]]", "[null]", "[{}]", "{null: 1}", "1:30", "@"),
     *("1.5", "0.5", "2", "[" * 3000, "/dev/zero", "s3://x/y.yaml", "gs://x"),
 )
-SUFFIXES = ("", ".0", ".x", ".-1", ".99", "[0]", ".", "..", "x", ".0.name", "\0")
+SUFFIXES = (
+    "",
+    ".0",
+    ".x",
+    ".-1",
+    ".99",
+    "[0]",
+    ".",
+    "..",
+    "x",
+    ".0.name",
+    "\0",
+)
 
 
 def _names(value: Any, prefix: str = "") -> Iterator[str]:
@@ -339,7 +402,7 @@ def _release_kinds(folder: Path) -> list[Kind]:
         *("2026-01-02T03:04:05+00:00", decisions.ROLLBACK, "a test"),
         *((3,), (2,), 2, (7,), (6,), ("ab",), "somebody on a machine"),
     )
-    row = dataclasses.asdict(decision)
+    row = asdict(decision)
     row = json.loads(json.dumps(row))
 
     def all_decisions(path: str) -> None:
@@ -353,7 +416,7 @@ def _release_kinds(folder: Path) -> list[Kind]:
         decisions.why_withdrawn(root, "ab")
 
     version = folder / "released" / "7"
-    (version / "variables").mkdir(parents=True)
+    (version / STATEMENT).parent.mkdir(parents=True)
     (version / "saved_model.pb").write_text("graph")
     statement = {
         **{"pipeline": "a", "version": 7, "pushed": "now", "who": "somebody"},
@@ -394,21 +457,28 @@ def _data_kinds(folder: Path) -> list[Kind]:
     line = listed.read_text()
     shared = {"images": ["a"], "drives": ["d", "e"]}
 
-    def verify(given: bytes) -> None:
-        listed.write_bytes(given)
-        verify_manifest(manifest)
+    def verify(file: Path) -> Callable[[bytes], None]:
+        def read(given: bytes) -> None:
+            whole = file.read_bytes()
+            file.write_bytes(given)
+            try:
+                verify_manifest(manifest)
+                layout_of(manifest)
+            finally:
+                file.write_bytes(whole)
+
+        return read
 
     return [
         Kind(
             "manifests",
             lambda random: text_of(json.loads(line), random, line, yaml=False),
-            verify,
+            verify(listed),
         ),
-        _file_kind(
-            *(folder, "labels of manifests", "labels.json"),
-            [(layout.meaning(), ""), (LAYOUTS["camvid_colours"].meaning(), "")],
-            lambda path: layout_of(os.path.dirname(path)) and None,
-            is_yaml=False,
+        Kind(
+            "labels of manifests",
+            lambda random: text_of(layout.meaning(), random, yaml=False),
+            verify(Path(manifest, MEANING)),
         ),
         _file_kind(
             *(folder, "shared images", SHARED, [(shared, "")]),
@@ -420,7 +490,9 @@ def _data_kinds(folder: Path) -> list[Kind]:
 
 def _training_kinds(folder: Path) -> list[Kind]:
     """What a training leaves, and what tells it about its peers."""
-    progress = Progress(1, 2, 3, True, 0.5, 8, 1.5, {"epoch": 2}, [{"a": 1.0}])
+    best = Selection("mean_iou", 3, 0.5, 2, 1)
+    progress = Progress(1, 2, 3, True, 0.5, 8, 1.5, asdict(best), [{"a": 1.0}])
+
     identity = {"recipe": {"batch": 4, "stages": [{"epochs": 2}]}, "code": "ab"}
     place = folder / "checkpoints"
     place.mkdir()
@@ -460,7 +532,7 @@ def _training_kinds(folder: Path) -> list[Kind]:
     return [
         Kind(
             "checkpoints",
-            lambda r: text_of(dataclasses.asdict(progress), r, yaml=False),
+            lambda r: text_of(asdict(progress), r, yaml=False),
             latest,
         ),
         _file_kind(
@@ -571,6 +643,7 @@ def campaign(count: int, seed: int = 0, only: str = "") -> Found:
         What became of them.
     """
     found = Found()
+    importlib.import_module("apache_beam")  # Takes seconds, once.
     with tempfile.TemporaryDirectory() as folder:
         chosen = [each for each in kinds(Path(folder)) if only in each.name]
         before = peak_megabytes()
