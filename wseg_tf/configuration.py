@@ -217,7 +217,8 @@ def load(
 
     Example:
 
-    >>> @dataclasses.dataclass
+    >>> from dataclasses import dataclass
+    >>> @dataclass
     ... class Camera:
     ...     height: int = 360
     >>> load(Camera, "height: 180", "camera.yaml")
@@ -294,7 +295,8 @@ def dump(configuration: object) -> str:
 
     Example:
 
-    >>> @dataclasses.dataclass
+    >>> from dataclasses import dataclass
+    >>> @dataclass
     ... class Camera:
     ...     height: int = 360
     >>> dump(Camera())

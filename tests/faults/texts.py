@@ -380,7 +380,7 @@ def _override_kind(
 
 
 def _description_seeds() -> list[tuple[Any, str]]:
-    first = configuration.parse_any(DESCRIPTION.decode(), "", as_written=True)
+    first = yaml.safe_load(DESCRIPTION)
     base = {"images": "i/{drive}/{name}.png", "labels": "l/{drive}/{name}.png"}
     others: list[dict[str, Any]] = [
         {"classes": "camvid", "shares": {"val": "0.2"}, "seed": "3"},
