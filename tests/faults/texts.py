@@ -39,6 +39,7 @@ from pipeline.config import loading
 from pipeline.experiments import plan
 from pipeline.gate.checks import read_gate
 from pipeline.gate.digests import STATEMENT, each_digest
+from pipeline.ingest import pixel_counts
 from pipeline.ingest.leaks import SHARED, read_shared
 from pipeline.ingest.manifest import (
     MEANING,
@@ -46,6 +47,7 @@ from pipeline.ingest.manifest import (
     verify_manifest,
     write_manifest,
 )
+from pipeline.ingest.records import QUARANTINE, read_quarantine
 from pipeline.release import decisions
 from pipeline.release.decisions import Decision
 from pipeline.release.statement import verify_version
@@ -68,6 +70,7 @@ from wseg_tf import configuration
 from wseg_tf.classes import CAMVID, class_set
 from wseg_tf.data.layouts import LAYOUTS, described
 from wseg_tf.data.pairs import Pair
+from wseg_tf.data.statistics import PixelStatistics
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.ranges import Range, range_of
 from wseg_tf.serving import CARD, read_card
@@ -282,6 +285,13 @@ def _file_kind(
     return Kind(name, make, read_file)
 
 
+def _held(values: list[Any]) -> None:
+    """Holds dataclasses to their types."""
+    for each in values:
+        wrong = misfit(each, type(each))
+        assert not wrong, wrong
+
+
 def _parsed(paths: list[Path]) -> list[tuple[Any, str]]:
     texts = [path.read_text() for path in paths]
     return [(yaml.safe_load(text), text) for text in texts]
@@ -410,9 +420,7 @@ def _release_kinds(folder: Path) -> list[Kind]:
         # A last line that is torn is none; so another follows.
         with open(path, "ab") as file:
             file.write(("\n" + json.dumps(row) + "\n").encode())
-        for each in decisions.decisions(root):
-            wrong = misfit(each, Decision)
-            assert not wrong, wrong
+        _held(decisions.decisions(root))
         decisions.why_withdrawn(root, "ab")
 
     version = folder / "released" / "7"
@@ -457,6 +465,10 @@ def _data_kinds(folder: Path) -> list[Kind]:
     line = listed.read_text()
     shared = {"images": ["a"], "drives": ["d", "e"]}
 
+    counted = PixelStatistics.of_frame([1] * 12, (3, 4))
+    counts = {"train": {"d": pixel_counts.as_json(counted)}, "eval": {}}
+    left_out = {"split": "eval", "name": "a", "reason": "a.png: no image."}
+
     def verify(file: Path) -> Callable[[bytes], None]:
         def read(given: bytes) -> None:
             whole = file.read_bytes()
@@ -483,6 +495,16 @@ def _data_kinds(folder: Path) -> list[Kind]:
         _file_kind(
             *(folder, "shared images", SHARED, [(shared, "")]),
             lambda path: read_shared(os.path.dirname(path)),
+            is_yaml=False,
+        ),
+        _file_kind(
+            *(folder, "pixel counts", pixel_counts.STATISTICS, [(counts, "")]),
+            lambda path: pixel_counts.read(path) and None,
+            is_yaml=False,
+        ),
+        _file_kind(
+            *(folder, "quarantines", QUARANTINE, [(left_out, "")]),
+            lambda path: _held(read_quarantine(os.path.dirname(path))),
             is_yaml=False,
         ),
     ]
@@ -558,6 +580,11 @@ def kinds(folder: Path) -> list[Kind]:
     configs = sorted(CONFIGS.glob("*.yaml"))
     tables = sorted((CONFIGS / "tables").glob("*.yaml"))
     tables = [each for each in tables if "data: {" in each.read_text()][:4]
+    seeds = _parsed(configs)
+    for values, _ in seeds:
+        for domain in {*loading.DOMAINS} & {*values}:  # To be given by hand.
+            if "streets" not in values[domain]:
+                values[domain].setdefault("path", "data")
     gates = [yaml.safe_load(path.read_text())["gate"] for path in configs]
     (folder / "val.txt").write_text("a\n")
     ground = yaml.safe_load(GROUND)
@@ -587,9 +614,7 @@ def kinds(folder: Path) -> list[Kind]:
         GroundMatrix.from_csv(str(csv_path))
 
     return [
-        _file_kind(
-            folder, "configurations", "c.yaml", _parsed(configs), loading.load
-        ),
+        _file_kind(*(folder, "configurations", "c.yaml", seeds), loading.load),
         _file_kind(folder, "experiments", "e.yaml", _parsed(tables), plan.load),
         _override_kind(
             "overrides",
