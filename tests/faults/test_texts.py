@@ -9,9 +9,10 @@ import pytest
 
 from pipeline.commands.screen import LONGEST
 from pipeline.gate.rules import Rule
-from tests.faults import texts
+from tests.faults import kinds, oracle, texts
 from tests.faults.mutations import Keys, damaged, text_of, tree, written
-from tests.faults.texts import Kind, attempt, campaign, is_refusal, misfit
+from tests.faults.oracle import Kind, attempt, is_refusal, misfit
+from tests.faults.texts import campaign
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.training.checkpoints import Progress
 
@@ -38,8 +39,8 @@ def test_every_seed_is_accepted(tmp_path: Path, chosen: int) -> None:
         return written(seed).encode()
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(texts, "text_of", whole)
-        for kind in texts.kinds(tmp_path):
+        patched.setattr(kinds, "text_of", whole)
+        for kind in kinds.kinds(tmp_path):
             if "overrides" in kind.name or "CSV" in kind.name:
                 continue  # Made of no seed.
             given = kind.make(Choice())  # type: ignore[arg-type]
@@ -108,9 +109,9 @@ def test_a_sentence_without_end_is_a_fault_where_the_screen_shows_it(
 ) -> None:
     endless = ValueError("Expected a. Received: " + "x" * 9999)
     assert is_refusal(endless) == ""  # Shortened.
-    monkeypatch.setattr(texts, "first_line", str)
+    monkeypatch.setattr(oracle, "first_line", str)
     assert is_refusal(endless).startswith("too long")
-    assert texts.LONGEST_SENTENCE == LONGEST
+    assert oracle.LONGEST_SENTENCE == LONGEST
 
 
 def test_what_takes_too_long_is_a_fault(
@@ -120,7 +121,7 @@ def test_what_takes_too_long_is_a_fault(
         while True:
             pass
 
-    monkeypatch.setattr(texts, "MOST_SECONDS", 0.05)
+    monkeypatch.setattr(oracle, "MOST_SECONDS", 0.05)
     outcome, what, _ = attempt(reading(endless), b"")
     assert (outcome, what.startswith("TooLong")) == ("fault", True)
 
