@@ -29,11 +29,37 @@ Configuration = TypeVar("Configuration")
 
 MOST_VALUES = 100_000  # more than any configuration
 MOST_BYTES = 2**24
+MOST_DEPTH = 100
 _NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
 
 
 class ConfigurationError(ValueError):
     """A configuration that cannot be used; its message is one sentence."""
+
+
+class _Composer(yaml.composer.Composer):
+    """Reads no further where lists and mappings lie too deep in others."""
+
+    _depth = 0
+
+    def compose_node(
+        self, parent: yaml.Node | None, index: int
+    ) -> yaml.Node | None:
+        """Composes a node and those in it."""
+        self._depth += 1
+        if self._depth > MOST_DEPTH:
+            raise yaml.YAMLError("nested too deeply")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+class _Typed(_Composer, yaml.SafeLoader):
+    """Gives scalars their types."""
+
+
+class _AsWritten(_Composer, yaml.BaseLoader):
+    """Leaves scalars the text that was written."""
 
 
 def text_of(path: str) -> str:
@@ -127,7 +153,7 @@ def parse_any(text: str, source: str, as_written: bool = False) -> Any:
     {'drives': ['07', '2011_09_26']}
     """
     try:
-        loader = (yaml.BaseLoader if as_written else yaml.SafeLoader)(text)
+        loader = (_AsWritten if as_written else _Typed)(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -145,8 +171,6 @@ def parse_any(text: str, source: str, as_written: bool = False) -> Any:
         reason = " ".join(str(problem).split())
     except ConfigurationError:
         raise
-    except RecursionError:
-        place, reason = "", "nested too deeply"
     except (
         *(ValueError, TypeError, OverflowError, AttributeError, KeyError),
     ) as error:

@@ -180,3 +180,15 @@ def test_a_shape_that_does_not_fit_is_named(
     assert said in str(found.value)
     assert str(found.value).startswith("Invalid ")
     assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize("as_written", [True, False])
+def test_yaml_is_as_deep_as_configurations_are(as_written: bool) -> None:
+    def nested(depth: int) -> object:
+        text = "[" * depth + "]" * depth
+        return configuration.parse_any(text, "a.yaml", as_written)
+
+    assert nested(configuration.MOST_DEPTH)
+    for depth in (configuration.MOST_DEPTH + 1, 10**5):
+        with pytest.raises(ConfigurationError, match="nested too deeply"):
+            nested(depth)
