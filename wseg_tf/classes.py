@@ -18,6 +18,7 @@ from typing import Any
 from wseg_tf import configuration
 from wseg_tf.palettes import Colour as Colour
 from wseg_tf.palettes import palette
+from wseg_tf.ranges import LARGEST
 
 # Built-in sets: files of `class_sets/`, and data sets with the same classes.
 _SAME = {"bdd100k": "cityscapes", "kitti": "cityscapes"}
@@ -378,6 +379,8 @@ def _chosen(
 def _integer(value: Any, argument: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise _invalid(argument, "a whole number", value)
+    if abs(value) > LARGEST:
+        raise _invalid(argument, f"a size of at most {LARGEST}", value)
     return value
 
 

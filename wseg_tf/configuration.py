@@ -6,31 +6,60 @@ read in one place; `load` fills it strictly and explains what does not fit.
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import types
-import typing
+import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from pathlib import PurePath
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_origin
 
 import yaml
-from omegaconf import OmegaConf
+from omegaconf import Container, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from wseg_tf.filesystems import prepare, read_bytes
+from wseg_tf.typed import (
+    bare,
+    element,
+    fields_of,
+    may_be_none,
+    misfit,
+    unknown_key,
+)
 
 Configuration = TypeVar("Configuration")
 
-
-_UNIONS = (typing.Union, types.UnionType)
 MOST_VALUES = 100_000  # more than any configuration
 MOST_BYTES = 2**24
+MOST_DEPTH = 100
+_NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
 
 
 class ConfigurationError(ValueError):
     """A configuration that cannot be used; its message is one sentence."""
+
+
+class _Composer(yaml.composer.Composer):
+    """Reads no further where lists and mappings lie too deep in others."""
+
+    _depth = 0
+
+    def compose_node(
+        self, parent: yaml.Node | None, index: int
+    ) -> yaml.Node | None:
+        """Composes a node and those in it."""
+        self._depth += 1
+        if self._depth > MOST_DEPTH:
+            raise yaml.YAMLError("nested too deeply")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+class _Typed(_Composer, yaml.SafeLoader):
+    """Gives scalars their types."""
+
+
+class _AsWritten(_Composer, yaml.BaseLoader):
+    """Leaves scalars the text that was written."""
 
 
 def text_of(path: str) -> str:
@@ -124,7 +153,7 @@ def parse_any(text: str, source: str, as_written: bool = False) -> Any:
     {'drives': ['07', '2011_09_26']}
     """
     try:
-        loader = (yaml.BaseLoader if as_written else yaml.SafeLoader)(text)
+        loader = (_AsWritten if as_written else _Typed)(text)
         node = loader.get_single_node()
         if node is None:
             return None
@@ -142,10 +171,10 @@ def parse_any(text: str, source: str, as_written: bool = False) -> Any:
         reason = " ".join(str(problem).split())
     except ConfigurationError:
         raise
-    except RecursionError:
-        place, reason = "", "nested too deeply"
-    except (ValueError, TypeError, OverflowError) as error:
-        # Such as the thirteenth month, or a list that is a key.
+    except (
+        *(ValueError, TypeError, OverflowError, AttributeError, KeyError),
+    ) as error:
+        # Such as the thirteenth month, a list that is a key, `!!bool x`.
         place, reason = "", " ".join(str(error).split())
     raise ConfigurationError(f"Invalid YAML in {source}{place}: {reason}.")
 
@@ -158,11 +187,11 @@ def _size(
         return known[id(node)]
     known[id(node)] = MOST_VALUES + 1  # an alias within itself has no end
     size = 1
-    if isinstance(node, yaml.ScalarNode) and "\0" in node.value:
+    if isinstance(node, yaml.ScalarNode) and _NO_TEXT.search(node.value):
         line = node.start_mark.line + 1
         raise ConfigurationError(
             f"Invalid YAML in {source} line {line}. Expected text without NUL "
-            "bytes, which no path has. Received: one."
+            "bytes and lone surrogates, which no path has. Received: one."
         )
     if isinstance(node, yaml.SequenceNode):
         size += sum(_size(each, source, loader, known) for each in node.value)
@@ -212,7 +241,8 @@ def load(
 
     Example:
 
-    >>> @dataclasses.dataclass
+    >>> from dataclasses import dataclass
+    >>> @dataclass
     ... class Camera:
     ...     height: int = 360
     >>> load(Camera, "height: 180", "camera.yaml")
@@ -246,7 +276,9 @@ def fill(
     Raises:
         ConfigurationError: As `load` raises it.
     """
-    _refuse_misfits(schema, values, source)
+    said = misfit(schema, values, source)
+    if said is not None:
+        raise ConfigurationError(said)
     try:
         merged = OmegaConf.merge(OmegaConf.structured(schema), values)
         for override in overrides:
@@ -287,7 +319,8 @@ def dump(configuration: object) -> str:
 
     Example:
 
-    >>> @dataclasses.dataclass
+    >>> from dataclasses import dataclass
+    >>> @dataclass
     ... class Camera:
     ...     height: int = 360
     >>> dump(Camera())
@@ -306,109 +339,69 @@ def _override(merged: Any, override: str, schema: type) -> Any:
         )
     kind = _type_at(schema, key.split("."), key)
     content = parse_any(value, "the command line", as_written=_is_text(kind))
-    nothing = content in ("", "~", "null", "Null", "NULL")
-    if nothing and type(None) in typing.get_args(kind):
+    if content in ("", "~", "null", "Null", "NULL") and may_be_none(kind):
         content = None
-    _refuse_misfits(kind, content, "the command line", f"{key}.")
-    parent = OmegaConf.select(merged, key.rpartition(".")[0]) or merged
+    said = misfit(kind, content, "the command line", key)
+    if said is not None:
+        raise ConfigurationError(said)
+    parent = merged
+    while "." in key:
+        above, _, part = key.rpartition(".")
+        parent = OmegaConf.select(merged, above)
+        if isinstance(parent, Container):
+            break
+        if parent is not None:
+            raise _keyless(key, part)
+        # What is none so far becomes what has the key.
+        key, content, parent = above, {part: content}, merged
     # OmegaConf takes a frozen dataclass for a read-only one.
     OmegaConf.set_readonly(parent, False)
     OmegaConf.update(merged, key, content, merge=True)
     return merged
 
 
-def _is_text(kind: Any, alone: bool = False) -> bool:
-    """Whether a type is text or optional text, or else a list of texts."""
-    parts = {*typing.get_args(kind)} - {type(None), Ellipsis}
-    if kind is str:
-        return True
-    origin = typing.get_origin(kind)
-    may_be = origin in _UNIONS or (not alone and origin is not dict)
-    return parts == {str} and may_be
-
-
-def _fields(schema: Any) -> dict[str, Any] | None:
-    """The fields of a dataclass with their types, or None for other types."""
-    for candidate in (schema, *typing.get_args(schema)):
-        if dataclasses.is_dataclass(candidate):
-            return typing.get_type_hints(candidate)
-    return None
-
-
-def _refuse_misfits(
-    schema: Any, values: Any, source: str, prefix: str = ""
-) -> None:
-    """Refuses unknown keys, and numbers and truth values for texts."""
-    fields = _fields(schema)
-    if isinstance(values, list):
-        inner = schema if fields is not None else _element(schema)
-        for position, value in enumerate(values):
-            _refuse_misfits(inner, value, source, f"{prefix}{position}.")
-    elif isinstance(values, dict) and fields is not None:
-        for key, value in values.items():
-            if key not in fields:
-                raise ConfigurationError(
-                    _unknown_key(f"{prefix}{key}", str(key), fields, source)
-                )
-            _refuse_misfits(fields[key], value, source, f"{prefix}{key}.")
-    elif isinstance(values, dict):
-        for key, value in values.items():
-            _refuse_misfits(_element(schema), value, source, f"{prefix}{key}.")
-    elif _is_text(schema, alone=True) and not isinstance(
-        values, (str, type(None))
-    ):
-        raise ConfigurationError(
-            f"Invalid value for `{prefix[:-1]}` in {source}. Expected text, "
-            f"which YAML wants in quotes where it looks like a "
-            f"{type(values).__name__}. Received: {values}."
-        )
-
-
-def _element(schema: Any) -> Any:
-    """The type of the values of a list, a tuple or a mapping."""
-    for candidate in (schema, *typing.get_args(schema)):
-        if typing.get_origin(candidate) in (list, tuple, dict):
-            parts = typing.get_args(candidate)
-            return parts[-1] if parts[-1] is not Ellipsis else parts[0]
-    return None
+def _is_text(kind: Any) -> bool:
+    """Whether a type is text, or a list of texts."""
+    within = element(kind)
+    is_list = within is not None and get_origin(bare(kind)) is not dict
+    return bool((within if is_list else bare(kind)) is str)
 
 
 def _type_at(schema: Any, path: list[str], key: str) -> Any:
     for part in path:
-        fields = _fields(schema)
-        if fields is None or part.isdigit():
-            inner = schema if fields is not None else _element(schema)
-            if inner is None and schema not in (Any, None):
-                raise ConfigurationError(
-                    f"Invalid key `{key}` in the command line. Expected a key "
-                    f"of what has keys. Received: `{part}` of a value."
-                )
-            schema = inner
-            continue
-        if part not in fields:
+        fields, within = fields_of(bare(schema)), element(schema)
+        if fields is not None and part not in fields:
             raise ConfigurationError(
-                _unknown_key(key, part, fields, "the command line")
+                unknown_key(key, part, fields, "the command line")
             )
-        schema = fields[part]
+        is_list = within is not None and get_origin(bare(schema)) is not dict
+        if is_list and not part.isdecimal():
+            raise ConfigurationError(
+                f"Invalid key `{key}` in the command line. Expected a place "
+                f"in the list, from 0. Received: `{part}`."
+            )
+        if fields is None and within is None and schema is not Any:
+            raise _keyless(key, part)
+        if fields is not None:
+            schema = fields[part]
+        elif within is not None:
+            schema = within
     return schema
 
 
-def _unknown_key(
-    path: str, key: str, fields: dict[str, Any], source: str
-) -> str:
-    close = difflib.get_close_matches(key, fields, n=1)
-    hint = f" (did you mean `{close[0]}`?)" if close else ""
-    return (
-        f"Invalid key `{path}` in {PurePath(source)}. Expected one of "
-        f"{sorted(fields)}{hint}."
+def _keyless(key: str, part: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"Invalid key `{key}` in the command line. Expected a key of what has "
+        f"keys. Received: `{part}` of a value."
     )
 
 
 def _one_sentence(error: OmegaConfBaseException, source: str) -> str:
     key = getattr(error, "full_key", None) or getattr(error, "key", None)
-    reason = str(error).splitlines()[0].rstrip(".")
+    reason = str(error).partition("\n")[0].rstrip(".")
+    reason = re.sub(r"<class '([^']*)'>", r"\1", reason)
     expected = getattr(error, "ref_type", None)
     if isinstance(expected, type) and issubclass(expected, Enum):
         reason += f"; expected one of {[each.value for each in expected]}"
-    where = f"Invalid value for `{key}` in {source}: " if key else f"{source}: "
-    return f"{where}{reason}."
+    where = f"value for `{key}` in" if key else "configuration"
+    return f"Invalid {where} {source}: {reason}."

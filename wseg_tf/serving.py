@@ -277,6 +277,31 @@ def ids_type(classes: ClassSet) -> tf.DType:
     return tf.as_dtype(classes.label_dtype)
 
 
+def read_card(folder: str) -> tuple[ClassSet, GroundMatrix | None]:
+    """Returns what an exported model says of itself, its classes and D.
+
+    Args:
+        folder: The SavedModel.
+
+    Raises:
+        ValueError: If it says nothing, or is damaged or another's.
+    """
+    try:
+        with tf.io.gfile.GFile(os.path.join(folder, CARD)) as file:
+            card = json.load(file)
+        ground = card["ground"]
+        return (
+            class_set(card["classes"]),
+            None if ground is None else GroundMatrix(**ground),
+        )
+    # What is raised differs with what is missing, damaged or another's.
+    except Exception as error:
+        raise ValueError(
+            "Invalid model. Expected the folder of a SavedModel that "
+            f"wseg_tf exported. Received: {folder}."
+        ) from error
+
+
 class ServedModel:
     """A model that `export` wrote, loaded again.
 
@@ -289,18 +314,7 @@ class ServedModel:
     """
 
     def __init__(self, folder: str) -> None:
-        try:
-            with tf.io.gfile.GFile(os.path.join(folder, CARD)) as file:
-                card = json.load(file)
-            self.classes = class_set(card["classes"])
-            ground = card["ground"]
-            self.ground = None if ground is None else GroundMatrix(**ground)
-        # What is raised differs with what is missing, damaged or another's.
-        except Exception as error:
-            raise ValueError(
-                "Invalid model. Expected the folder of a SavedModel that "
-                f"wseg_tf exported. Received: {folder}."
-            ) from error
+        self.classes, self.ground = read_card(folder)
         self._saved = saved_models.load(folder)
         offered = set(self._saved.signatures)
         if not {SERVING, CONFUSION} <= offered:

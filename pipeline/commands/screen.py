@@ -21,6 +21,7 @@ FAILURE = 1
 USER_ERROR = 2
 REFUSED = 3
 INTERRUPTED = 130
+LONGEST = 600  # characters of a sentence
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # Everything is printed as it stands: names and paths may hold brackets.
@@ -35,7 +36,7 @@ def say(text: str) -> None:
 
 def refuse(sentence: object) -> NoReturn:
     """Ends the program with one sentence and exit code 2."""
-    ERRORS.print(str(sentence))
+    ERRORS.print(shortened(str(sentence)))
     sys.exit(USER_ERROR)
 
 
@@ -117,8 +118,24 @@ def interruptible() -> Iterator[None]:
 
 def first_line(error: BaseException) -> str:
     """The sentence of an error, without what Beam adds to it."""
-    lines = str(error).splitlines()
-    return lines[0].partition(" [while running")[0] if lines else ""
+    line = str(error).partition("\n")[0]
+    return shortened(line.partition(" [while running")[0])
+
+
+def shortened(text: str) -> str:
+    """A text as a screen can show it: no control characters, and not endless.
+
+    What is expected stands at its beginning, what was received at its end.
+    """
+    plain = "".join(
+        each
+        if each.isprintable() or each == "\n"
+        else each.encode("unicode_escape", "surrogatepass").decode()
+        for each in text
+    )
+    if len(plain) <= LONGEST:
+        return plain
+    return f"{plain[: LONGEST // 2]} ... {plain[5 - LONGEST // 2 :]}"
 
 
 def iou_table(title: str, rows: Iterable[tuple[str, str, float]]) -> Table:

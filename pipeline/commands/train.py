@@ -145,16 +145,15 @@ def _has_ended(folder: str) -> bool:
 
 def _is_finished(folder: str, own: dict[str, Any]) -> bool:
     """Whether the folder's model is this recipe's; another's is refused."""
-    import tensorflow as tf
-
+    from wseg_tf.json_files import read_json
     from wseg_tf.training.checkpoints import first_difference
 
     if not _has_ended(folder):
         return False
     try:
-        with tf.io.gfile.GFile(os.path.join(folder, FINISHED)) as file:
-            difference = first_difference(json.load(file), own)
-    except tf.errors.NotFoundError:
+        found = read_json(os.path.join(folder, FINISHED))
+        difference = first_difference(found, own)
+    except FileNotFoundError:
         difference = "its recipe is unknown"
     if difference is not None:
         refuse(

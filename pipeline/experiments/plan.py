@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
 
 from pipeline.config.adaptation_config import DomainOptions
 from pipeline.config.data_options import DataOptions
@@ -20,6 +20,8 @@ from wseg_tf.metrics.table import CRITICAL, expand
 from wseg_tf.ranges import bounded, check_ranges
 from wseg_tf.training.objectives import build_ground, check
 from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
+
+Options = TypeVar("Options", Stage, GroundOptions, SelfTraining)
 
 # The common start, among the names of methods.
 START = "start"
@@ -189,14 +191,9 @@ class Experiment:
         Raises:
             ConfigurationError: If the method names a field there is not.
         """
-        try:
-            stage = dataclasses.replace(
-                self.adaptation.stage if method.adaptation else self.finetune,
-                **method.stage,
-            )
-            ground = dataclasses.replace(self.start.ground, **method.ground)
-        except (TypeError, ValueError) as error:
-            raise self._refused(method, error) from error
+        usual = self.adaptation.stage if method.adaptation else self.finetune
+        stage = self._changed(method, usual, method.stage)
+        ground = self._changed(method, self.start.ground, method.ground)
         return dataclasses.replace(
             self.start,
             initial=initial,
@@ -220,19 +217,23 @@ class Experiment:
             ConfigurationError: If the method names a field there is not.
         """
         [stage] = self.recipe(method, self.start.seed, "").stages
-        try:
-            return dataclasses.replace(
-                self.adaptation, **{**method.adaptation, "stage": stage}
-            )
-        except (TypeError, ValueError) as error:
-            raise self._refused(method, error) from error
+        changes = {**method.adaptation, "stage": dataclasses.asdict(stage)}
+        return self._changed(method, self.adaptation, changes)
 
-    def _refused(self, method: Method, error: Exception) -> ConfigurationError:
-        return ConfigurationError(
-            f"Invalid method `{method.name}` of the experiment `{self.name}`. "
-            "Expected fields of `Stage`, `GroundOptions` and `SelfTraining`. "
-            f"Received: {error}"
-        )
+    def _changed(
+        self, method: Method, usual: Options, changes: Mapping[str, Any]
+    ) -> Options:
+        """Returns options with a method's changes, held to their types."""
+        kind = type(usual)
+        values = {**dataclasses.asdict(usual), **changes}
+        try:
+            return configuration.fill(kind, values, f"method `{method.name}`")
+        except ValueError as error:
+            raise ConfigurationError(
+                f"Invalid method `{method.name}` of the experiment "
+                f"`{self.name}`. Expected fields of `{kind.__name__}`. "
+                f"Received: {error}"
+            ) from error
 
 
 def load(
@@ -259,6 +260,8 @@ def load(
     given = [*overrides, *data_override("data.path", data)]
     plan = configuration.fill(Experiment, values, path, given)
     classes = plan.data.class_set
+    for method in plan.methods:
+        plan.recipe(method, plan.seeds[0], "")
     try:
         _read_grounds(plan)
         build_ground(plan.severity, classes)

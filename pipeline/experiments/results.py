@@ -28,6 +28,7 @@ from pipeline.experiments.run import Outcome
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.filesystems import read_bytes, write_whole
+from wseg_tf.json_files import read_json
 from wseg_tf.metrics.confusion import Counts
 from wseg_tf.training.objectives import build_ground
 
@@ -213,7 +214,7 @@ def read(path: str) -> Results:
             counts beside it are of other runs.
     """
     try:
-        content: dict[str, Any] = json.loads(read_bytes(path))
+        content: dict[str, Any] = read_json(path, dict[str, Any])
         figures = content.pop("figures")
         outcomes = [
             Outcome(**{**run, "weights": "", "counts": _summed(run["counts"])})

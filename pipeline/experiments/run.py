@@ -40,6 +40,7 @@ from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.decisions import ground_of
 from wseg_tf.filesystems import is_remote, local_target, write_whole
+from wseg_tf.json_files import read_json
 from wseg_tf.locks import held
 from wseg_tf.metrics.confusion import Counts
 from wseg_tf.serving import CONFUSION, SegmentationService
@@ -202,7 +203,7 @@ def _once(
         weights = recipe.initial
     else:
         weights = _trained(plan, method, recipe, frames, digests)
-        finished = _read_json(_beside(weights, FINISHED))
+        finished = _finish_of(weights)
     counts = {}
     serving: list[SegmentationService] = []
     for name, pairs in frames.reported.items():
@@ -217,7 +218,7 @@ def _once(
             frames.refuse_changed()
             _write_counts(path, found)
         counts[name] = _read_counts(path)
-    rounds = _read_json(_beside(weights, ROUNDS)) if method.adaptation else ()
+    rounds = read_json(_beside(weights, ROUNDS)) if method.adaptation else ()
     return Outcome(
         method.name,
         recipe.seed,
@@ -278,7 +279,7 @@ def _is_finished(weights: str) -> bool:
     finished = _beside(weights, FINISHED)
     if not (tf.io.gfile.exists(finished) and tf.io.gfile.exists(weights)):
         return False
-    if _read_json(finished)["weights"] == weights_digest(weights):
+    if _finish_of(weights).get("weights") == weights_digest(weights):
         return True
     LOG.warning("%s was changed; its run is made anew.", weights)
     return False
@@ -299,9 +300,11 @@ def _beside(weights: str, name: str) -> str:
     return os.path.join(os.path.dirname(weights), name)
 
 
-def _read_json(path: str) -> Any:
-    with tf.io.gfile.GFile(path) as file:
-        return json.load(file)
+def _finish_of(weights: str) -> dict[str, Any]:
+    found: dict[str, Any] = read_json(
+        _beside(weights, FINISHED), dict[str, Any]
+    )
+    return found
 
 
 def _count(

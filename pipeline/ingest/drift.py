@@ -5,7 +5,6 @@
 import json
 import os
 
-import tensorflow as tf
 from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 
@@ -44,7 +43,7 @@ def drift_reference(data: DataOptions) -> str:
             for drive, statistics in own.items()
         }
         statistics = counting.total(drives)
-    except (tf.errors.OpError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError):
         raise ConfigurationError(
             "Invalid value for argument `data.drift_reference`. Expected a "
             "`statistics.json` of `wseg data convert` or of a run. Received: "

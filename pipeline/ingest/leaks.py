@@ -15,6 +15,7 @@ from pipeline.ingest.manifest import stats
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.pairs import Pair
 from wseg_tf.filesystems import read_bytes, write_whole
+from wseg_tf.json_files import read_json
 
 SHARED = "shared.json"
 _SHOWN = 3
@@ -117,13 +118,19 @@ def write_shared(manifest: str, shared: Shared) -> None:
 
 
 def read_shared(manifest: str) -> Shared:
-    """Reads what `write_shared` wrote; nothing if nobody did."""
+    """Reads what `write_shared` wrote; nothing if nobody did.
+
+    Args:
+        manifest: The manifest's folder.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
     path = os.path.join(manifest, SHARED)
     if not tf.io.gfile.exists(path):
         return Shared()
-    with tf.io.gfile.GFile(path) as file:
-        values = json.load(file)
-    return Shared(tuple(values["images"]), tuple(values["drives"]))
+    shared: Shared = read_json(path, Shared)
+    return shared
 
 
 def _by_size(pairs: Sequence[Pair]) -> dict[int, list[str]]:

@@ -24,7 +24,7 @@ from pipeline.config.data_options import SHARD_MEGABYTES
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
-from wseg_tf.filesystems import is_remote, write_whole
+from wseg_tf.filesystems import is_remote, read_bytes, write_whole
 
 SPLITS = ("train", "eval")
 MEANING = "labels.json"
@@ -84,8 +84,8 @@ def verify_manifest(manifest: str) -> None:
     texts = {}
     for name in tf.io.gfile.listdir(manifest):
         if name == MEANING or name.endswith(".jsonl"):
-            with tf.io.gfile.GFile(os.path.join(manifest, name)) as file:
-                texts[name] = file.read()
+            content = read_bytes(os.path.join(manifest, name))
+            texts[name] = content.decode(errors="replace")
     if os.path.basename(manifest.rstrip("/")) != _digest(texts):
         raise DataError(
             f"{manifest}: expected the pairs that were listed, of which its "

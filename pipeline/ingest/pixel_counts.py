@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from wseg_tf.data.statistics import PixelStatistics
+from wseg_tf.json_files import read_json, typed
+from wseg_tf.ranges import bounded
 
 STATISTICS = "statistics.json"
+MOST_PIXELS = 2**62
 
 # Statistics by split, then by drive.
 StatisticsBySplit = dict[str, dict[str, PixelStatistics]]
@@ -44,11 +48,21 @@ def write(path: str, counts: StatisticsBySplit) -> None:
 
 
 def read(path: str) -> StatisticsBySplit:
-    """Reads what `write` wrote."""
-    with tf.io.gfile.GFile(path) as file:
-        splits = json.load(file)
+    """Reads what `write` wrote.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it holds something else; names what.
+    """
+    splits = read_json(path, dict[str, dict[str, Any]])
     return {
-        split: {drive: from_json(values) for drive, values in drives.items()}
+        split: {
+            drive: from_json(values, path, f"{split}.{drive}")
+            for drive, values in drives.items()
+        }
         for split, drives in splits.items()
     }
 
@@ -86,12 +100,40 @@ def as_json(statistics: PixelStatistics) -> dict[str, Any]:
     }
 
 
-def from_json(values: Mapping[str, Any]) -> PixelStatistics:
-    """Returns the statistics that `as_json` was given."""
+@dataclass(frozen=True)
+class _Written:
+    images: int = bounded(0, 0)
+    pixels: list[int] = bounded(list, 0, MOST_PIXELS)
+    present: list[int] = bounded(list, 0, MOST_PIXELS)
+    frames: list[int] = bounded(list, 0)
+    sizes: list[tuple[int, int, int]] = bounded(list, 1)
+
+
+def from_json(
+    values: Any, source: str = "the pixel counts", place: str = ""
+) -> PixelStatistics:
+    """Returns the statistics that `as_json` was given.
+
+    Args:
+        values: What it returned.
+        source: Where they come from, for the error.
+        place: Their name there.
+
+    Raises:
+        ValueError: If they are none; names what is wrong.
+    """
+    written: _Written = typed(_Written, values, source, place)
+    classes = len(written.frames)
+    if not len(written.present) == classes == len(written.pixels) - 1:
+        raise ValueError(
+            f"Invalid value for `{place}` in {source}. Expected `pixels` of "
+            f"each class and of void. Received: {len(written.pixels)} of "
+            f"{classes} classes."
+        )
     return PixelStatistics(
-        np.array(values["pixels"], np.int64),
-        np.array(values["present"], np.int64),
-        np.array(values["frames"], np.int64),
-        values["images"],
-        {(height, width): n for height, width, n in values["sizes"]},
+        np.array(written.pixels, np.int64),
+        np.array(written.present, np.int64),
+        np.array(written.frames, np.int64),
+        written.images,
+        {(height, width): n for height, width, n in written.sizes},
     )

@@ -30,7 +30,8 @@ from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.data.statistics import PixelStatistics
 from wseg_tf.data.threads import in_order
-from wseg_tf.filesystems import whole_file
+from wseg_tf.filesystems import read_bytes, whole_file
+from wseg_tf.json_files import parse_json
 
 LOG = logging.getLogger(__name__)
 
@@ -102,9 +103,13 @@ def read_quarantine(folder: str) -> list[LeftOut]:
     Args:
         folder: A folder with `quarantine.jsonl`, such as the `Quarantine`
             artifact of a run.
+
+    Raises:
+        ValueError: If it is damaged.
     """
-    with tf.io.gfile.GFile(os.path.join(folder, QUARANTINE)) as file:
-        return [LeftOut(**json.loads(line)) for line in file]
+    path = os.path.join(folder, QUARANTINE)
+    lines = read_bytes(path).splitlines()
+    return [parse_json(line, path, LeftOut) for line in lines]
 
 
 def refuse_unfit(

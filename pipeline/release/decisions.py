@@ -9,11 +9,11 @@ import json
 import os
 import platform
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import tensorflow as tf
 
-from wseg_tf.filesystems import write_whole
+from wseg_tf.filesystems import read_bytes, write_whole
+from wseg_tf.json_files import parse_json, read_json
 
 DECISIONS = "decisions.jsonl"
 # What was decided: a rollback, or that no model before is a baseline.
@@ -65,15 +65,14 @@ def decisions(root: str) -> list[Decision]:
     path = os.path.join(root, DECISIONS)
     if not tf.io.gfile.exists(path):
         return []
-    with tf.io.gfile.GFile(path) as file:
-        lines = file.read().split("\n")
+    lines = read_bytes(path).split(b"\n")
     found = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            found.append(_read(json.loads(line)))
-        except (ValueError, TypeError, AttributeError) as error:
+            found.append(parse_json(line, path, Decision))
+        except ValueError as error:
             if number == len(lines):
                 continue
             raise ValueError(
@@ -102,12 +101,19 @@ def intend(root: str, decision: Decision) -> None:
 
 
 def intended(root: str) -> Decision | None:
-    """Returns a decision that was begun and not finished, or None."""
+    """Returns a decision that was begun and not finished, or None.
+
+    Args:
+        root: The pipeline's folder.
+
+    Raises:
+        ValueError: If what was written down cannot be read.
+    """
     path = os.path.join(root, INTENT)
     if not tf.io.gfile.exists(path):
         return None
-    with tf.io.gfile.GFile(path) as file:
-        return _read(json.load(file))
+    decision: Decision = read_json(path, Decision)
+    return decision
 
 
 def finished(root: str) -> None:
@@ -166,9 +172,3 @@ def who() -> str:
     with contextlib.suppress(OSError, KeyError):
         user = getpass.getuser()
     return f"{user} on {platform.node()}"
-
-
-def _read(row: dict[str, Any]) -> Decision:
-    lists = ("withdrawn", "restored", "blessings", "renewed", "digests")
-    values = {name: tuple(row.get(name, ())) for name in lists}
-    return Decision(**{**row, **values})

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from pipeline.gate.digests import SIGNATURE, STATEMENT, each_digest
 from pipeline.release import decisions
 from wseg_tf.filesystems import write_whole
+from wseg_tf.json_files import parse_json
 
 
 class StatementError(ValueError):
@@ -134,14 +135,13 @@ def verify_version(
         )
     written = _read(path)
     try:
-        statement = Statement(**json.loads(written))
-        stated = dict(statement.files)
-    except (TypeError, ValueError) as error:
+        statement: Statement = parse_json(written, path, Statement)
+    except ValueError as error:
         raise StatementError(
             f"{path}: expected a statement as the push writes it. Found: "
             f"{written[:40]!r}."
         ) from error
-    found = each_digest(folder)
+    stated, found = statement.files, each_digest(folder)
     for name in sorted({*stated, *found}):
         if stated.get(name) != found.get(name):
             what = "another file" if name in stated else "one that is not"

@@ -1,0 +1,1 @@
+"""The campaigns that look for faults: what is tried, and what must hold."""

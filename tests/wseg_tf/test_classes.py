@@ -171,3 +171,11 @@ def test_a_guessed_group_is_marked_and_the_text_is_read_back() -> None:
         assert text.count("# group inferred") == len(each.inferred)
     odd = class_set(["a: b", "null", "ölrinne, 2", "#", "1"])
     assert class_set(yaml.safe_load(odd.to_yaml())).names == odd.names
+
+
+@pytest.mark.parametrize("key", ["void", "group"])
+def test_a_number_that_no_tensor_holds_is_refused(key):
+    values = {"void": 255, "group": 1, key: 2**31}
+    row = {"name": "a", "group": values["group"]}
+    with pytest.raises(ValueError, match=rf"{key}.*at most 2147483647"):
+        class_set({"classes": [row, "b"], "void": values["void"]})

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -129,3 +130,65 @@ def test_refuses_in_one_sentence(
     with pytest.raises(ConfigurationError, match=said) as caught:
         load(text, *overrides)
     assert "\n" not in str(caught.value)
+
+
+@dataclass
+class Inner:
+    name: str = "a"
+    sizes: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Outer:
+    inner: Optional[Inner] = None  # noqa: UP045
+    slice: Optional[dict[str, str]] = None  # noqa: UP045
+    rows: list[Inner] = field(default_factory=list)
+
+
+def test_an_override_gives_what_is_none_its_first_key() -> None:
+    given = ["slice.drive=07", "inner.sizes.x=2", "inner.name=b"]
+    found = configuration.load(Outer, "", "a.yaml", given)
+    assert found.slice == {"drive": "07"}
+    assert found.inner == Inner("b", {"x": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "said"),
+    [
+        ("rows: x", (), "`rows` in a.yaml. Expected a list. Received: 'x'"),
+        ("rows: {x: 1}", (), "`rows` in a.yaml. Expected a list"),
+        ("rows: [[{}]]", (), "`rows.0` in a.yaml. Expected keys and values"),
+        ("inner: x", (), "`inner` in a.yaml. Expected keys and values"),
+        ("inner: {sizes: {x: {}}}", (), "`inner.sizes.x` in a.yaml. Expected"),
+        ("slice: {drive: [a]}", (), "`slice.drive` in a.yaml. Expected text"),
+        ("inner: {sizes: {x: 1}}", ["inner.sizes.x.y=1"], "`y` of a value"),
+        ("", ["inner.name.y=1"], "`y` of a value"),
+        ("", ["rows.name=1"], "Expected a place in the list"),
+        ("", ["rows.-1.name=1"], "Expected a place in the list"),
+        ("", ["rows.0.nome=1"], "did you mean `name`"),
+        ("", ["rows=1"], "`rows` in the command line. Expected a list"),
+        ("inner: !!timestamp x", (), "Invalid YAML in a.yaml"),
+        ("inner: !!bool x", (), "Invalid YAML in a.yaml"),
+        ('inner: {name: "\\ud800"}', (), "lone surrogates"),
+    ],
+)
+def test_a_shape_that_does_not_fit_is_named(
+    text: str, overrides: Sequence[str], said: str
+) -> None:
+    with pytest.raises(ConfigurationError) as found:
+        configuration.load(Outer, text, "a.yaml", overrides)
+    assert said in str(found.value)
+    assert str(found.value).startswith("Invalid ")
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize("as_written", [True, False])
+def test_yaml_is_as_deep_as_configurations_are(as_written: bool) -> None:
+    def nested(depth: int) -> object:
+        text = "[" * depth + "]" * depth
+        return configuration.parse_any(text, "a.yaml", as_written)
+
+    assert nested(configuration.MOST_DEPTH)
+    for depth in (configuration.MOST_DEPTH + 1, 10**5):
+        with pytest.raises(ConfigurationError, match="nested too deeply"):
+            nested(depth)

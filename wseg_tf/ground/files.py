@@ -51,7 +51,7 @@ def read_yaml(path: Path_) -> Contents:
     Raises:
         ValueError: If there are no `values`, or there are other keys.
     """
-    text = read_bytes(path).decode()
+    text = _text_of(path)
     try:
         content = configuration.parse_any(text, str(path))
     except configuration.ConfigurationError as error:
@@ -65,6 +65,10 @@ def read_yaml(path: Path_) -> Contents:
             f"{unknown}."
         )
     names = content.get("classes")
+    if names is not None and not isinstance(names, list):
+        raise ValueError(
+            f"Expected a list of names as `classes`. Received: {names!r}."
+        )
     return content["values"], None if names is None else list(map(str, names))
 
 
@@ -103,7 +107,7 @@ def read_csv(path: Path_) -> Contents:
         ValueError: If a cell is no number, or the names of rows and columns
             differ.
     """
-    text = read_bytes(path).decode("utf-8-sig")
+    text = _text_of(path)
     try:
         rows = [row for row in csv.reader(text.splitlines()) if row]
     except csv.Error as error:
@@ -122,6 +126,15 @@ def read_csv(path: Path_) -> Contents:
     return [_numbers(row[1:], line) for line, row in enumerate(rows[1:], 2)], (
         names
     )
+
+
+def _text_of(path: Path_) -> str:
+    try:
+        return read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(
+            "Expected text in UTF-8. Received: other bytes."
+        ) from None
 
 
 def _is_number(cell: str) -> bool:

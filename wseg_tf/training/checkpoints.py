@@ -21,8 +21,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf.filesystems import write_whole
+from wseg_tf.json_files import parse_json, read_json, typed
 from wseg_tf.models.dropout import generators
+from wseg_tf.ranges import bounded
 from wseg_tf.training.optimizers import optimizer_variables
+from wseg_tf.training.selection import Selection
 
 LOG = logging.getLogger(__name__)
 
@@ -49,13 +52,13 @@ class Progress:
         rows: The history so far, of all stages.
     """
 
-    stage: int = 0
-    epoch: int = 0
-    step: int = 0
+    stage: int = bounded(0, 0)
+    epoch: int = bounded(0, 0)
+    step: int = bounded(0, 0)
     done: bool = False
-    loss: float = 0.0
-    images: int = 0
-    seconds: float = 0.0
+    loss: float = bounded(0.0, -1e300, 1e300)
+    images: int = bounded(0, 0)
+    seconds: float = bounded(0.0, 0)
     selection: dict[str, Any] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
 
@@ -107,9 +110,8 @@ class Checkpoints:
         """
         path = os.path.join(self.folder, IDENTITY)
         try:
-            with tf.io.gfile.GFile(path) as file:
-                found = json.load(file)
-        except tf.errors.NotFoundError:
+            found = read_json(path)
+        except FileNotFoundError:
             if self.writes:
                 text = json.dumps(identity, indent=1, sort_keys=True)
                 write_whole(path, text.encode())
@@ -126,11 +128,13 @@ class Checkpoints:
         for path in reversed(self._paths("checkpoint")):
             try:
                 arrays = _read(path)
-                text = bytes(arrays.pop(PROGRESS)).decode()
+                text = bytes(arrays.pop(PROGRESS))
+                progress: Progress = parse_json(text, path, Progress)
+                if progress.selection:
+                    typed(Selection, progress.selection, path, "selection")
             except (zipfile.BadZipFile, KeyError, ValueError, EOFError):
                 LOG.warning("%s is damaged and left out.", path)
                 continue
-            progress = Progress(**json.loads(text))
             self._note(path, progress)
             return Checkpoint(path, progress, arrays)
         return None
@@ -318,7 +322,9 @@ def first_difference(found: Any, wanted: Any, key: str = "") -> str | None:
             for place, (old, new) in enumerate(zip(found, wanted, strict=True))
         ]
     else:
-        return None if found == wanted else f"{key} was {found}, now {wanted}"
+        return (
+            None if found == wanted else f"{key} was {found!r}, now {wanted!r}"
+        )
     for name, old, new in pairs:
         clause = first_difference(old, new, f"{key}.{name}".lstrip("."))
         if clause is not None:

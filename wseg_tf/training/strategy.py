@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import os
 from collections.abc import Callable, Iterable
@@ -11,10 +10,13 @@ from typing import Any
 
 import tensorflow as tf
 
+from wseg_tf.json_files import parse_json, typed
 from wseg_tf.training.meeting import wait_for
 
 LOG = logging.getLogger(__name__)
 
+_VARIABLE = "the variable TF_CONFIG"
+_PARTS = {"cluster": dict[str, list[str]], "task": dict[str, str | int]}
 TRAINERS = ("chief", "worker")  # jobs of TF_CONFIG, in the order of places
 
 
@@ -71,14 +73,17 @@ def named_workers() -> tuple[list[str], str]:
     """
     text = os.environ.get("TF_CONFIG") or "{}"
     try:
-        found = json.loads(text)
-        jobs, task = found.get("cluster", {}), found.get("task", {})
-        named = {job: list(jobs.get(job, ())) for job in TRAINERS}
-        own = named.get(task.get("type"), [])
+        found = parse_json(text, _VARIABLE, dict[str, Any])
+        jobs, task = (
+            typed(kind, found.get(key, {}), _VARIABLE, key)
+            for key, kind in _PARTS.items()
+        )
+        named = {job: jobs.get(job, []) for job in TRAINERS}
+        own = dict(enumerate(named.get(task.get("type"), [])))
         index = int(task.get("index", 0))
         addresses = [each for job in TRAINERS for each in named[job]]
         return addresses, own[index] if own else ""
-    except (ValueError, AttributeError, TypeError, IndexError) as error:
+    except (ValueError, KeyError) as error:
         raise ValueError(
             "Invalid value of the variable TF_CONFIG. Expected JSON with "
             f"`cluster` and `task`. Received: {text[:200]!r}."

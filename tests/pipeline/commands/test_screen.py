@@ -10,8 +10,10 @@ from rich.table import Table
 from pipeline.commands.screen import (
     ERRORS,
     INTERRUPTED,
+    LONGEST,
     SCREEN,
     USER_ERROR,
+    first_line,
     interruptible,
     iou_table,
     keep_loopback_direct,
@@ -123,3 +125,19 @@ def test_loopback_never_goes_through_a_proxy(
     for name in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
         assert os.environ[name] == after
         monkeypatch.setenv(name, os.environ[name])  # Restored afterwards.
+
+
+def test_a_sentence_ends_and_controls_no_screen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = first_line(ValueError(f"Expected a. {'x' * 9999} Received: \x1b[2J"))
+    assert said.startswith("Expected a. xxx")
+    assert said.endswith("xxx Received: \\x1b[2J")
+    assert len(said) == LONGEST
+    with pytest.raises(SystemExit):
+        refuse(f"Received: \x1b[2J\ud800{'y' * 9999}")
+    _, err = capsys.readouterr()
+    assert err.startswith("Received: \\x1b[2J\\ud800yyy")
+    assert len(err) == LONGEST + 1
+    # A path may hold what Python splits lines at.
+    assert first_line(ValueError("a\x1cb\nc")) == "a\\x1cb"

@@ -115,3 +115,23 @@ def test_paths_in_a_plan_are_relative_to_it(tmp_path, monkeypatch):
 def test_a_missing_file_is_named():
     with pytest.raises(ConfigurationError, match=r"nowhere\.yaml"):
         load("nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("stage={epochs: x}", "epochs"),
+        ("stage={freeze: encoder}", "`freeze`.* Expected a list"),
+        ("ground={factors: {car: {}}}", "`factors.car`.* Expected a number"),
+        ("ground={severities: [1, a]}", "severities"),
+        ("ground={file: [1]}", "`file`.* Expected text"),
+        ("ground={fyle: x}", "did you mean `file`"),
+        ("adaptation={rounds: []}", "`rounds`.* Expected a whole number"),
+    ],
+)
+def test_what_a_method_changes_is_held_to_its_types(key: str, said: str):
+    table = "configs/tables/table3_camvid.yaml"
+    with pytest.raises(ConfigurationError, match=said) as found:
+        load(table, [f"methods.0.{key}"], "/data")
+    assert "Invalid method `" in str(found.value)
+    assert "\n" not in str(found.value)

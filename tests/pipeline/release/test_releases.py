@@ -375,3 +375,30 @@ def test_a_torn_last_line_is_survived_and_any_other_is_named(
     path.write_text(whole[:30] + "\n" + whole)
     with pytest.raises(ValueError, match=r"line 1 of .*decisions\.jsonl"):
         decisions(str(three))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "[]",
+        '{"when": "now"}',
+        '{"when": "now", "what": "rollback", "reason": 1}',
+        '{"when": "n", "what": "r", "reason": "", "withdrawn": ["1"]}',
+        '{"when": "n", "what": "r", "reason": "", "serving": "3"}',
+        '{"when": "n", "what": "r", "reason": "", "other": 3}',
+        "\udcff",
+    ],
+)
+def test_a_damaged_record_is_named_and_nothing_is_moved(
+    three: Path, wrong: str
+) -> None:
+    before = served(three), blessed(three)
+    content = wrong.encode("utf-8", "surrogateescape")
+    (three / "rollback.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"Invalid .*rollback\.json.*Expected"):
+        releases.finish(str(three))
+    assert (served(three), blessed(three)) == before
+    (three / "decisions.jsonl").write_bytes(content + b" 1\n")
+    with pytest.raises(ValueError, match=r"line 1 of .*decisions\.jsonl"):
+        decisions(str(three))

@@ -291,3 +291,21 @@ def test_of_reorders_by_name():
 def test_costs_beyond_float32_are_refused():
     with pytest.raises(ValueError, match=r"D\[0, 1\] = 1e\+39"):
         GroundMatrix([[0, 1e39], [1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("read", "content", "said"),
+    [
+        (GroundMatrix.from_csv, b"0,\xff\n1,0\n", "Expected text in UTF-8"),
+        (GroundMatrix.from_yaml, b"values: \xff", "Expected text in UTF-8"),
+        (GroundMatrix.from_yaml, b"values: []\nclasses: 1", "list of names"),
+        (GroundMatrix.from_yaml, b"values: []\nclasses: ab", "list of names"),
+    ],
+)
+def test_a_file_that_holds_no_matrix_is_named(tmp_path, read, content, said):
+    path = tmp_path / "ground"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=said) as found:
+        read(str(path))
+    assert type(found.value) is ValueError
+    assert str(path) in str(found.value)

@@ -167,7 +167,7 @@ def _check(description: Description) -> None:
     if "name" not in places or any(own != places for own in every.values()):
         raise ValueError(
             "images and labels need {name} and the same places. Found: "
-            f"{', '.join(every)}."
+            f"{', '.join(map(repr, every))}."
         )
     ids, colours = description.ids, description.colours
     if ids is not None and colours is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from wseg_tf.classes import Colour
 from wseg_tf.data.pairs import normal
+from wseg_tf.ranges import LARGEST
 
 PANOPTIC_BITS = 24  # R + 256 G + 65536 B
 _BITS = (8, 16, PANOPTIC_BITS)
@@ -48,6 +49,8 @@ def _classes(entry: Entry) -> Entry:
 def _number(entry: Entry) -> int:
     if not isinstance(entry, str) or not _INTEGER.fullmatch(entry):
         raise ValueError(f"Expected a decimal integer. Found: {_shown(entry)}.")
+    if abs(int(entry)) > LARGEST:
+        raise ValueError(f"Expected at most {LARGEST}. Found: {entry}.")
     return int(entry)
 
 

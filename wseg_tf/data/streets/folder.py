@@ -7,6 +7,7 @@ import json
 import posixpath
 import zlib
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from PIL import Image
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.streets.scene import draw_scene
 from wseg_tf.filesystems import whole_folder
+from wseg_tf.json_files import read_json
 
 # Raise it when the same seed would draw another picture.
 DRAWING = 1
@@ -123,8 +125,7 @@ def _check_same(folder: str, descriptor: Mapping[str, object]) -> None:
             f"{folder} is not empty and holds no {DESCRIPTOR}. Expected a new "
             "or an empty folder, or one that holds these street scenes."
         )
-    with gfile.GFile(path, "r") as file:
-        found = json.loads(file.read())
+    found = read_json(path, dict[str, Any])
     for key, expected in descriptor.items():
         if found.get(key) != expected:
             raise DataError(
