@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from wseg_tf.class_ids import signed
@@ -16,7 +17,7 @@ from wseg_tf.losses.class_values import (
     in_order,
 )
 from wseg_tf.losses.targets import PixelLoss, Pixels
-from wseg_tf.transport.products import row_sum
+from wseg_tf.transport.products import multiply, row_sum
 
 SMALLEST_PROBABILITY = 1e-7
 
@@ -48,36 +49,26 @@ def log_probabilities(pixels: Pixels) -> tf.Tensor:
     return tf.custom_gradient(value_and_gradient)(pixels.predictions)
 
 
-def surprises(pixels: Pixels) -> tf.Tensor:
-    """Returns -log of each probability that the target asks for, else 0.
-
-    So a class that is switched off, or a void pixel, is never asked.
-
-    Args:
-        pixels: What `flatten` returned, with distributions.
-
-    Returns:
-        float32 `[P, N]`.
-    """
-    asked = tf.greater(pixels.distributions, 0.0) & pixels.valid[:, None]
-    return tf.where(asked, -log_probabilities(pixels), 0.0)
-
-
 def by_truth(pixels: Pixels, values: Any) -> tf.Tensor:
     """Returns each pixel's value of its true class, the mean if it is soft.
 
     Args:
         pixels: What `flatten` returned.
-        values: One value a class, `[N]`.
+        values: One value a class, `[N]`, or numbers of several, `[N, K]`.
 
     Returns:
-        float32 `[P]`; 0 at void pixels, NaN where the label is unknown.
+        float32 `[P]` or `[P, K]`; 0 at void pixels, NaN where the label is
+        unknown.
     """
+    several = not tf.is_tensor(values) and np.ndim(values) == 2
+    if several and pixels.distributions is not None:
+        return multiply(pixels.distributions, np.asarray(values))
     values = tf.cast(values, tf.float32)
     if pixels.distributions is not None:
         return row_sum(pixels.distributions * values)[:, 0]
     # The rows after the classes': labels that nobody knows, and void.
-    table = tf.concat([values, tf.constant([float("nan"), 0.0])], axis=0)
+    unknown = tf.fill([1, *values.shape[1:]], float("nan"))
+    table = tf.concat([values, unknown, tf.zeros_like(unknown)], axis=0)
     return pixels.look_up(table)
 
 

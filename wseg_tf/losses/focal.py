@@ -15,8 +15,8 @@ from wseg_tf.losses.class_values import (
 )
 from wseg_tf.losses.cross_entropy import (
     by_truth,
+    log_probabilities,
     negative_log_likelihood,
-    surprises,
     weights_of,
 )
 from wseg_tf.losses.targets import PixelLoss, Pixels
@@ -54,23 +54,38 @@ def focal(
     if pixels.labels is not None:
         surprise = negative_log_likelihood(pixels)
         weights = by_truth(pixels, class_weights)
-        losses = _focus(surprise, gamma) * surprise
+        losses = _focused(surprise, gamma)
         return tf.math.multiply_no_nan(losses, weights)
-    surprise = surprises(pixels)
-    losses = _focus(surprise, gamma) * surprise
+    losses = _focused(-log_probabilities(pixels), gamma)
     weights = pixels.distributions * tf.cast(class_weights, tf.float32)
     return tf.reduce_sum(tf.math.multiply_no_nan(losses, weights), axis=-1)
 
 
-def _focus(surprise: tf.Tensor, gamma: float) -> tf.Tensor:
-    """Returns (1 - s)^gamma for s = exp(-surprise)."""
+def _focused(surprise: tf.Tensor, gamma: float) -> tf.Tensor:
+    """Returns (1 - s)^gamma * surprise for s = exp(-surprise).
+
+    The derivative, (1 - s)^gamma + gamma (1 - s)^(gamma - 1) s * surprise, is
+    written out: TensorFlow's own passes over the pixels twice as often.
+    """
     if gamma == 0:
-        return tf.ones_like(surprise)
-    miss = -tf.math.expm1(-surprise)
-    if gamma == 2:  # The usual exponent: a product is faster than a power.
-        return miss * miss
-    # Away from 0, where the power's derivative is infinite if gamma < 1.
-    return tf.maximum(miss, 1e-12) ** gamma
+        return surprise
+
+    def value_and_gradient(surprise: tf.Tensor) -> Any:
+        # Away from 0, where the power's derivative is infinite if gamma < 1.
+        miss = tf.maximum(-tf.math.expm1(-surprise), 1e-12)
+        # The usual exponent: a product is faster than a power.
+        power = miss * miss if gamma == 2 else miss**gamma
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            # Nothing is left of it where the surprise has no bound.
+            rest = tf.math.multiply_no_nan(surprise, 1.0 - miss)
+            slower = miss if gamma == 2 else miss ** (gamma - 1.0)
+            slope = power + gamma * slower * rest
+            return tf.math.multiply_no_nan(slope, upstream)
+
+        return power * surprise, gradient
+
+    return tf.custom_gradient(value_and_gradient)(surprise)
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")

@@ -19,8 +19,8 @@ from wseg_tf.losses.class_values import (
 )
 from wseg_tf.losses.cross_entropy import (
     by_truth,
+    log_probabilities,
     negative_log_likelihood,
-    surprises,
     weights_of,
 )
 from wseg_tf.losses.targets import PixelLoss, Pixels
@@ -62,9 +62,10 @@ def importance_weights(
     product, total = tf.constant(1.0), tf.constant(1.0)
     by_group = [total]
     levels = sorted({*groups})
-    for level in levels[1:]:
-        member = by_truth(pixels, [float(own >= level) for own in groups])
-        member = tf.where(pixels.valid, member, 0.0)
+    belongs = [[float(own >= level) for level in levels[1:]] for own in groups]
+    members = by_truth(pixels, belongs)
+    members = tf.where(pixels.valid[:, None], members, 0.0)
+    for member in tf.unstack(members, axis=1):
         errors = within * (member + margin) * tf.square(true - member)
         count = tf.maximum(tf.reduce_sum(within), 1e-6)
         product *= tf.reduce_sum(errors) / (2.0 * count) + offset
@@ -72,6 +73,16 @@ def importance_weights(
         by_group.append(total)
         within = member
     return tf.stack([by_group[levels.index(own)] for own in groups])
+
+
+def _exponential(values: tf.Tensor) -> tf.Tensor:
+    """Returns e^x; no gradient leaves where none arrives, whatever x is."""
+
+    def value_and_gradient(values: tf.Tensor) -> Any:
+        found = tf.exp(values)
+        return found, lambda upstream: tf.math.multiply_no_nan(found, upstream)
+
+    return tf.custom_gradient(value_and_gradient)(values)
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
@@ -158,11 +169,15 @@ class ImportanceAwareLoss(PixelLoss):
             weights = self._weights(pixels, tf.exp(-surprise))
             weights = by_truth(pixels, weights)
             return tf.math.multiply_no_nan(surprise, weights)
-        surprise = surprises(pixels)
-        true = pixels.distributions * tf.exp(-surprise)
+        logarithms = log_probabilities(pixels)
+        # Void pixels may hold anything, and all pixels weigh each other.
+        masses = pixels.distributions * tf.cast(
+            pixels.valid[:, None], tf.float32
+        )
+        true = tf.math.multiply_no_nan(_exponential(logarithms), masses)
         weights = self._weights(pixels, tf.reduce_sum(true, axis=-1))
-        weights *= pixels.distributions
-        return tf.reduce_sum(tf.math.multiply_no_nan(surprise, weights), -1)
+        surprise = tf.math.multiply_no_nan(-logarithms, masses)
+        return tf.reduce_sum(surprise * weights, axis=-1)
 
     def _weights(self, pixels: Pixels, true: tf.Tensor) -> tf.Tensor:
         weights = importance_weights(
