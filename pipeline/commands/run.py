@@ -57,8 +57,13 @@ def _run(settings: Config) -> dict[str, Step]:
 
     started = time.time()
     try:
-        with terminable():
-            return local.run(settings, say)
+        with terminable() as requests:
+
+            def show(line: str) -> None:
+                requests.obey()
+                say(line)
+
+            return local.run(settings, show)
     except (
         ConfigurationError,
         DataError,

@@ -35,7 +35,8 @@ from tests.pipeline.runners.small import LENIENT, SHORT, SMALL, SMALL_DOMAINS
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-# A command whose process is killed while it ends may have ended.
+# A command that is asked to stop while it ends may end first.
+NEARLY = 0.8
 LITTER = ("unfinished", "partial", ".tmp", "tmp_")
 LONGEST = 600.0
 
@@ -266,6 +267,7 @@ def killed(
     moment: float,
     number: int,
     expected: Facts,
+    seconds: float,
 ) -> Outcome:
     """Kills a command at a moment, runs it again, and compares."""
     folder.mkdir()
@@ -273,7 +275,8 @@ def killed(
     log = folder / "log"
     process = start(command.arguments(folder), log)
     code = ended(process, moment)
-    if code is None:
+    asked = code is None
+    if asked:
         os.kill(process, number)
         code = ended(process, 60)
     text = log.read_text(errors="replace").strip() if log.exists() else ""
@@ -286,6 +289,8 @@ def killed(
         outcome.faults.append("did not end on the signal within a minute")
     elif code not in (0, -number, 128 + number):
         outcome.faults.append(f"ended with {code} on the signal")
+    elif code == 0 and asked and moment < NEARLY * seconds:
+        outcome.faults.append("did not heed the signal")
     code = ended(start(command.arguments(folder), log))
     if code:
         said = log.read_text(errors="replace").strip().splitlines()[-1]
@@ -328,7 +333,7 @@ def campaign(
             # One moment in each part of the whole, so that all are met.
             moment = (k + random.uniform()) / count * seconds
             number = SIGNALS[random.integers(len(SIGNALS))]
-            outcome = killed(command, folder, moment, number, expected)
+            outcome = killed(command, folder, moment, number, expected, seconds)
             outcomes.append(outcome)
             print(show(outcome), flush=True)
             if outcome.faults and keep is not None:

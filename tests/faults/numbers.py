@@ -1,5 +1,7 @@
 """Random logits of every size through every loss: finite in, finite out.
 
+At void pixels they may be anything.
+
 python -m tests.faults.numbers --count 1000000 --seed 0
 """
 
@@ -95,8 +97,12 @@ def search(
         faults, example = 0, ""
         for _ in range(max(1, count // BATCH)):
             size = min(count, BATCH)
-            y_pred = logits_of(random, size, dtype)
             y_true = targets_of(random, size, target)
+            y_pred = logits_of(random, size, dtype)
+            # Void pixels may hold anything.
+            void = (y_true == VOID) if target == "ids" else ~y_true.any(-1)
+            anything = random.choice([0.0, np.nan, np.inf, -np.inf], size)
+            y_pred += tf.cast(np.where(void, anything, 0.0)[:, None], dtype)
             weight = random.uniform(0, 2, size).astype(np.float32)
             weight[: size // 10] = 0.0
             value, gradient = step(y_true[None], y_pred[None], weight[None])

@@ -99,18 +99,18 @@ FAULTS = (
         ("pytest", f"{RELEASE}/test_repair.py"),
     ),
     Fault(
-        "a logarithm that stays finite",
-        "wseg_tf/losses/cross_entropy.py",
-        "logarithms = tf.nn.log_softmax(logits)",
-        "logarithms = tf.math.log(tf.nn.softmax(logits))",
-        ("tests.faults.numbers", "--count", "400", "--every", "5"),
+        "void pixels being void",
+        "wseg_tf/losses/importance_aware.py",
+        "tf.math.multiply_no_nan(_exponential(logarithms), masses)",
+        "tf.exp(logarithms) * masses",
+        ("tests.faults.numbers", "--count", "400", "--every", "4"),
     ),
     Fault(
         "a label's stored numbers",
         "wseg_tf/data/decoding.py",
         "    if depth < 8:",
         "    if False:",
-        ("tests.wseg_tf.data.fuzz", "--count", "500"),
+        ("pytest", "tests/wseg_tf/data/test_checks.py"),
     ),
 )
 

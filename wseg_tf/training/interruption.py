@@ -24,26 +24,6 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
 
 
-@contextlib.contextmanager
-def terminable() -> Iterator[None]:
-    """Ends what is done on SIGTERM as on Ctrl-C, but says which it was.
-
-    Signals reach Python's main thread alone; elsewhere nothing changes.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise Interrupted("Terminated.", number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 class Requests:
     """Whether somebody asked to stop.
 
@@ -54,12 +34,47 @@ class Requests:
     def __init__(self) -> None:
         self.number = 0
 
+    def obey(self) -> None:
+        """Stops, if that was asked for, also where a library did not heed it.
+
+        Raises:
+            Interrupted: If somebody asked.
+        """
+        if self.number:
+            raise Interrupted("Terminated.", self.number)
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[Requests]:
+    """Ends what is done on SIGTERM as on Ctrl-C, and says which it was.
+
+    An exception may be lost in a library: ask `obey` between steps. Signals
+    reach Python's main thread alone; elsewhere nothing changes.
+    """
+    requests = Requests()
+    if threading.current_thread() is not threading.main_thread():
+        yield requests
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        requests.number = number
+        requests.obey()
+
+    before = {number: signal.signal(number, end) for number in SIGNALS}
+    try:
+        yield requests
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
 
 @contextlib.contextmanager
 def watched() -> Iterator[Requests]:
     """Notes signals in place of dying of them; the second one kills.
 
-    Signals reach Python's main thread alone; elsewhere nothing is noted.
+    One that nobody obeyed until the end is sent again: it was meant for what
+    comes next, too. Signals reach Python's main thread alone; elsewhere
+    nothing is noted.
     """
     requests = Requests()
     if threading.current_thread() is not threading.main_thread():
@@ -79,3 +94,5 @@ def watched() -> Iterator[Requests]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if requests.number:
+        signal.raise_signal(requests.number)
