@@ -47,8 +47,10 @@ ROOMS = {
         "refusal",
         "code",
         "locks",
-        "ranges",
         "configuration",
+        "json_files",
+        "typed",
+        "ranges",
         "filesystems",
     ],
 }
