@@ -142,11 +142,18 @@ def _scalar(
 
 
 def _refused(place: str, expected: str, received: Any, source: str) -> str:
-    where = f"Invalid value for `{place}` in" if place else "Invalid content of"
+    where = "Invalid content of"
+    if place:
+        where = f"Invalid value for `{_in_line(place)}` in"
     return (
         f"{where} {PurePath(source)}. Expected {expected}. Received: "
         f"{received!r}."
     )
+
+
+def _in_line(key: str) -> str:
+    """Returns a key as it is shown: it may hold the end of a line."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in key)
 
 
 def built(kind: Any, value: Any) -> Any:
@@ -209,8 +216,8 @@ def unknown_key(
     close = difflib.get_close_matches(key, fields, n=1)
     hint = f" (did you mean `{close[0]}`?)" if close else ""
     return (
-        f"Invalid key `{path}` in {PurePath(source)}. Expected one of "
-        f"{sorted(fields)}{hint}."
+        f"Invalid key `{_in_line(path)}` in {PurePath(source)}. Expected one "
+        f"of {sorted(fields)}{hint}."
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wseg_tf.ranges import bounded
@@ -115,6 +115,8 @@ def test_a_field_that_must_be_there_is_missed_strictly() -> None:
     )
 
 
+@example({"\n": None})
+@example({"prices": {"\x85": "a"}})
 @given(PLAIN)
 def test_whatever_is_given_is_built_or_told_in_a_line(value: Any) -> None:
     for kind in (Car, list[Wheel], dict[str, list[int]], str | int, Any):
