@@ -30,6 +30,13 @@ Configuration = TypeVar("Configuration")
 MOST_VALUES = 100_000  # more than any configuration
 MOST_BYTES = 2**24
 MOST_DEPTH = 100
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    AttributeError,
+    KeyError,
+)
 _NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
 
 
@@ -171,9 +178,7 @@ def parse_any(text: str, source: str, as_written: bool = False) -> Any:
         reason = " ".join(str(problem).split())
     except ConfigurationError:
         raise
-    except (
-        *(ValueError, TypeError, OverflowError, AttributeError, KeyError),
-    ) as error:
+    except _UNREADABLE as error:
         # Such as the thirteenth month, a list that is a key, `!!bool x`.
         place, reason = "", " ".join(str(error).split())
     raise ConfigurationError(f"Invalid YAML in {source}{place}: {reason}.")

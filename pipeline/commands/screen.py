@@ -8,10 +8,8 @@ import os
 import re
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Iterable, Iterator
-from types import FrameType
 from typing import NoReturn
 
 from rich.console import Console
@@ -91,29 +89,16 @@ def refusals() -> Iterator[None]:
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Ends quietly on Ctrl-C, also where a library makes an error of it."""
-    asked = False
+    from wseg_tf.training.interruption import terminable
 
-    def note(number: int, frame: FrameType | None) -> NoReturn:
-        nonlocal asked
-        asked = True
-        raise KeyboardInterrupt
-
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.getsignal(signal.SIGINT)
-    # Who handles it in another way knows why.
-    notes = is_main and before is signal.default_int_handler
-    try:
-        if notes:
-            signal.signal(signal.SIGINT, note)
-        yield
-    except (KeyboardInterrupt, Exception) as error:
-        if not asked and not isinstance(error, KeyboardInterrupt):
-            raise
-        ERRORS.print("Interrupted; nothing was kept.")
-        sys.exit(INTERRUPTED)
-    finally:
-        if notes:
-            signal.signal(signal.SIGINT, before)
+    with terminable(signal.SIGINT) as requests:
+        try:
+            yield
+        except (KeyboardInterrupt, Exception) as error:
+            if not requests.number and not isinstance(error, KeyboardInterrupt):
+                raise
+            ERRORS.print("Interrupted; nothing was kept.")
+            sys.exit(INTERRUPTED)
 
 
 def first_line(error: BaseException) -> str:

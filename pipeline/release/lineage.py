@@ -10,6 +10,8 @@ from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 from tfx.orchestration import metadata
 
+from pipeline.release.metadata_file import fault, lost
+
 
 @dataclass(frozen=True)
 class Artifact:
@@ -50,6 +52,10 @@ def open_store(place: str) -> metadata_store.MetadataStore:
     Args:
         place: The SQLite file of a pipeline, or HOST:PORT of the metadata
             service of a cluster.
+
+    Raises:
+        DataError: If the file is damaged.
+        InUseError: If another program holds it all the time.
     """
     if is_service(place):
         host, _, port = place.rpartition(":")
@@ -58,6 +64,8 @@ def open_store(place: str) -> metadata_store.MetadataStore:
                 host=host, port=int(port)
             )
         )
+    if found := fault(place):
+        raise lost(place, found)
     return metadata_store.MetadataStore(
         metadata.sqlite_metadata_connection_config(place)
     )

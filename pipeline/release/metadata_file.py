@@ -16,7 +16,6 @@ from wseg_tf.locks import InUseError
 
 # Seconds that another program may hold the file.
 PATIENCE = 30.0
-_CURE = "`wseg repair CONFIG` rebuilds what decides about releases"
 
 
 def check_metadata(
@@ -38,14 +37,22 @@ def check_metadata(
         InUseError: If another program holds it all the time.
     """
     found = fault(path, show, patience)
-    if found == "":
-        return
-    if found is None and not made(root):
-        return
-    raise DataError(
-        f"{path}: expected what earlier runs below {root} noted. Found: "
-        f"{found or 'none; it was deleted or emptied'}. {_CURE}; then run "
-        "again."
+    if found is None and made(root):
+        found = "none; it was deleted or emptied"
+    if found:
+        raise lost(path, found)
+
+
+def lost(path: str, found: str) -> DataError:
+    """Returns the error of metadata that cannot be used.
+
+    Args:
+        path: The SQLite file.
+        found: What `fault` said.
+    """
+    return DataError(
+        f"{path}: expected what earlier runs noted. Found: {found}. `wseg "
+        "repair CONFIG` rebuilds what decides about releases; then run again."
     )
 
 

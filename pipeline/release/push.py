@@ -51,6 +51,7 @@ class AtomicExecutor(PusherExecutor):
         )
         there = versions(serving)
         root = os.path.dirname(serving)
+        name = os.path.basename(root)
         taken = [*there, *versions(os.path.join(root, "withdrawn"))]
         key = json.loads(exec_properties.get(CUSTOM_CONFIG_KEY) or "{}").get(
             SIGNING_KEY
@@ -66,7 +67,7 @@ class AtomicExecutor(PusherExecutor):
                 latest = os.path.join(serving, str(there[-1]))
                 if digest(latest) == own:
                     if key and not is_signed(latest, key):
-                        state(latest, _name(root), there[-1], judged, key)
+                        state(latest, name, there[-1], judged, key)
                     self._MarkPushed(pushed, latest, str(there[-1]))
                     return
             if own in withdrawals(root):
@@ -82,15 +83,11 @@ class AtomicExecutor(PusherExecutor):
                 return
             # A number is given once: one that was withdrawn may come back.
             version = max(int(time.time()), *(each + 1 for each in taken), 1)
-            state(partial, _name(root), version, judged, key)
+            state(partial, name, version, judged, key)
             tf.io.gfile.makedirs(serving)
             target = os.path.join(serving, str(version))
             move(partial, target)
         self._MarkPushed(pushed, target, str(version))
-
-
-def _name(root: str) -> str:
-    return os.path.basename(root)
 
 
 def _judged(given: dict[str, list[Any]]) -> dict[str, str]:

@@ -28,6 +28,7 @@ from pipeline.release.metadata_file import made
 from pipeline.release.model_files import versions
 
 _COMPLETE = metadata_store_pb2.Execution.COMPLETE
+_PLACES = ("serving", "withdrawn")
 # What stands for the steps that were forgotten.
 STEPS = ("wseg_tf.repair.Trained", "wseg_tf.repair.Pushed")
 
@@ -73,9 +74,11 @@ def repair(root: str, path: str) -> list[Repaired]:
             _note(handle, own, root, each)
     # What is there already is numbered by execution, and never overwritten.
     with contextlib.closing(sqlite3.connect(unfinished)) as connection:
+        [last] = connection.execute("SELECT max(id) FROM Execution").fetchone()
+        connection.execute("DELETE FROM sqlite_sequence WHERE name='Execution'")
         connection.execute(
-            "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?",
-            (max(made(root), default=0), "Execution"),
+            "INSERT INTO sqlite_sequence VALUES ('Execution', ?)",
+            [max(last or 0, *made(root), 0)],
         )
         connection.commit()
     _put_aside(path)
@@ -89,25 +92,23 @@ def _released(root: str) -> list[Repaired]:
         digest(path_utils.serving_model_path(folder)): folder
         for folder in _models(root)
     }
-    reset = 0
-    reasons: dict[int, str] = {}
+    served, gone = (versions(os.path.join(root, place)) for place in _PLACES)
+    revoked: dict[int, str] = {}
     for each in decisions(root):
         if each.what == RESET:
-            reset = max(reset, each.serving or 0)
+            before = [v for v in (*served, *gone) if v <= (each.serving or 0)]
+            revoked |= dict.fromkeys(before, "the baseline was reset")
         for version in each.restored:
-            reasons.pop(version, None)
-        reasons.update(dict.fromkeys(each.withdrawn, each.reason))
+            revoked.pop(version, None)
+        revoked |= dict.fromkeys(each.withdrawn, each.reason)
     found = []
-    for place, is_withdrawn in (("serving", False), ("withdrawn", True)):
-        folder = os.path.join(root, place)
-        for version in versions(folder):
-            revoked = ""
-            if is_withdrawn:
-                revoked = reasons.get(version) or "withdrawn"
-            elif version <= reset:
-                revoked = "the baseline was reset"
-            model = trained.get(digest(os.path.join(folder, str(version))))
-            found.append(Repaired(version, model, revoked, is_withdrawn))
+    for place, there in zip(_PLACES, (served, gone), strict=True):
+        for version in there:
+            folder = os.path.join(root, place, str(version))
+            is_withdrawn = place == "withdrawn"
+            why = revoked.get(version, "") or "withdrawn" * is_withdrawn
+            model = trained.get(digest(folder))
+            found.append(Repaired(version, model, why, is_withdrawn))
     return sorted(found, key=lambda each: each.version)
 
 

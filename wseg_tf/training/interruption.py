@@ -45,11 +45,14 @@ class Requests:
 
 
 @contextlib.contextmanager
-def terminable() -> Iterator[Requests]:
-    """Ends what is done on SIGTERM as on Ctrl-C, and says which it was.
+def terminable(*numbers: int) -> Iterator[Requests]:
+    """Ends what is done on signals as on Ctrl-C, and says which it was.
 
     An exception may be lost in a library: ask `obey` between steps. Signals
     reach Python's main thread alone; elsewhere nothing changes.
+
+    Args:
+        *numbers: The signals; SIGINT and SIGTERM by default.
     """
     requests = Requests()
     if threading.current_thread() is not threading.main_thread():
@@ -60,7 +63,7 @@ def terminable() -> Iterator[Requests]:
         requests.number = number
         requests.obey()
 
-    before = {number: signal.signal(number, end) for number in SIGNALS}
+    before = {n: signal.signal(n, end) for n in numbers or SIGNALS}
     try:
         yield requests
     finally:

@@ -99,6 +99,18 @@ def test_a_reset_forgets_those_before_alone(root: Path) -> None:
     assert baseline(root) == "d"
 
 
+def test_what_was_restored_after_a_reset_counts_again(root: Path) -> None:
+    last = number(root, -1)
+    rollback(str(root), "blind at dusk")
+    reset_baseline(str(root), "other cameras")
+    mend(root)
+    assert baseline(root) is None
+    rollback(str(root), "it was the camera", to=last)
+    (root / "metadata.sqlite").unlink()
+    mend(root)
+    assert baseline(root) == "c"
+
+
 def test_a_model_that_is_gone_or_another_is_no_baseline(root: Path) -> None:
     trained = root / "pipeline" / "Trainer" / "model"
     shutil.rmtree(trained / "26")
@@ -110,7 +122,12 @@ def test_a_model_that_is_gone_or_another_is_no_baseline(root: Path) -> None:
     assert baseline(root) == "a"
 
 
-def test_later_executions_are_numbered_past_those_there(root: Path) -> None:
+@pytest.mark.parametrize("released", [True, False])
+def test_later_executions_are_numbered_past_those_there(
+    root: Path, released: bool
+) -> None:
+    if not released:
+        shutil.rmtree(root / "serving")
     mend(root)
     store = open_store(str(root / "metadata.sqlite"))
     from ml_metadata.proto import metadata_store_pb2
@@ -147,6 +164,24 @@ def test_the_command_repairs_what_is_lost_alone(root: Path) -> None:
     (root / "metadata.sqlite").write_text("damaged")
     assert ask()[0] == 0
     assert baseline(root) == "c"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["report"], ["rollback"], ["baseline", "--reset=x"], ["run"]],
+)
+def test_every_command_says_that_metadata_are_damaged(
+    root: Path, command: list[str]
+) -> None:
+    mend(root)
+    path = root / "metadata.sqlite"
+    path.write_bytes(path.read_bytes()[:30_000])
+    given = [*command, str(CONFIG), f"root={root.parent}"]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 2
+    assert f"{path}: expected what earlier runs noted" in done.output
+    assert "`wseg repair CONFIG`" in done.output
+    assert len(versions(str(root / "serving"))) == 3
 
 
 def test_nothing_to_repair_where_nothing_ran(tmp_path: Path) -> None:
