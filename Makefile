@@ -6,7 +6,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 PROCESSES ?= 2
 PYTEST := -m pytest -n $(PROCESSES) --dist loadfile
 
-.PHONY: demo test test-keras3 faults lint lock clean
+.PHONY: demo test test-keras3 test-tfx121 faults lint lock clean
 
 demo: $(ENVIRONMENT)
 	.venv/bin/wseg run configs/demo.yaml
@@ -17,6 +17,11 @@ test: $(ENVIRONMENT)
 # The library again, on Keras 3 and the newest TensorFlow; needs Python 3.11.
 test-keras3: .venv-keras3/.installed
 	.venv-keras3/bin/python $(PYTEST) tests/wseg_tf wseg_tf
+
+# The pipeline again, on TFX 1.21 and Keras 3; its wheels want glibc 2.39,
+# which locks/newer_glibc.sh fetches for this environment where it is missing.
+test-tfx121: .venv-tfx121/.installed
+	.venv-tfx121/bin/python $(PYTEST) tests/pipeline pipeline
 
 # What the tests try in short, at length: docs/reliability.md says what came.
 faults: $(ENVIRONMENT)
@@ -38,11 +43,19 @@ $(ENVIRONMENT): locks/python310.txt locks/python310.no-deps.txt \
 .venv-keras3/.installed: locks/keras3.txt locks/install.sh
 	@sh locks/install.sh 3.11 locks/keras3.txt .venv-keras3
 
+.venv-tfx121/.installed: locks/python311.txt locks/install.sh \
+    locks/newer_glibc.sh setup.cfg pyproject.toml
+	@sh locks/install.sh 3.11 locks/python311.txt .venv-tfx121 2.39
+
 # Resolves setup.cfg anew; commit what changes.
 lock: $(ENVIRONMENT)
 	.venv/bin/uv pip compile setup.cfg --extra kubeflow --extra dev \
 	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
 	    --upgrade --quiet --output-file locks/python310.txt
+	.venv/bin/uv pip compile setup.cfg --extra kubeflow --extra dev \
+	    --python-version 3.11 --python-platform x86_64-manylinux_2_39 \
+	    --no-header --no-annotate --generate-hashes \
+	    --upgrade --quiet --output-file locks/python311.txt
 	.venv/bin/uv pip compile locks/gpu.in \
 	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
 	    --upgrade --quiet --output-file locks/gpu.txt

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Makes one environment from one lock file: install.sh VERSION LOCK FOLDER.
+# Makes one environment from one lock file: install.sh VERSION LOCK FOLDER,
+# and the oldest glibc that its wheels run on, if that is a recent one.
 # Safe to interrupt: FOLDER/.installed is written last, and only on success.
 set -eu
-version=$1 lock=$2 folder=$3
+version=$1 lock=$2 folder=$3 glibc=${4:-}
 uv_version=0.13.9
 
 is_wanted() {
@@ -38,6 +39,7 @@ echo "Installing $lock into $folder with $python ..."
     { rm -rf "$folder" && "$python" -m venv "$folder"; }
 "$folder/bin/python" -m pip install -q --disable-pip-version-check \
     "uv==$uv_version"
+[ -z "$glibc" ] || sh "$(dirname "$0")/newer_glibc.sh" "$glibc" "$folder"
 VIRTUAL_ENV=$folder "$folder/bin/uv" pip install -q --require-hashes -r "$lock"
 # What a package wants but does not need here stays out.
 no_deps=${lock%.txt}.no-deps.txt

@@ -76,8 +76,8 @@ def prepare(*texts: str) -> None:
             schemes = [s for s, name in PLUGINS.items() if name == module]
             raise ValueError(
                 f"Invalid path. Expected what TensorFlow opens; {schemes[0]} "
-                f"takes the package {module.replace('_', '-')}: install "
-                "`wseg_tf[s3]`."
+                f"takes the package {module.replace('_', '-')}, which follows "
+                "TensorFlow up to 2.16: install `wseg_tf[s3]` on Python 3.10."
             ) from error
 
 

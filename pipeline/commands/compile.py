@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from pipeline.commands.arguments import ConfigFile, DataFolder, Overrides
 from pipeline.commands.screen import refusals, say
+from wseg_tf.configuration import ConfigurationError
+
+if TYPE_CHECKING:
+    from pipeline.config.kubeflow_options import KubeflowOptions
+    from pipeline.runners.prepared import Build
+
+    Compiler = Callable[[Build, KubeflowOptions, str], None]
 
 
 class Target(str, Enum):
@@ -25,8 +33,8 @@ def compile_pipeline(
     target: Annotated[
         Target,
         typer.Option(
-            help="KFP v1 on Argo; KFP v2 and Vertex; or the training alone, on "
-            "several machines."
+            help="KFP v1 on Argo, with TFX 1.15; KFP v2 and Vertex; or the "
+            "training alone, on several machines."
         ),
     ] = Target.KUBEFLOW,
     workers: Annotated[
@@ -51,21 +59,40 @@ def compile_pipeline(
         _refuse_ending(path, target)
         check_outputs([path], [config, *named_files(settings).values()])
         # After the look at the files: these take half a minute to load.
-        from pipeline.runners.kubeflow.argo import check_cluster, compile_argo
-        from pipeline.runners.kubeflow.pipeline_spec import compile_spec
-        from pipeline.runners.kubeflow.training_job import write_training_job
-        from pipeline.runners.prepared import prepare
+        from pipeline.runners.kubeflow.cluster import check_cluster
 
         check_cluster(settings)
         if target is Target.TFJOB:
+            from pipeline.runners.kubeflow.training_job import (
+                write_training_job,
+            )
+
             say(f"Model:    {write_training_job(settings, workers, path)}")
         else:
+            write = _compiler(target)
+            from pipeline.runners.prepared import prepare
+
             prepared = prepare(settings)
-            write = compile_argo if target is Target.KUBEFLOW else compile_spec
             write(prepared.build, settings.kubeflow, path)
             for manifest in prepared.manifests:
                 say(f"Data:     {manifest}")
     say(f"Compiled: {path}")
+
+
+def _compiler(target: Target) -> Compiler:
+    if target is Target.KUBEFLOW_V2:
+        from pipeline.runners.kubeflow.pipeline_spec import compile_spec
+
+        return compile_spec
+    try:
+        from pipeline.runners.kubeflow.argo import compile_argo
+    except ImportError as error:
+        raise ConfigurationError(
+            "Invalid value for argument `target`. Expected kubeflow-v2 or "
+            "tfjob: workflows for Argo are written by TFX 1.15 with KFP 1.8, "
+            "on Python 3.10 (`wseg_tf[kubeflow]`). Received: target=kubeflow."
+        ) from error
+    return compile_argo
 
 
 def _refuse_ending(path: str, target: Target) -> None:

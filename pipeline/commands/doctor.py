@@ -90,11 +90,11 @@ def doctor(
 
 
 def python() -> Finding:
-    """The interpreter; TFX 1.15 has wheels for 3.10 alone."""
+    """The interpreter; the pipeline was tried on two."""
     found = platform.python_version()
-    if found.rpartition(".")[0] == "3.10":
+    if found.rpartition(".")[0] in ("3.10", "3.11"):
         return Finding("Python", found)
-    cure = "the pipeline needs 3.10; the library takes this one"
+    cure = "the pipeline needs 3.10 or 3.11; the library takes this one"
     return Finding("Python", found, cure, stops=True)
 
 

@@ -12,7 +12,7 @@ from pipeline.commands.screen import refusals, refuse, say
 
 def submit(
     package: Annotated[
-        str, typer.Argument(help="What `wseg compile` wrote for kubeflow.")
+        str, typer.Argument(help="The .yaml that `wseg compile` wrote.")
     ],
     config: Annotated[
         Optional[str],  # noqa: UP045 (typer reads it at run time)
@@ -38,7 +38,7 @@ def submit(
         from pipeline.config.adaptation_config import AdaptationConfig
         from pipeline.config.loading import load
         from pipeline.runners.kubeflow import submit as kubeflow_submit
-        from pipeline.runners.kubeflow.argo import check_cluster
+        from pipeline.runners.kubeflow.cluster import check_cluster
         from pipeline.runners.kubeflow.run_parameters import (
             refuse_fixed,
             run_values,

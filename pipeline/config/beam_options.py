@@ -222,6 +222,11 @@ def _check_dataflow(options: Any, opened: Sequence[str]) -> None:
     problems = validator.validate_gcs_path(cloud, "temp_location")
     if cloud.staging_location:
         problems += validator.validate_gcs_path(cloud, "staging_location")
+    # Validated whole, these would ask Google about the bucket, for minutes.
+    validator.OPTIONS = [
+        kind for kind in validator.OPTIONS if kind is not GoogleCloudOptions
+    ]
+    problems += validator.validate_cloud_options(cloud)
     for problem in problems or validator.validate():
         raise ConfigurationError(f"Invalid Beam options: {problem}")
 

@@ -246,6 +246,8 @@ def _trained(
     LOG.info("%s, seed %d", method.name, recipe.seed)
     started = time.monotonic()
     tf.io.gfile.makedirs(place)
+    # Keras 3 keeps the layers' names with the weights; it counts them anew.
+    keras.backend.clear_session()
     if method.adaptation:
         model = build_model(recipe, plan.data.class_set)
         _adapt(plan, method, recipe, frames, model, place)

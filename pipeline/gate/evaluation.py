@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from google.protobuf import wrappers_pb2
+from tensorflow_model_analysis.proto import config_pb2
 
 from pipeline.gate.image_counts import Image, ImageCounts
 from pipeline.gate.judge import judge, judged_rules
@@ -40,7 +41,7 @@ def eval_config(
     classes: ClassSet,
     ground: GroundMatrix,
     folder: str,
-) -> tfma.EvalConfig:
+) -> config_pb2.EvalConfig:
     """Returns the configuration with which TFX's Evaluator applies the gate.
 
     What decides is in a file whose name changes with its content, since a
@@ -66,25 +67,25 @@ def eval_config(
         "code": code_digest(__name__),
     }
     path = keep(folder, "gate.json", json.dumps(settings))
-    metric = tfma.MetricConfig(
+    metric = config_pb2.MetricConfig(
         class_name="SegmentationScores",
         module=__name__,
         config=json.dumps({"settings": path}),
     )
-    specs = tfma.MetricsSpec(metrics=[metric])
-    none = tfma.GenericValueThreshold()
+    specs = config_pb2.MetricsSpec(metrics=[metric])
+    none = config_pb2.GenericValueThreshold()
     none.upper_bound.value = 0.0
     # An empty SlicingSpec is the whole set; plain `thresholds` would demand it
     # on every slice.
     specs.per_slice_thresholds[FAILED].thresholds.append(
-        tfma.PerSliceMetricThreshold(
-            slicing_specs=[tfma.SlicingSpec()],
-            threshold=tfma.MetricThreshold(value_threshold=none),
+        config_pb2.PerSliceMetricThreshold(
+            slicing_specs=[config_pb2.SlicingSpec()],
+            threshold=config_pb2.MetricThreshold(value_threshold=none),
         )
     )
-    return tfma.EvalConfig(
+    return config_pb2.EvalConfig(
         model_specs=[
-            tfma.ModelSpec(
+            config_pb2.ModelSpec(
                 name=name,
                 is_baseline=name == BASELINE,
                 signature_name=CONFUSION,
@@ -92,9 +93,9 @@ def eval_config(
             )
             for name in (CANDIDATE, BASELINE)
         ],
-        slicing_specs=[tfma.SlicingSpec()],
+        slicing_specs=[config_pb2.SlicingSpec()],
         metrics_specs=[specs],
-        options=tfma.Options(
+        options=config_pb2.Options(
             include_default_metrics=wrappers_pb2.BoolValue(value=False)
         ),
     )

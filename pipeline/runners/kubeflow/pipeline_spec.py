@@ -17,7 +17,7 @@ from pipeline.config.kubeflow_options import (
 )
 from pipeline.gate.baseline import find_blessed_by_type
 from pipeline.graph import Engine
-from pipeline.runners.kubeflow.argo import ACCELERATOR, check_steps
+from pipeline.runners.kubeflow.cluster import ACCELERATOR, check_steps
 from pipeline.runners.kubeflow.run_parameters import RunParameters
 from pipeline.runners.kubeflow.step import started
 from pipeline.runners.prepared import Build
@@ -41,9 +41,8 @@ def compile_spec(build: Build, options: KubeflowOptions, path: str) -> None:
         ConfigurationError: If there are options of a step there is not, or a
             job of Vertex is to have what only Kubernetes knows.
     """
-    pipeline = build(
-        Engine(RunParameters(), find_blessed_by_type, metadata=False)
-    )
+    parameters = RunParameters()
+    pipeline = build(Engine(parameters, find_blessed_by_type, metadata=False))
     check_steps(options, pipeline)
     job = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
         kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
@@ -52,13 +51,18 @@ def compile_spec(build: Build, options: KubeflowOptions, path: str) -> None:
             use_pipeline_spec_2_1=True,
         )
     ).run(pipeline, write_out=False)
-    _ask(job["pipelineSpec"], pipeline, options)
-    platform = _platform(job["pipelineSpec"], options)
+    spec = job["pipelineSpec"]
+    _ask(spec, pipeline, options)
+    # KFP reads the spec alone: a run of it has these values by default.
+    spec["defaultPipelineRoot"] = pipeline.pipeline_info.pipeline_root
+    for name, given in spec["root"]["inputDefinitions"]["parameters"].items():
+        given |= {"defaultValue": parameters.values[name], "isOptional": True}
+    platform = _platform(spec, options)
     if path.endswith(".json"):
         _refuse_kubernetes(platform)
         text = json.dumps(job, indent=2, sort_keys=True)
     else:
-        documents = [job["pipelineSpec"], *([platform] if platform else [])]
+        documents = [spec, *([platform] if platform else [])]
         text = yaml.safe_dump_all(documents)
     with tf.io.gfile.GFile(path, "w") as file:
         file.write(text)

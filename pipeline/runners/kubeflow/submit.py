@@ -26,6 +26,7 @@ from wseg_tf.configuration import ConfigurationError
 HOST = "KF_PIPELINES_ENDPOINT"
 TOKEN = "KF_PIPELINES_TOKEN"
 TIMEOUT = 30
+VERSION = int(kfp.__version__.partition(".")[0])
 
 
 class SubmissionError(RuntimeError):
@@ -54,7 +55,9 @@ class Package:
 
 
 def read_package(path: str) -> Package:
-    """Reads what `wseg compile --target kubeflow` wrote.
+    """Reads what `wseg compile` wrote for this environment's Kubeflow.
+
+    KFP 1's client starts workflows of Argo, KFP 2's pipeline specs.
 
     Args:
         path: The file.
@@ -62,13 +65,13 @@ def read_package(path: str) -> Package:
     Raises:
         ConfigurationError: If it is no such file.
     """
+    target = "kubeflow" if VERSION == 1 else "kubeflow-v2"
+    read = _workflow_values if VERSION == 1 else _spec_values
     try:
         with tf.io.gfile.GFile(path) as file:
-            workflow = yaml.safe_load(file.read())
-        parameters = workflow["spec"]["arguments"]["parameters"]
-        values = {each["name"]: each.get("value", "") for each in parameters}
-        if workflow["kind"] != "Workflow" or "config" not in values:
-            raise KeyError("kind")
+            values = read(next(yaml.safe_load_all(file.read()), None))
+        if "config" not in values:
+            raise KeyError("config")
     except (
         tf.errors.OpError,
         UnicodeDecodeError,
@@ -77,10 +80,25 @@ def read_package(path: str) -> Package:
         TypeError,
     ):
         raise ConfigurationError(
-            "Invalid compiled pipeline. Expected a file that `wseg compile "
-            f"--target kubeflow` wrote. Received: {path}."
+            "Invalid compiled pipeline. Expected a .yaml file that `wseg "
+            f"compile --target {target}` wrote, for kfp {kfp.__version__}. "
+            f"Received: {path}."
         ) from None
     return Package(path, values)
+
+
+def _workflow_values(workflow: Any) -> dict[str, str]:
+    if workflow["kind"] != "Workflow":
+        raise KeyError("kind")
+    parameters = workflow["spec"]["arguments"]["parameters"]
+    return {each["name"]: each.get("value", "") for each in parameters}
+
+
+def _spec_values(spec: Any) -> dict[str, str]:
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+    return {
+        name: each.get("defaultValue", "") for name, each in parameters.items()
+    }
 
 
 def find_host(options: KubeflowOptions, host: str | None = None) -> str:
@@ -166,7 +184,7 @@ def _greet(host: str, token: str | None) -> None:
     """
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(
-        f"{host}/apis/v1beta1/healthz", headers=headers
+        f"{host}/apis/v{VERSION}beta1/healthz", headers=headers
     )
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:

@@ -15,7 +15,7 @@ import yaml
 from pipeline.config.kubeflow_options import KubeflowOptions, PodOptions
 from pipeline.config.loading import Config
 from pipeline.config.pipeline_config import PipelineConfig
-from pipeline.runners.kubeflow.argo import ACCELERATOR
+from pipeline.runners.kubeflow.cluster import ACCELERATOR
 from wseg_tf import configuration
 from wseg_tf.configuration import ConfigurationError
 

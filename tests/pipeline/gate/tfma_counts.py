@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from apache_beam.testing.util import BeamAssertException, assert_that
+from tensorflow_model_analysis.proto import config_pb2
 
 from wseg_tf.classes import CAMVID
 from wseg_tf.data.input import read_records
@@ -33,7 +34,7 @@ def assert_tfma_counts(
         }
         extracts.append({"features": features})
     metrics = [
-        tfma.MetricConfig(
+        config_pb2.MetricConfig(
             class_name=f"SemanticSegmentation{kind}Positive",
             config=json.dumps(
                 {
@@ -48,12 +49,14 @@ def assert_tfma_counts(
         )
         for kind in ("True", "False")
     ]
-    config = tfma.EvalConfig(
+    config = config_pb2.EvalConfig(
         model_specs=[
-            tfma.ModelSpec(label_key="labels", prediction_key="predictions")
+            config_pb2.ModelSpec(
+                label_key="labels", prediction_key="predictions"
+            )
         ],
-        slicing_specs=[tfma.SlicingSpec()],
-        metrics_specs=[tfma.MetricsSpec(metrics=metrics)],
+        slicing_specs=[config_pb2.SlicingSpec()],
+        metrics_specs=[config_pb2.MetricsSpec(metrics=metrics)],
     )
 
     def check(slices: Any) -> None:

@@ -1,5 +1,14 @@
 """The smallest runs of configurations, whatever runs them."""
 
+import sys
+
+import pytest
+
+# TFX 1.15 alone writes workflows for Argo.
+ARGO = sys.version_info < (3, 11)
+TARGET = "kubeflow" if ARGO else "kubeflow-v2"
+needs_argo = pytest.mark.skipif(not ARGO, reason="Argo needs TFX 1.15")
+
 # A network that takes a moment; `make demo` trains ENet.
 NETWORK = ("training.model=fcn32s", "training.channel_factor=0.05")
 # Of `configs/demo.yaml`.

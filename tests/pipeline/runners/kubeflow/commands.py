@@ -8,7 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from unittest import mock
 
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+
 PYTHON_MODULE = ["python", "-m"]
+
+
+def wseg(*arguments: str) -> tuple[int, str]:
+    """Returns the exit code of `wseg`, and what it prints."""
+    result = CliRunner().invoke(app, list(arguments))
+    return result.exit_code, result.output
 
 
 def start(

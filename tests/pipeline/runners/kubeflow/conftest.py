@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.runners.small import SHORT, on_cluster
+from tests.pipeline.runners.small import SHORT, SMALL, on_cluster
+
+CONFIG = str(Path(__file__).parents[4] / "configs" / "demo.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -26,3 +28,26 @@ def keep_log_level() -> Iterator[None]:
     level = logging.getLogger().level
     yield
     logging.getLogger().setLevel(level)
+
+
+@pytest.fixture(scope="module")
+def plain(folder: Path) -> list[str]:
+    """What Vertex can have too."""
+    return [
+        CONFIG,
+        *SMALL,
+        *on_cluster(folder),
+        "kubeflow.default={cpu: 500m, memory: 4Gi, retries: 2}",
+        "kubeflow.steps=[{name: Trainer, memory: 16Gi, gpus: 1}]",
+    ]
+
+
+@pytest.fixture(scope="module")
+def full(plain: list[str]) -> list[str]:
+    return [
+        *plain,
+        "kubeflow.steps.0.node_selector={pool: gpu}",
+        "kubeflow.steps.0.timeout=3600",
+        "kubeflow.secrets=[{name: store, environment: {KEY: key}},"
+        "{name: cloud, mount: /secrets/cloud}]",
+    ]

@@ -7,14 +7,20 @@ from typing import Any
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from pipeline.cli import app
 from pipeline.commands.screen import USER_ERROR
 from pipeline.release.lineage import latest_run
+from pipeline.runners.kubeflow.submit import read_package
 from tests.pipeline.runners.kubeflow import engine
+from tests.pipeline.runners.kubeflow.commands import wseg
 from tests.pipeline.runners.kubeflow.metadata_service import metadata_service
-from tests.pipeline.runners.small import IMAGE, SMALL_DOMAINS, on_cluster
+from tests.pipeline.runners.small import (
+    ARGO,
+    IMAGE,
+    SMALL_DOMAINS,
+    needs_argo,
+    on_cluster,
+)
 from tests.wseg_tf.training.small import small_net
 from wseg_tf import models
 from wseg_tf.adaptation.labelling import read_summary
@@ -32,11 +38,6 @@ def overrides(folder: Path) -> list[str]:
     ]
 
 
-def wseg(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, list(arguments))
-    return result.exit_code, result.output
-
-
 @pytest.fixture(scope="module")
 def workflow(folder: Path, overrides: list[str]) -> Any:
     path = folder / "v1.yaml"
@@ -45,6 +46,7 @@ def workflow(folder: Path, overrides: list[str]) -> Any:
     return engine.read(path)
 
 
+@needs_argo
 def test_the_rounds_are_steps_each_from_the_last_one_s_model(
     workflow: Any,
 ) -> None:
@@ -69,14 +71,16 @@ def test_the_rounds_are_steps_each_from_the_last_one_s_model(
     assert {*values} == {"gate", "config", "written", "pipeline-root"}
 
 
-def test_a_pipeline_spec_has_the_same_rounds(
-    folder: Path, overrides: list[str]
-) -> None:
+@pytest.fixture(scope="module")
+def spec(folder: Path, overrides: list[str]) -> Any:
     path = folder / "v2.yaml"
     arguments = [*overrides, "--target=kubeflow-v2", f"--out={path}"]
     code, screen = wseg("compile", CONFIG, *arguments)
     assert code == 0, screen
-    spec, _ = yaml.safe_load_all(path.read_text())
+    return next(yaml.safe_load_all(path.read_text()))
+
+
+def test_a_pipeline_spec_has_the_same_rounds(spec: Any) -> None:
     tasks = spec["root"]["dag"]["tasks"]
     for number, model in ((1, "SourceTrainer"), (2, "RoundTrainer1")):
         inputs = tasks[f"PseudoLabels{number}"]["inputs"]["artifacts"]
@@ -96,6 +100,7 @@ def _small_net(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     logging.getLogger().setLevel(level)
 
 
+@needs_argo
 @pytest.mark.usefixtures("_small_net")
 def test_the_commands_of_the_steps_label_and_train_a_round(
     folder: Path, workflow: Any
@@ -134,13 +139,15 @@ def test_what_a_step_cannot_open_is_refused_by_its_own_name(
 
 
 def test_an_adaptation_is_submitted_as_it_was_compiled(
-    folder: Path, workflow: Any, overrides: list[str]
+    folder: Path, request: pytest.FixtureRequest, overrides: list[str]
 ) -> None:
-    kept = Path(engine.defaults(workflow)["config"])
+    request.getfixturevalue("workflow" if ARGO else "spec")
+    package = f"{folder}/v1.yaml" if ARGO else f"{folder}/v2.yaml"
+    kept = Path(read_package(package).parameters["config"])
     assert "name: day-to-dusk" in kept.read_text()
-    code, screen = wseg("submit", f"{folder}/v1.yaml", CONFIG, *overrides)
+    code, screen = wseg("submit", package, CONFIG, *overrides)
     assert code == USER_ERROR
     assert "compile it again" in " ".join(screen.split())
-    code, screen = wseg("submit", f"{folder}/v1.yaml")
+    code, screen = wseg("submit", package)
     assert code == USER_ERROR
     assert "`kubeflow.host`" in screen

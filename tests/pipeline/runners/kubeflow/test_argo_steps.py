@@ -18,8 +18,9 @@ from pipeline.release.releases import reset_baseline, rollback
 from pipeline.runners.kubeflow.run_parameters import run_values
 from tests.pipeline.runners.kubeflow import engine
 from tests.pipeline.runners.kubeflow.metadata_service import metadata_service
+from tests.pipeline.runners.small import needs_argo
 
-pytestmark = pytest.mark.usefixtures("keep_log_level")
+pytestmark = [pytest.mark.usefixtures("keep_log_level"), needs_argo]
 
 CONFIG = str(Path(__file__).parents[4] / "configs" / "demo.yaml")
 COMPILED = "training.stages.0.epochs=7"

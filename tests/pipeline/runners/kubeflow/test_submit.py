@@ -8,16 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+import yaml
 
-from pipeline.cli import app
 from pipeline.commands.screen import USER_ERROR
 from pipeline.config.kubeflow_options import KubeflowOptions
 from pipeline.runners.kubeflow.submit import find_host, read_package
-from tests.pipeline.runners.small import SMALL, on_cluster
+from tests.pipeline.runners.kubeflow.commands import wseg
+from tests.pipeline.runners.small import ARGO, SMALL, TARGET, on_cluster
 
 CONFIG = str(Path(__file__).parents[4] / "configs" / "demo.yaml")
-API = "/apis/v1beta1"
+API = "/apis/v1beta1" if ARGO else "/apis/v2beta1"
+if ARGO:
+    EXPERIMENT = {"id": "experiment-1", "name": "demo"}
+    STARTED: Any = {"run": {"id": "run-1"}}
+else:
+    EXPERIMENT = {"experiment_id": "experiment-1", "display_name": "demo"}
+    STARTED = {"run_id": "run-1"}
 
 
 class Kubeflow:
@@ -61,12 +67,12 @@ class Kubeflow:
         if self.refusal:
             return self.refusal
         if path == f"{API}/experiments":
-            experiment = {"id": "experiment-1", "name": "demo"}
+            experiment = EXPERIMENT
             if command == "GET":
                 return 200, json.dumps({"experiments": [experiment]})
             return 200, json.dumps(experiment)
         if (command, path) == ("POST", f"{API}/runs"):
-            return 200, json.dumps({"run": {"id": "run-1"}})
+            return 200, json.dumps(STARTED)
         return 404, "{}"
 
     @property
@@ -94,7 +100,8 @@ def overrides(folder: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def package(folder: Path, overrides: list[str]) -> str:
     path = folder / "demo.yaml"
-    code, screen = wseg("compile", *overrides, f"--out={path}")
+    arguments = [f"--target={TARGET}", f"--out={path}"]
+    code, screen = wseg("compile", *overrides, *arguments)
     assert code == 0, screen
     return str(path)
 
@@ -107,14 +114,12 @@ def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
 
 
-def wseg(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, list(arguments))
-    return result.exit_code, result.output
-
-
 def parameters(run: Any) -> dict[str, str]:
-    given = run["pipeline_spec"].get("parameters", [])
-    return {each["name"]: each["value"] for each in given}
+    if ARGO:
+        given = run["pipeline_spec"].get("parameters", [])
+        return {each["name"]: each["value"] for each in given}
+    found: dict[str, str] = run["runtime_config"].get("parameters", {})
+    return found
 
 
 def recipe(given: Mapping[str, str]) -> str:
@@ -131,12 +136,18 @@ def test_a_run_is_started_with_the_compiled_workflow(
     assert code == 0, screen
     assert screen == f"Started: {kubeflow.host}/#/runs/details/run-1\n"
     spec = kubeflow.run["pipeline_spec"]
-    workflow = json.loads(spec["workflow_manifest"])
-    assert workflow["kind"] == "Workflow"
-    assert len(workflow["spec"]["templates"]) == 12
+    if ARGO:
+        workflow = json.loads(spec["workflow_manifest"])
+        assert workflow["kind"] == "Workflow"
+        assert len(workflow["spec"]["templates"]) == 12
+        (experiment,) = kubeflow.run["resource_references"]
+        key = {"id": "experiment-1", "type": "EXPERIMENT"}
+        assert experiment["key"] == key
+    else:
+        compiled = yaml.safe_load_all(Path(package).read_text())
+        assert [spec["pipeline_spec"], spec["platform_spec"]] == [*compiled]
+        assert kubeflow.run["experiment_id"] == "experiment-1"
     assert parameters(kubeflow.run) == {}
-    (experiment,) = kubeflow.run["resource_references"]
-    assert experiment["key"] == {"id": "experiment-1", "type": "EXPERIMENT"}
     for *_, headers, _ in kubeflow.asked:
         assert headers["authorization"] == "Bearer a-token"
 
@@ -152,7 +163,7 @@ def test_a_run_is_given_other_data_epochs_and_floors(
     ]
     code, screen = wseg("submit", package, *overrides, *changes, "--name=r 1")
     assert code == 0, screen
-    assert kubeflow.run["name"] == "r 1"
+    assert kubeflow.run["name" if ARGO else "display_name"] == "r 1"
     given = parameters(kubeflow.run)
     compiled = read_package(package).parameters
     assert {*given} == {"manifest", "training", "gate", "config", "written"}
@@ -163,7 +174,7 @@ def test_a_run_is_given_other_data_epochs_and_floors(
     kept = Path(json.loads(metric["config"])["settings"])
     assert "floor: 0.375" in json.loads(kept.read_text())["gate"]
     # A server of KFP 1.x refuses runs of more than 10,000 bytes.
-    assert len(json.dumps(kubeflow.run["pipeline_spec"]["parameters"])) < 5000
+    assert len(json.dumps(given)) < 5000
     assert given["manifest"] != compiled["manifest"]
     listed = (Path(given["manifest"]) / "train.jsonl").read_text()
     assert len(listed.splitlines()) == 1
