@@ -39,10 +39,9 @@ def test_everything_is_installed_from_locks_with_their_hashes() -> None:
     found = [rest for each, rest in instructions() if each == "RUN"]
     installs = re.findall(r"uv pip install ([^&]+)", " && ".join(found))
     *locked, own = installs
-    assert len(locked) == 2
-    for each in locked:
-        assert "--require-hashes" in each
-    assert "-r locks/python310.txt" in locked[0]
+    assert len(locked) == 1
+    assert "--require-hashes" in locked[0]
+    assert '-r "locks/$LOCK.txt"' in locked[0]
     assert "--no-deps" in own
     script = (ROOT / "locks" / "install.sh").read_text()
     (version,) = re.findall(r"uv_version=(\S+)", script)
@@ -56,10 +55,18 @@ def test_the_shell_of_every_step_of_the_build_is_valid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "wanted"),
-    [("cpu", ""), ("gpu", "-r locks/gpu.txt"), ("tpu", None)],
+    ("lock", "device", "wanted"),
+    [
+        ("python310", "cpu", ""),
+        ("python310", "gpu", "-r locks/gpu.txt"),
+        ("python310", "tpu", None),
+        ("python311", "cpu", ""),
+        ("python311", "gpu", None),  # Not locked, nor tried.
+    ],
 )
-def test_the_device_decides_the_locks(device: str, wanted: str | None) -> None:
+def test_the_device_decides_the_locks(
+    lock: str, device: str, wanted: str | None
+) -> None:
     (choice,) = [
         re.match(r"case .*? esac", rest)
         for each, rest in instructions()
@@ -68,7 +75,7 @@ def test_the_device_decides_the_locks(device: str, wanted: str | None) -> None:
     assert choice
     done = subprocess.run(
         ["sh", "-c", f'{choice[0]}; echo "$cuda"'],
-        env={"DEVICE": device},
+        env={"LOCK": lock, "DEVICE": device},
         capture_output=True,
         text=True,
     )
@@ -101,16 +108,15 @@ def test_steps_do_not_run_as_root_and_the_image_holds_no_secret() -> None:
                 assert not SECRET.search(assignment), assignment
 
 
-def test_workers_start_with_the_beam_that_is_locked() -> None:
+def test_each_lock_has_its_python_and_the_beam_that_it_locks() -> None:
     froms = [rest for each, rest in instructions() if each == "FROM"]
     assert froms[-2:] == ["steps AS worker", "steps"]
-    (source,) = [
-        rest
-        for each, rest in instructions()
-        if each == "COPY" and "apache/beam" in rest
-    ]
-    version = names("python310.txt")["apache-beam"]
-    assert f"apache/beam_python3.10_sdk:{version} " in source
+    for lock, python in (("python310", "3.10"), ("python311", "3.11")):
+        (base,) = [each for each in froms if each.endswith(f" AS {lock}")]
+        assert base.startswith(f"python:{python}-slim-")
+        beam = names(f"{lock}.txt")["apache-beam"]
+        assert f"apache/beam_python{python}_sdk:{beam} AS beam-{lock}" in froms
+    assert {"beam-$LOCK AS beam", "$LOCK AS build", "$LOCK AS steps"} < {*froms}
 
 
 def test_nothing_but_the_sources_reaches_the_build() -> None:
