@@ -33,9 +33,13 @@ PACKAGES = (
     ("apache-beam", "`wseg run`, `wseg data`", NEEDED),
     ("matplotlib", "plots and reports", "wseg_tf[plots]"),
     ("keras-cv", "deeplab_v3plus, fpn_efficientnet_lite0", "wseg_tf[models]"),
-    ("tensorflow-addons", "averaging, AdamW of Keras 2", "wseg_tf[addons]"),
+    (
+        "tensorflow-addons",
+        "averaging, AdamW of Keras 2, on Python 3.10",
+        "wseg_tf[addons]",
+    ),
     ("tf2onnx", "`wseg export --format onnx`", "wseg_tf[export]"),
-    ("tensorflow-io", "roots and data under s3://", "wseg_tf[s3]"),
+    ("tensorflow-io", "s3://, on Python 3.10", "wseg_tf[s3]"),
     ("kfp", "`wseg compile`, `wseg submit`", "wseg_tf[kubeflow]"),
 )
 NVIDIA = "/proc/driver/nvidia/version"

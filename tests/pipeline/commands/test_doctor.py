@@ -46,6 +46,15 @@ def test_where_all_is_there_a_run_can_work(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize(
+    ("version", "stops"),
+    [("3.10.1", False), ("3.11.7", False), ("3.12.1", True)],
+)
+def test_other_pythons_than_those_tried_stop(monkeypatch, version, stops):
+    monkeypatch.setattr(doctor.platform, "python_version", lambda: version)
+    assert doctor.python().stops == stops
+
+
 def test_what_stops_a_run_is_named_with_its_cure(tmp_path, monkeypatch):
     def missing(package):
         if package in ("tfx", "tf2onnx"):
