@@ -6,7 +6,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 PROCESSES ?= 2
 PYTEST := -m pytest -n $(PROCESSES) --dist loadfile
 
-.PHONY: demo test test-keras3 test-tfx121 faults lint lock clean
+.PHONY: demo test test-keras3 test-tfx121 prism audit faults lint lock clean
 
 demo: $(ENVIRONMENT)
 	.venv/bin/wseg run configs/demo.yaml
@@ -22,6 +22,13 @@ test-keras3: .venv-keras3/.installed
 # which locks/newer_glibc.sh fetches for this environment where it is missing.
 test-tfx121: .venv-tfx121/.installed
 	.venv-tfx121/bin/python $(PYTEST) tests/pipeline pipeline
+
+# Beam's portable runner, for tests/pipeline/runners/test_prism.py; needs Go.
+prism: .prism/prism
+
+.prism/prism:
+	GOBIN=$(CURDIR)/.prism go install \
+	    github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0
 
 # What the tests try in short, at length: docs/reliability.md says what came.
 faults: $(ENVIRONMENT)
@@ -47,6 +54,13 @@ $(ENVIRONMENT): locks/python310.txt locks/python310.no-deps.txt \
     locks/newer_glibc.sh setup.cfg pyproject.toml
 	@sh locks/install.sh 3.11 locks/python311.txt .venv-tfx121 2.39
 
+# Known faults of what is locked; docs/security.md judges what it finds.
+audit: $(ENVIRONMENT)
+	@status=0; for lock in locks/*.txt; do echo "$$lock"; \
+	    .venv/bin/uv tool run pip-audit@2.10.1 --require-hashes \
+	        --disable-pip --progress-spinner off -r "$$lock" || status=1; \
+	done; exit $$status
+
 # Resolves setup.cfg anew; commit what changes.
 lock: $(ENVIRONMENT)
 	.venv/bin/uv pip compile setup.cfg --extra kubeflow --extra dev \
@@ -64,4 +78,4 @@ lock: $(ENVIRONMENT)
 	    --upgrade --quiet --output-file locks/keras3.txt
 
 clean:
-	rm -rf .venv .venv-* runs
+	rm -rf .venv .venv-* .prism runs
