@@ -84,6 +84,11 @@ def start(
         os._exit(code)
 
 
+def log_of(folder: Path) -> Path:
+    """Returns where a command on a folder writes what it says: beside it."""
+    return folder.with_suffix(".log")
+
+
 def ended(process: int, within: float = LONGEST) -> int | None:
     """Returns the exit code of a process, or None if it does not end."""
     stop = time.monotonic() + within
@@ -188,6 +193,7 @@ def two_methods(folder: Path) -> None:
             "execution": {"deterministic": True, "checkpoint_steps": 1},
         },
         "finetune": {"loss": "cross_entropy", "epochs": 2},
+        "reference": "CE",
         "methods": [
             {"name": "CE"},
             {"name": "W", "stage": {"loss": "wasserstein"}},
@@ -279,17 +285,19 @@ def whole(command: Command, folder: Path) -> tuple[Facts, float]:
     folder.mkdir()
     command.prepare(folder)
     begun = time.monotonic()
-    code = ended(start(command.arguments(folder), folder / "log"))
+    code = ended(start(command.arguments(folder), log_of(folder)))
     if code:
-        raise RuntimeError((folder / "log").read_text()[-2000:])
+        raise RuntimeError(log_of(folder).read_text()[-2000:])
     return command.facts(folder), time.monotonic() - begun
 
 
-def run(command: Command, folder: Path) -> list[str]:
-    """Runs a command untroubled; returns what is wrong if it does not end."""
-    log = folder / "log"
-    code = ended(start(command.arguments(folder), log))
-    if not code:
+def run(
+    command: Command, folder: Path, trouble: Callable[[], None] = lambda: None
+) -> list[str]:
+    """Runs a command to its end; returns what is wrong if there is none."""
+    log = log_of(folder)
+    code = ended(start(command.arguments(folder), log, trouble))
+    if code == 0:
         return []
     return [f"ended with {code} when run again: {last_line(log)}"]
 

@@ -25,6 +25,7 @@ from tests.faults.commands import (
     differences,
     ended,
     last_line,
+    log_of,
     run,
     scratch_folder,
     start,
@@ -66,7 +67,7 @@ def killed(
     """Kills a command at a moment, runs it again, and compares."""
     folder.mkdir()
     command.prepare(folder)
-    log = folder / "log"
+    log = log_of(folder)
     process = start(command.arguments(folder), log)
     code = ended(process, moment)
     asked = code is None
@@ -116,6 +117,7 @@ def campaign(
                 print(show(outcome), flush=True)
                 if outcome.faults and keep is not None:
                     shutil.copytree(folder, keep / f"{name}-{k}")
+                    shutil.copy(log_of(folder), keep / f"{name}-{k}.log")
                 shutil.rmtree(folder)
     return outcomes
 
