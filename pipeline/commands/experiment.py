@@ -44,9 +44,9 @@ def experiment(
             chosen = plan.load(comparison, overrides or [], data)
             stack.enter_context(run.alone(chosen))
             frames = find_frames(chosen)
-        with endings(), log_lines():
+        with endings(plan.folder(chosen)), log_lines():
             outcomes = run.run(chosen, frames)
-        found = report.write(chosen, frames, outcomes)
+            found = report.write(chosen, frames, outcomes)
     _show(found, summary)
     say(f"Results: {plan.folder(chosen)}/results.md and results.json")
 

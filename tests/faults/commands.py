@@ -167,7 +167,10 @@ def experiment_facts(folder: Path) -> Facts:
     root = folder / "runs" / "tiny"
     results = json.loads((root / "results.json").read_text())
     return {
-        "outcomes": results["outcomes"],
+        "outcomes": [
+            {k: v for k, v in each.items() if k != "seconds"}
+            for each in results["outcomes"]
+        ],
         "weights": {
             each.parent.name: digest(str(each))
             for each in sorted(root.glob("*/model.weights.h5"))
