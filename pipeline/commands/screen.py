@@ -82,9 +82,7 @@ def of_files(error: Exception) -> str | None:
     import tensorflow as tf
 
     if isinstance(error, tf.errors.OpError):
-        # Without the operation in which Python raised it.
-        message = re.sub(r"^\{\{.*?\}\} ", "", error.message)
-        return f"Cannot be read or written: {message.partition(chr(10))[0]}"
+        return f"Cannot be read or written: {first_line(error)}"
     if isinstance(error, OSError):
         place = "" if error.filename is None else f"{error.filename}: "
         return f"Cannot be read or written: {place}{error.strerror or error}"
@@ -125,8 +123,10 @@ def fail(error: Exception, story: str | None = None) -> NoReturn:
 
 
 def first_line(error: BaseException) -> str:
-    """The sentence of an error, without what Beam adds to it."""
-    line = str(error).partition("\n")[0]
+    """The sentence of an error, without what libraries add to it."""
+    line = str(getattr(error, "message", error)).partition("\n")[0]
+    # The operation in which Python raised it.
+    line = re.sub(r"^\{\{.*?\}\} ", "", line)
     return shortened(line.partition(" [while running")[0])
 
 
