@@ -1,4 +1,4 @@
-"""The campaign in short: a rollback that is killed, and one that lacks things."""
+"""The campaign in short: a rollback that is killed, or lacks things."""
 
 import subprocess
 import sys
