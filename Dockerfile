@@ -30,7 +30,7 @@ RUN case "$LOCK-$DEVICE" in \
         *) echo "DEVICE is cpu or gpu, gpu with LOCK=python310;" \
             "not $DEVICE with $LOCK" >&2; exit 1 ;; \
     esac \
-    && /opt/wseg/bin/uv pip install --no-cache --require-hashes \
+    && /opt/wseg/bin/uv pip install --no-cache --require-hashes --no-deps \
         -r "locks/$LOCK.txt" $cuda
 COPY LICENSE README.md pyproject.toml setup.cfg ./
 COPY wseg_tf wseg_tf

@@ -33,9 +33,11 @@ prism: .prism/prism
 # What the tests try in short, at length: docs/reliability.md says what came.
 faults: $(ENVIRONMENT)
 	$(PYTHON) -m tests.faults.kills --count 12
+	$(PYTHON) -m tests.faults.surroundings --count 3
+	$(PYTHON) -m tests.faults.damaged --count 30
 	$(PYTHON) -m tests.faults.texts --count 10000
 	$(PYTHON) -m tests.wseg_tf.data.fuzz --count 10000
-	$(PYTHON) -m tests.faults.numbers --count 20000
+	$(PYTHON) -m tests.faults.numbers --count 7000
 	$(PYTHON) -m tests.faults.put_back
 
 lint: $(ENVIRONMENT)
@@ -43,33 +45,45 @@ lint: $(ENVIRONMENT)
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
-$(ENVIRONMENT): locks/python310.txt locks/python310.no-deps.txt \
+$(ENVIRONMENT): locks/python310.dev.txt locks/python310.dev.no-deps.txt \
     locks/install.sh setup.cfg pyproject.toml
-	@sh locks/install.sh 3.10 locks/python310.txt .venv
+	@sh locks/install.sh 3.10 locks/python310.dev.txt .venv
 
 .venv-keras3/.installed: locks/keras3.txt locks/install.sh
 	@sh locks/install.sh 3.11 locks/keras3.txt .venv-keras3
 
-.venv-tfx121/.installed: locks/python311.txt locks/install.sh \
+.venv-tfx121/.installed: locks/python311.dev.txt locks/install.sh \
     locks/newer_glibc.sh setup.cfg pyproject.toml
-	@sh locks/install.sh 3.11 locks/python311.txt .venv-tfx121 2.39
+	@sh locks/install.sh 3.11 locks/python311.dev.txt .venv-tfx121 2.39
 
+LOCKS := $(filter-out locks/overrides.txt,$(wildcard locks/*.txt))
 # Known faults of what is locked; docs/security.md judges what it finds.
 audit: $(ENVIRONMENT)
-	@status=0; for lock in locks/*.txt; do echo "$$lock"; \
+	@status=0; for lock in $(LOCKS); do echo "$$lock"; \
 	    .venv/bin/uv tool run pip-audit@2.10.1 --require-hashes \
 	        --disable-pip --progress-spinner off -r "$$lock" || status=1; \
 	done; exit $$status
 
 # Resolves setup.cfg anew; commit what changes.
 lock: $(ENVIRONMENT)
-	.venv/bin/uv pip compile setup.cfg --extra kubeflow --extra dev \
+	.venv/bin/uv pip compile setup.cfg --extra kubeflow \
+	    --override locks/overrides.txt \
 	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
 	    --upgrade --quiet --output-file locks/python310.txt
 	.venv/bin/uv pip compile setup.cfg --extra kubeflow --extra dev \
+	    --override locks/overrides.txt --constraint locks/python310.txt \
+	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
+	    --upgrade --quiet --output-file locks/python310.dev.txt
+	.venv/bin/uv pip compile setup.cfg --extra kubeflow \
+	    --override locks/overrides.txt \
 	    --python-version 3.11 --python-platform x86_64-manylinux_2_39 \
 	    --no-header --no-annotate --generate-hashes \
 	    --upgrade --quiet --output-file locks/python311.txt
+	.venv/bin/uv pip compile setup.cfg --extra kubeflow --extra dev \
+	    --override locks/overrides.txt --constraint locks/python311.txt \
+	    --python-version 3.11 --python-platform x86_64-manylinux_2_39 \
+	    --no-header --no-annotate --generate-hashes \
+	    --upgrade --quiet --output-file locks/python311.dev.txt
 	.venv/bin/uv pip compile locks/gpu.in \
 	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
 	    --upgrade --quiet --output-file locks/gpu.txt

@@ -38,10 +38,9 @@ def names(lock: str) -> dict[str, str]:
 def test_everything_is_installed_from_locks_with_their_hashes() -> None:
     found = [rest for each, rest in instructions() if each == "RUN"]
     installs = re.findall(r"uv pip install ([^&]+)", " && ".join(found))
-    *locked, own = installs
-    assert len(locked) == 1
-    assert "--require-hashes" in locked[0]
-    assert '-r "locks/$LOCK.txt"' in locked[0]
+    locked, own = installs
+    assert "--require-hashes" in locked
+    assert '-r "locks/$LOCK.txt"' in locked
     assert "--no-deps" in own
     script = (ROOT / "locks" / "install.sh").read_text()
     (version,) = re.findall(r"uv_version=(\S+)", script)
@@ -83,6 +82,17 @@ def test_the_device_decides_the_locks(
         assert (done.returncode, "cpu or gpu" in done.stderr) == (1, True)
     else:
         assert (done.returncode, done.stdout.strip()) == (0, wanted)
+
+
+@pytest.mark.parametrize("lock", ["python310", "python311"])
+def test_the_image_holds_nothing_that_only_tests_need(lock: str) -> None:
+    """A web server, a notebook's server, JavaScript: all could be reached."""
+    own, tests = names(f"{lock}.txt"), names(f"{lock}.dev.txt")
+    assert own.items() < tests.items()
+    apart = {"flask", "moto", "mypy", "pytest", "ruff", "hypothesis"}
+    assert apart <= {*tests} - {*own}
+    for name in ("js2py", "jupyterlab", "jupyter-server", "notebook"):
+        assert name not in tests
 
 
 def test_cuda_is_locked_for_the_same_tensorflow() -> None:
