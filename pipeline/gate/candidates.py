@@ -363,8 +363,6 @@ def _named_code(config: Any) -> Iterator[str]:
             yield from _named_code(value)
     if not isinstance(config, dict):
         return
-    for value in config.values():
-        yield from _named_code(value)
     name, module = config.get("class_name"), config.get("module")
     if name in _CODE:
         yield str(name)
@@ -377,6 +375,8 @@ def _named_code(config: Any) -> Iterator[str]:
         function = str(own.get("function", "")) if isinstance(own, dict) else ""
         if not _FUNCTIONS.fullmatch(function):
             yield function or str(name)
+    for value in config.values():  # A layer is named before what it holds.
+        yield from _named_code(value)
 
 
 def _folder(folder: str, classes: ClassSet) -> Count:

@@ -24,6 +24,7 @@ from pipeline.gate.candidates import (
 from pipeline.gate.counting import count_images
 from wseg_tf.classes import CAMVID
 from wseg_tf.data.layouts import layout
+from wseg_tf.training.optimizers import KERAS_2
 
 LAYOUT = layout("camvid")
 N = len(CAMVID)
@@ -332,8 +333,13 @@ def test_code_that_a_keras_file_names_is_refused(
 
 def test_functions_that_compute_are_layers(tmp_path: Path) -> None:
     image = keras.Input([None, None, 3])
-    hidden = tf.nn.relu(tf.concat([image / 255.0, image[:, :, :, ::-1]], -1))
-    hidden = tf.image.resize(hidden, tf.shape(image)[1:3])
+    turned = [image / 255.0, image[:, :, :, ::-1]]
+    if KERAS_2:
+        hidden = tf.nn.relu(tf.concat(turned, -1))
+        hidden = tf.image.resize(hidden, tf.shape(image)[1:3])
+    else:  # Keras 3 has functions of its own in place of TensorFlow's.
+        hidden = keras.ops.relu(keras.ops.concatenate(turned, -1))
+        hidden = keras.ops.image.resize(hidden, (24, 32))
     path = str(tmp_path / "model.keras")
     keras.Model(image, keras.layers.Conv2D(N, 1)(hidden)).save(path)
     open_candidate(path, CAMVID)
