@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import logging
 import os
@@ -152,20 +154,22 @@ def submit(
     token = os.environ.get(TOKEN)
     _greet(host, token)
     try:
-        client = kfp.Client(
-            host=host,
-            # kfp's own default; with it, kfp asks the cluster.
-            namespace=options.namespace or "kubeflow",
-            existing_token=token,
-        )
-        run = client.create_run_from_pipeline_package(
-            package.path,
-            arguments=dict(values),
-            run_name=name,
-            experiment_name=experiment,
-            namespace=options.namespace,
-            service_account=options.service_account,
-        )
+        # KFP 2's client prints where things are.
+        with contextlib.redirect_stdout(io.StringIO()):
+            client = kfp.Client(
+                host=host,
+                # kfp's own default; with it, kfp asks the cluster.
+                namespace=options.namespace or "kubeflow",
+                existing_token=token,
+            )
+            run = client.create_run_from_pipeline_package(
+                package.path,
+                arguments=dict(values),
+                run_name=name,
+                experiment_name=experiment,
+                namespace=options.namespace,
+                service_account=options.service_account,
+            )
     except kfp_server_api.ApiException as error:
         raise SubmissionError(
             f"{host} refused the run: {_reason(error)}."

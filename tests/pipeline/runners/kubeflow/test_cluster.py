@@ -43,7 +43,7 @@ def test_a_value_is_no_reference_to_a_secret(value: str) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ("root=s3://other", "root"),
+        ("root=/other", "root"),
         ("data.drift_limit=2", "data.drift_limit"),
         ("training.initial=blessed", "training.initial"),
         ("kubeflow.image=other", "kubeflow"),
