@@ -162,8 +162,7 @@ def told_apart(
         view = own[index]
         if placed:
             apart = _apart(np.stack(placed), view)
-            need = [both[is_critical] for both in needs]
-            if (apart < need).any():
+            if (apart < [both[is_critical] for both in needs]).any():
                 room = spare[is_critical]
                 far = np.linalg.norm(candidates[:, 0] - view[0], axis=-1)
                 far = np.where(room >= 0, far, np.inf)
