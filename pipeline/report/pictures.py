@@ -91,13 +91,18 @@ def typical_images(images: ImageCounts, classes: ClassSet) -> list[ClassImage]:
         classes: The class set.
 
     Returns:
-        At most one image for each critical class, of those that show it.
+        At most one image for each critical class, of those that show it and
+        are not among its worst.
     """
+    worst = {
+        (e.class_name, e.name, e.drive) for e in worst_images(images, classes)
+    }
     found = []
     for class_name in classes.critical:
         index = classes.index(class_name)
         showing = np.flatnonzero(images.candidate[:, index].any(axis=-1))
         own = [_image_of(images, i, class_name, classes) for i in showing]
+        own = [e for e in own if (class_name, e.name, e.drive) not in worst]
         own.sort(key=lambda each: each.iou)
         found += own[(len(own) - 1) // 2 :][:1]
     return found

@@ -27,8 +27,7 @@ _METRICS = {
     "of the pixels called so",
     "frequency_weighted_iou": "the mean IoU of all classes, each counted by "
     "its pixels",
-    "expected_severity": "what the mean pixel's class costs by D, 0 if every "
-    "pixel is right",
+    "expected_severity": "the mean cost of a pixel by D (0 if all are right)",
     IMAGES: "the number of images judged that show {}",
 }
 _BOUNDS: dict[str, Callable[[str], str]] = {
