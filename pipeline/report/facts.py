@@ -21,6 +21,7 @@ from pipeline.report.pictures import (
 )
 from pipeline.report.remarks import remarks
 from pipeline.report.run import Run as Run
+from pipeline.report.schema import VERSION
 from pipeline.report.words import meaning
 from wseg_tf.classes import ClassSet
 from wseg_tf.metrics.confusion import Counts
@@ -30,9 +31,6 @@ from wseg_tf.metrics.table import iou_rows, scores
 COSTLIEST = 8
 
 
-# Of the layout of `report.json`, which `report.schema.json` describes: raised
-# when a reader of the last one could take a figure for another.
-VERSION = 1
 CURVES = ("loss", "mean_iou", "critical_iou")
 
 
@@ -43,8 +41,8 @@ def facts(run: Run) -> dict[str, Any]:
         run: What the run left.
 
     Returns:
-        Plain values, as `report.schema.json` has them; what was not measured
-        is None.
+        Plain values, as `schema.SCHEMA` has them; what was not measured is
+        None.
     """
     total = run.images.candidate.sum(axis=0)
     values = scores(total, run.classes, run.ground)

@@ -17,9 +17,12 @@ import jinja2
 import tensorflow as tf
 from markupsafe import Markup
 
+from pipeline.report.schema import SCHEMA
+
 PAGE = "report.html"
 TWIN = "report.md"
 FACTS = "report.json"
+FACTS_SCHEMA = "report.schema.json"
 CARD = "model_card.md"
 # Bytes of pictures by file name.
 Pictures = Mapping[str, bytes]
@@ -40,6 +43,7 @@ def write_report(
     """
     texts = {
         FACTS: to_json(facts),
+        FACTS_SCHEMA: json.dumps(SCHEMA, indent=1),
         TWIN: to_markdown(facts),
         PAGE: to_html(facts, pictures),
         CARD: to_model_card(facts),

@@ -27,8 +27,8 @@ def source_digest() -> str:
     """Returns what tells one state of this project's sources from another.
 
     Returns:
-        SHA-256 over the Python files, templates and schemas of both packages,
-        twelve hexadecimal digits: the same wherever they are installed.
+        SHA-256 over the Python files and templates of both packages, twelve
+        hexadecimal digits: the same wherever they are installed.
     """
     total = hashlib.sha256()
     for package in (pipeline, wseg_tf):
@@ -36,7 +36,7 @@ def source_digest() -> str:
         for folder, names, files in sorted(os.walk(root)):
             names.sort()
             for name in sorted(files):
-                if not name.endswith((".py", ".j2", ".json")):
+                if not name.endswith((".py", ".j2")):
                     continue
                 path = os.path.join(folder, name)
                 content = hashlib.sha256(read_bytes(path)).hexdigest()
