@@ -159,8 +159,8 @@ class RecordingExecutor(GenericExecutor):
         super().Do(input_dict, output_dict, exec_properties)
         model = artifact_utils.get_single_instance(output_dict[MODEL_KEY])
         record(model, path_utils.serving_model_path(model.uri))
-        run = artifact_utils.get_single_instance(output_dict[MODEL_RUN_KEY])
-        record(run, run.uri)
+        for run in output_dict.get(MODEL_RUN_KEY) or []:
+            record(run, run.uri)
 
 
 class Trainer(tfx.components.Trainer):

@@ -37,8 +37,8 @@ class VerifyingExecutor(Executor):
         blessing = artifact_utils.get_single_instance(output_dict[BLESSING_KEY])
         for key, digest in before.items():
             blessing.set_string_custom_property(key, digest)
-        found = artifact_utils.get_single_instance(output_dict[EVALUATION_KEY])
-        record(found, found.uri)
+        for evaluation in output_dict.get(EVALUATION_KEY) or []:
+            record(evaluation, evaluation.uri)
 
 
 def _verified(given: dict[str, list[Any]]) -> dict[str, str]:
