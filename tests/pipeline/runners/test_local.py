@@ -102,8 +102,8 @@ def test_the_report_agrees_with_the_screen(root: Path, pushed: str) -> None:
     database = str(root / "demo" / "metadata.sqlite")
     assert report["started"]["run"] in contexts(database)
     assert [row["stage"] for row in report["curve"]] == [
-        "pretrain",
-        "fine-tune",
+        "pretrain (1/2)",
+        "fine-tune (2/2)",
     ]
     assert report["missed"]["regions"] >= report["missed"]["missed"]
     shown = [*report["worst"], *report["typical"], *report["missed"]["shown"]]
