@@ -48,6 +48,7 @@ ROOMS = {
         "code",
         "locks",
         "configuration",
+        "overriding",
         "json_files",
         "typed",
         "ranges",
