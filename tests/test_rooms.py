@@ -33,6 +33,7 @@ ROOMS = {
         "conversion",
         "serving",
         "saved_models",
+        "views",
         "decisions",
         "losses",
         "metrics",

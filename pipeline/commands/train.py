@@ -117,10 +117,16 @@ def train(
             if not is_chief:
                 return  # The first worker writes the model.
             ground = build_ground(recipe.ground, classes)
-            size = (recipe.height, recipe.width)
-            bound = recipe.max_pixels
             export(
-                model, folder, classes, *size, ground, recipe.decision, bound
+                model,
+                folder,
+                classes,
+                recipe.height,
+                recipe.width,
+                ground,
+                recipe.decision,
+                recipe.max_pixels,
+                recipe.views,
             )
             served = ServedModel(folder)
             images = count_images(

@@ -11,6 +11,7 @@ from wseg_tf.data.statistics import WEIGHTINGS
 from wseg_tf.decisions import DECISIONS, LIKELIEST
 from wseg_tf.losses.wasserstein import LINKS
 from wseg_tf.ranges import bounded, check_ranges
+from wseg_tf.views import Views
 
 LOSSES = (
     "cross_entropy",
@@ -285,6 +286,8 @@ class Recipe:
         decision: How the class of a pixel is chosen where the model is judged
             and served: `"likeliest"`, or `"least_risk"` for the least expected
             severity under `ground`.
+        views: How the exported model looks at an image: mirrors, zooms,
+            windows. The figures while training are those of one view.
         select: A metric: each stage ends with the weights of the evaluation
             that was best by it. The last weights by default.
         stages: Run in order, each from the weights of the last.
@@ -305,6 +308,7 @@ class Recipe:
     evaluate_every: int = bounded(4, 1)
     max_pixels: int = bounded(2**22, 1)
     decision: str = LIKELIEST
+    views: Views = field(default_factory=Views)
     select: Optional[str] = None  # noqa: UP045
     stages: list[Stage] = field(default_factory=lambda: [Stage()])
     execution: Execution = field(default_factory=Execution)

@@ -113,6 +113,7 @@ def test_a_number_says_its_range_and_is_held_to_it(
         "training.height=100000000",
         "training.augmentation.scale=[1,.inf]",
         "training.stages.1.weight=-1",
+        "training.views.scales=[0]",
         "training.ground.factors={car: .nan}",
         "data.streets.train=-5",
         "data.streets.look=night",
