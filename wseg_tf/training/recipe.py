@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Optional, Union
 
+from wseg_tf.configuration import in_one_line
 from wseg_tf.data.augmentation import Augmentation
 from wseg_tf.data.statistics import WEIGHTINGS
 from wseg_tf.decisions import DECISIONS, LIKELIEST
@@ -334,3 +335,34 @@ class Recipe:
             raise _invalid(
                 "select", "a metric, since a stage has `patience`", self.select
             )
+
+
+def hyperparameters(recipe: Recipe) -> dict[str, bool | int | float | str]:
+    """Returns what decides a training, each by its key; D in one line.
+
+    Args:
+        recipe: The recipe.
+
+    Example:
+
+    >>> found = hyperparameters(Recipe(batch=4))
+    >>> found["batch"], found["stages.0.loss"], found["select"]
+    (4, 'cross_entropy', 'null')
+    """
+    values = asdict(recipe)
+    del values["execution"]
+    stages = enumerate(values.pop("stages"))
+    found = {
+        f"stages.{place}.{name}": value
+        for place, stage in stages
+        for name, value in stage.items()
+    }
+    for group in ("augmentation", "ground", "views"):
+        own = values.pop(group).items()
+        found |= {f"{group}.{name}": value for name, value in own}
+    return {
+        name: value
+        if isinstance(value, (bool, int, float, str))
+        else in_one_line(value).removesuffix("\n...")
+        for name, value in (values | found).items()
+    }
