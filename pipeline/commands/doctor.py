@@ -8,14 +8,15 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from pipeline.commands.arguments import Dataset
+from pipeline.commands.arguments import Dataset, JsonFile
+from pipeline.commands.json_output import json_target, write_json
 from pipeline.commands.screen import FAILURE, SCREEN, first_line, refusals, say
 from wseg_tf.filesystems import is_remote
 
@@ -64,8 +65,10 @@ def doctor(
         str, typer.Option(help="Folder of a data set to look at.")
     ] = "",
     dataset: Dataset = "camvid",
+    report: JsonFile = None,
 ) -> None:
     """Says what works here and what would not; exit code 1 if a run cannot."""
+    json_target(report)
     say("Looking (TensorFlow takes a quarter of a minute) ...")
     with refusals():
         findings = [
@@ -82,6 +85,7 @@ def doctor(
         style = "bold red" if each.stops else ""
         table.add_row(each.name, each.found, each.cure, style=style)
     SCREEN.print(table)
+    write_json(report, [asdict(each) for each in findings])
     stopped = [each.name for each in findings if each.stops]
     if stopped:
         say(f"`wseg run` cannot work here: {', '.join(stopped)}.")
@@ -118,7 +122,13 @@ def accelerators() -> Finding:
 
     seen = tf.config.list_physical_devices("GPU")
     if seen:
-        return Finding("GPU", f"{len(seen)} seen by TensorFlow")
+        names = [
+            tf.config.experimental.get_device_details(each).get(
+                "device_name", each.name
+            )
+            for each in seen
+        ]
+        return Finding("GPU", f"{len(seen)}: {', '.join(names)}")
     if os.path.exists(NVIDIA):
         return Finding(
             "GPU",

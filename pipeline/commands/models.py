@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Optional
 
 import typer
 from rich.table import Table
 
+from pipeline.commands.arguments import JsonFile
+from pipeline.commands.json_output import json_target, write_json
 from pipeline.commands.screen import SCREEN, quiet_imports, refuse
 
 
@@ -27,6 +30,7 @@ def models(
     summary: Annotated[
         bool, typer.Option("--summary", help="List the layers.")
     ] = False,
+    report: JsonFile = None,
 ) -> None:
     """Lists the networks: parameters, arithmetic, output stride."""
     quiet_imports()
@@ -43,8 +47,9 @@ def models(
         table = Table(title=f"{classes} classes, images of {height}x{width}")
         for heading in ("", "parameters", "GFLOP", "stride", ""):
             table.add_column(heading, justify="right" if heading else "left")
-        for each in names:
-            found = describe(each, classes, (height, width))
+        json_target(report)
+        found_all = [describe(n, classes, (height, width)) for n in names]
+        for found in found_all:
             table.add_row(
                 found.name,
                 f"{found.parameters:,}",
@@ -52,6 +57,7 @@ def models(
                 str(found.output_stride),
                 found.summary,
             )
+        write_json(report, [asdict(each) for each in found_all])
     except ValueError as error:
         refuse(error)
     SCREEN.print(table)
