@@ -138,5 +138,6 @@ def _read(path: str) -> bytes:
 
 
 def _write(path: str, content: bytes) -> None:
+    tf.io.gfile.makedirs(os.path.dirname(path) or ".")
     with tf.io.gfile.GFile(path, "wb") as file:
         file.write(content)

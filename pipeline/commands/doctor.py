@@ -68,9 +68,12 @@ def doctor(
     report: JsonFile = None,
 ) -> None:
     """Says what works here and what would not; exit code 1 if a run cannot."""
-    json_target(report)
+    target = json_target(report)
     say("Looking (TensorFlow takes a quarter of a minute) ...")
     with refusals():
+        from pipeline.commands.outputs import check_outputs
+
+        check_outputs(target, [dataset])
         findings = [
             python(),
             *packages(),
@@ -78,6 +81,7 @@ def doctor(
             *machine(root),
             *([images(data, dataset)] if data else []),
         ]
+        write_json(report, [asdict(each) for each in findings])
     table = Table()
     for heading in ("", "found", "what to do"):
         table.add_column(heading, overflow="fold")
@@ -85,7 +89,6 @@ def doctor(
         style = "bold red" if each.stops else ""
         table.add_row(each.name, each.found, each.cure, style=style)
     SCREEN.print(table)
-    write_json(report, [asdict(each) for each in findings])
     stopped = [each.name for each in findings if each.stops]
     if stopped:
         say(f"`wseg run` cannot work here: {', '.join(stopped)}.")

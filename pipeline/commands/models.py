@@ -10,7 +10,7 @@ from rich.table import Table
 
 from pipeline.commands.arguments import JsonFile
 from pipeline.commands.json_output import json_target, write_json
-from pipeline.commands.screen import SCREEN, quiet_imports, refuse
+from pipeline.commands.screen import SCREEN, refusals
 
 
 def models(
@@ -33,31 +33,29 @@ def models(
     report: JsonFile = None,
 ) -> None:
     """Lists the networks: parameters, arithmetic, output stride."""
-    quiet_imports()
-    from wseg_tf.models import ARCHITECTURES
-    from wseg_tf.models.description import describe, summary_text
-    from wseg_tf.models.registry import architecture
+    with refusals():
+        from pipeline.commands.outputs import check_outputs
+        from wseg_tf.models import ARCHITECTURES
+        from wseg_tf.models.description import describe, summary_text
+        from wseg_tf.models.registry import architecture
 
-    try:
+        check_outputs(json_target(report), [])
         names = [architecture(name).name] if name else list(ARCHITECTURES)
         if summary:
             for each in names:
                 SCREEN.print(summary_text(each, classes))
             return
-        table = Table(title=f"{classes} classes, images of {height}x{width}")
-        for heading in ("", "parameters", "GFLOP", "stride", ""):
-            table.add_column(heading, justify="right" if heading else "left")
-        json_target(report)
-        found_all = [describe(n, classes, (height, width)) for n in names]
-        for found in found_all:
-            table.add_row(
-                found.name,
-                f"{found.parameters:,}",
-                f"{found.flops / 1e9:.1f}",
-                str(found.output_stride),
-                found.summary,
-            )
-        write_json(report, [asdict(each) for each in found_all])
-    except ValueError as error:
-        refuse(error)
+        found = [describe(each, classes, (height, width)) for each in names]
+        write_json(report, [asdict(each) for each in found])
+    table = Table(title=f"{classes} classes, images of {height}x{width}")
+    for heading in ("", "parameters", "GFLOP", "stride", ""):
+        table.add_column(heading, justify="right" if heading else "left")
+    for network in found:
+        table.add_row(
+            network.name,
+            f"{network.parameters:,}",
+            f"{network.flops / 1e9:.1f}",
+            str(network.output_stride),
+            network.summary,
+        )
     SCREEN.print(table)

@@ -48,11 +48,13 @@ def run(
 
     A configuration with `adaptation` learns a second domain without labels.
     """
-    json_target(json_file)
+    target = json_target(json_file)
     say("Starting (TensorFlow and TFX take half a minute) ...")
     with refusals():
+        from pipeline.commands.outputs import check_outputs
         from pipeline.config.loading import load
 
+        check_outputs(target, [config])
         settings = load(config, overrides or [], data)
     _report_run(_run(settings), json_file)
 

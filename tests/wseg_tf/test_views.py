@@ -169,7 +169,7 @@ def test_what_is_served_is_what_is_counted(
 ) -> None:
     """Each signature looks as it should; void pixels are not counted."""
     keras.utils.set_random_seed(3)
-    size, ground = (24, 32), GroundMatrix(COSTS, CAMVID)
+    size, ground = (32, 40), GroundMatrix(COSTS, CAMVID)
     with policy(precision):
         image = keras.Input([None, None, 3])
         hidden = keras.layers.Conv2D(6, 3, padding="same")(image / 255.0)
@@ -207,10 +207,11 @@ def test_what_is_served_is_what_is_counted(
 def _check_converted(
     folder: str, model: keras.Model, ground: GroundMatrix, size: tuple[int, int]
 ) -> None:
-    convert(folder, f"{folder}.tflite", "tflite")
+    target = f"{folder}/new/model.tflite"
+    convert(folder, target, "tflite")
     picture = draw_scene(2, *size)[0]
     scores = class_scores(model, tf.constant(picture[None]), size, EVERY)
-    interpreter = tf.lite.Interpreter(f"{folder}.tflite")
+    interpreter = tf.lite.Interpreter(target)
     interpreter.allocate_tensors()
     interpreter.set_tensor(
         interpreter.get_input_details()[0]["index"], picture[None]

@@ -7,6 +7,7 @@ self-training, a variant of an experiment.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -331,7 +332,8 @@ class _Fit:
         if epoch % self.judge.every and epoch < self.plan.epochs:
             return None
         self._renew_statistics()
-        counts, row["validation_loss"] = self._count(self.judge.batches)
+        counts, loss = self._count(self.judge.batches)
+        row["validation_loss"] = loss if math.isfinite(loss) else None
         row |= summary(counts, self.judge.classes, self.judge.ground)
         return counts
 

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 from pipeline import commands
 from pipeline.cli import app
 from pipeline.commands.json_output import json_target, write_json
-from pipeline.commands.screen import SCREEN, say
+from pipeline.commands.screen import SCREEN, USER_ERROR, say
 
 ROOT = Path(inspect.getfile(commands)).parent
 STEP = "training.ground.map=step"
-DEMO = Path(__file__).parents[3] / "configs" / "demo.yaml"
+DEMO = str(Path(__file__).parents[3] / "configs" / "demo.yaml")
 
 
 def test_every_command_that_prints_a_table_has_json() -> None:
@@ -38,7 +38,7 @@ def test_every_command_that_prints_a_table_has_json() -> None:
 
 def test_json_is_alone_on_the_screen(tmp_path: Path) -> None:
     runner = CliRunner()
-    done = runner.invoke(app, ["ground", "show", str(DEMO), "--json", "-"])
+    done = runner.invoke(app, ["ground", "show", DEMO, "--json", "-"])
     assert done.exit_code == 0
     shown = json.loads(done.stdout)
     assert shown["D"]["pedestrian"]["pole"] == 4
@@ -49,7 +49,7 @@ def test_json_is_alone_on_the_screen(tmp_path: Path) -> None:
     path = tmp_path / "ground.json"
     done = runner.invoke(
         app,
-        ["ground", "show", str(DEMO), STEP, "--json", str(path)],
+        ["ground", "show", DEMO, STEP, "--json", str(path)],
     )
     assert "rows are the group" in done.stdout
     assert json.loads(path.read_text())["f(D)"]["pedestrian"]["pole"] == 1
@@ -74,3 +74,25 @@ def test_what_json_lacks_is_null(
     out, err = capsys.readouterr()
     assert json.loads(out) == json.loads(path.read_text()) == expected
     assert err == "a line\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["doctor"],
+        ["models"],
+        ["ground", "show", DEMO],
+        ["run", DEMO],
+        ["train", DEMO],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(
+    command: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    target = str(tmp_path / "file" / "values.json")
+    done = CliRunner().invoke(app, [*command, "--json", target])
+    assert done.exit_code == USER_ERROR, done.output
+    assert "file is no folder" in done.output
+    assert "Traceback" not in done.output
