@@ -21,9 +21,11 @@ test-keras3: .venv-keras3/.installed
 # What the tests try in short, at length: docs/reliability.md says what came.
 faults: $(ENVIRONMENT)
 	$(PYTHON) -m tests.faults.kills --count 12
+	$(PYTHON) -m tests.faults.surroundings --count 3
+	$(PYTHON) -m tests.faults.damaged --count 30
 	$(PYTHON) -m tests.faults.texts --count 10000
 	$(PYTHON) -m tests.wseg_tf.data.fuzz --count 10000
-	$(PYTHON) -m tests.faults.numbers --count 20000
+	$(PYTHON) -m tests.faults.numbers --count 7000
 	$(PYTHON) -m tests.faults.put_back
 
 lint: $(ENVIRONMENT)
@@ -31,18 +33,23 @@ lint: $(ENVIRONMENT)
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
-$(ENVIRONMENT): locks/python310.txt locks/python310.no-deps.txt \
+$(ENVIRONMENT): locks/python310.dev.txt locks/python310.dev.no-deps.txt \
     locks/install.sh setup.cfg pyproject.toml
-	@sh locks/install.sh 3.10 locks/python310.txt .venv
+	@sh locks/install.sh 3.10 locks/python310.dev.txt .venv
 
 .venv-keras3/.installed: locks/keras3.txt locks/install.sh
 	@sh locks/install.sh 3.11 locks/keras3.txt .venv-keras3
 
 # Resolves setup.cfg anew; commit what changes.
 lock: $(ENVIRONMENT)
-	.venv/bin/uv pip compile setup.cfg --extra kubeflow --extra dev \
+	.venv/bin/uv pip compile setup.cfg --extra kubeflow \
+	    --override locks/overrides.txt \
 	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
 	    --upgrade --quiet --output-file locks/python310.txt
+	.venv/bin/uv pip compile setup.cfg --extra kubeflow --extra dev \
+	    --override locks/overrides.txt --constraint locks/python310.txt \
+	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
+	    --upgrade --quiet --output-file locks/python310.dev.txt
 	.venv/bin/uv pip compile locks/gpu.in \
 	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
 	    --upgrade --quiet --output-file locks/gpu.txt
