@@ -89,8 +89,9 @@ def class_scores(
     ...     return tf.math.log([[[[0.2, 0.8], [0.4, 0.6]]]])
     >>> image = tf.zeros([1, 1, 2, 3])
     >>> z = class_scores(left_and_right, image, (1, 2), Views(flip=True))
-    >>> tf.nn.softmax(z)[0, 0].numpy().round(2).tolist()
-    [[0.3, 0.7], [0.3, 0.7]]
+    >>> tf.nn.softmax(z)[0, 0].numpy().round(2)
+    array([[0.3, 0.7],
+           [0.3, 0.7]], dtype=float32)
     """
     images = tf.cast(images, tf.float32)
     native = _sides(images)
