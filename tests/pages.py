@@ -103,8 +103,11 @@ def _command(line: str) -> None:
 
         from pipeline.cli import app
 
-        done = CliRunner().invoke(app, words[1:])
+        to = words.index(">") if ">" in words else len(words)
+        done = CliRunner().invoke(app, words[1:to])
         code, output = done.exit_code, done.output
+        if words[to:]:
+            Path(words[to + 1]).write_text(output)
     elif words[:2] == ["python", "-c"]:
         exec(words[2], {})
         return

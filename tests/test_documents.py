@@ -13,6 +13,7 @@ import keras
 import pytest
 import typer.cli
 import typer.main
+from typer.testing import CliRunner
 
 from tests.pages import PAGES, ROOT, Block, blocks, name, prose, run
 from wseg_tf import configuration
@@ -113,14 +114,9 @@ def test_yaml_is_read_as_strictly_as_a_configuration(
 
 
 def test_the_page_of_commands_is_what_typer_writes() -> None:
-    from pipeline.cli import app
-
-    written = typer.cli.get_docs_for_click(
-        obj=typer.main.get_command(app),
-        ctx=typer.Context(click.Command("wseg")),
-        name="wseg",
-        title="All commands",
-    )
+    told = ["--name", "wseg", "--title", "All commands"]
+    words = ["pipeline.cli", "utils", "docs", *told]
+    written = CliRunner().invoke(typer.cli.app, words).output
     page = ROOT / "docs" / "reference" / "commands.md"
     assert page.read_text().strip() == written.strip(), (
         "write it anew: python -m typer pipeline.cli utils docs --name wseg "
