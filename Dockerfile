@@ -18,10 +18,8 @@ RUN case "$DEVICE" in \
         gpu) cuda="-r locks/gpu.txt" ;; \
         *) echo "DEVICE is cpu or gpu, not $DEVICE" >&2; exit 1 ;; \
     esac \
-    && /opt/wseg/bin/uv pip install --no-cache --require-hashes \
-        -r locks/python310.txt $cuda \
     && /opt/wseg/bin/uv pip install --no-cache --require-hashes --no-deps \
-        -r locks/python310.no-deps.txt
+        -r locks/python310.txt $cuda
 COPY LICENSE README.md pyproject.toml setup.cfg ./
 COPY wseg_tf wseg_tf
 COPY pipeline pipeline

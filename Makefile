@@ -36,9 +36,9 @@ lint: $(ENVIRONMENT)
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 
-$(ENVIRONMENT): locks/python310.txt locks/python310.no-deps.txt \
+$(ENVIRONMENT): locks/python310.dev.txt locks/python310.dev.no-deps.txt \
     locks/install.sh setup.cfg pyproject.toml
-	@sh locks/install.sh 3.10 locks/python310.txt .venv
+	@sh locks/install.sh 3.10 locks/python310.dev.txt .venv
 
 .venv-keras3/.installed: locks/keras3.txt locks/install.sh
 	@sh locks/install.sh 3.11 locks/keras3.txt .venv-keras3
@@ -48,9 +48,14 @@ $(ENVIRONMENT): locks/python310.txt locks/python310.no-deps.txt \
 
 # Resolves setup.cfg anew; commit what changes.
 lock: $(ENVIRONMENT)
-	.venv/bin/uv pip compile setup.cfg --extra kubeflow --extra dev \
+	.venv/bin/uv pip compile setup.cfg --extra kubeflow \
+	    --override locks/overrides.txt \
 	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
 	    --upgrade --quiet --output-file locks/python310.txt
+	.venv/bin/uv pip compile setup.cfg --extra kubeflow --extra dev \
+	    --override locks/overrides.txt --constraint locks/python310.txt \
+	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
+	    --upgrade --quiet --output-file locks/python310.dev.txt
 	.venv/bin/uv pip compile locks/gpu.in \
 	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
 	    --upgrade --quiet --output-file locks/gpu.txt

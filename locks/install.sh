@@ -38,8 +38,9 @@ echo "Installing $lock into $folder with $python ..."
     { rm -rf "$folder" && "$python" -m venv "$folder"; }
 "$folder/bin/python" -m pip install -q --disable-pip-version-check \
     "uv==$uv_version"
-VIRTUAL_ENV=$folder "$folder/bin/uv" pip install -q --require-hashes -r "$lock"
-# What a package wants but does not need here stays out.
+# A lock is whole; what a package wants but does not need here stays out.
+VIRTUAL_ENV=$folder "$folder/bin/uv" pip install -q --require-hashes \
+    --no-deps -r "$lock"
 no_deps=${lock%.txt}.no-deps.txt
 [ ! -f "$no_deps" ] || VIRTUAL_ENV=$folder "$folder/bin/uv" pip install -q \
     --require-hashes --no-deps -r "$no_deps"

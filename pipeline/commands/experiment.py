@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -21,6 +21,10 @@ Comparison = Annotated[
 Summary = Annotated[
     bool, typer.Option("--summary", help="Show the tested differences alone.")
 ]
+Plots = Annotated[
+    Optional[str],  # noqa: UP045 (typer reads it at run time)
+    typer.Option(help="A folder for the pictures of methods, too."),
+]
 
 
 def experiment(
@@ -28,13 +32,16 @@ def experiment(
     overrides: Overrides = None,
     data: DataFolder = None,
     summary: Summary = False,
+    plots: Plots = None,
 ) -> None:
     """Trains all methods with all seeds; run again, it goes on.
 
     Of the results.json of an earlier comparison, it shows the tables again.
     """
     if comparison.endswith(".json"):
-        _show(_read(comparison, [*(overrides or []), data]), summary)
+        found = _read(comparison, [*(overrides or []), data])
+        _show(found, summary)
+        _draw(found, plots)
         return
     with contextlib.ExitStack() as stack:
         with refusals():
@@ -44,10 +51,11 @@ def experiment(
             chosen = plan.load(comparison, overrides or [], data)
             stack.enter_context(run.alone(chosen))
             frames = find_frames(chosen)
-        with endings(), log_lines():
+        with endings(plan.folder(chosen)), log_lines():
             outcomes = run.run(chosen, frames)
-        found = report.write(chosen, frames, outcomes)
+            found = report.write(chosen, frames, outcomes)
     _show(found, summary)
+    _draw(found, plots)
     say(f"Results: {plan.folder(chosen)}/results.md and results.json")
 
 
@@ -69,3 +77,12 @@ def _show(results: Results, summary: bool) -> None:
 
     show = tables.summary if summary else tables.pages
     say(show(results, tables.figures(results)))
+
+
+def _draw(results: Results, folder: str | None) -> None:
+    if folder is None:
+        return
+    with refusals():
+        from pipeline.experiments import report, tables
+
+        report.draw(results, tables.figures(results), folder)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from pipeline.commands.arguments import ConfigFile, DataFolder, Overrides
 from pipeline.commands.screen import (
     ERRORS,
-    FAILURE,
     INTERRUPTED,
     REFUSED,
     SCREEN,
+    fail,
     first_line,
     iou_table,
     refusals,
@@ -80,11 +80,9 @@ def _run(settings: Config) -> dict[str, Step]:
         # As shells count: 130 for Ctrl-C, 143 for SIGTERM.
         sys.exit(INTERRUPTED - signal.SIGINT + number)
     except Exception as error:  # The log has the traceback; say where.
-        ERRORS.print(f"Failed: {type(error).__name__}: {first_line(error)}")
         log = local.log_path(settings)
-        if os.path.exists(log) and os.path.getmtime(log) >= started:
-            ERRORS.print(f"The whole story is in {log}")
-        sys.exit(FAILURE)
+        fresh = os.path.exists(log) and os.path.getmtime(log) >= started
+        fail(error, log if fresh else None)
 
 
 def _show_rounds(steps: dict[str, Step]) -> None:

@@ -65,25 +65,32 @@ def refusals() -> Iterator[None]:
     For reading arguments and files: here every ValueError is a refusal.
     """
     quiet_imports()
-    import tensorflow as tf
-
     try:
         with interruptible():
             yield
     except ValueError as error:
         refuse(first_line(error))
-    except tf.errors.OpError as error:
-        message = error.message.partition(chr(10))[0]
-        refuse(f"Cannot be read or written: {message}")
-    except OSError as error:
+    except Exception as error:
+        sentence = of_files(error)
+        if sentence is None:
+            raise
+        refuse(sentence)
+
+
+def of_files(error: Exception) -> str | None:
+    """Says what could not be read or written, or returns None for another."""
+    import tensorflow as tf
+
+    if isinstance(error, tf.errors.OpError):
+        return f"Cannot be read or written: {first_line(error)}"
+    if isinstance(error, OSError):
         place = "" if error.filename is None else f"{error.filename}: "
-        refuse(f"Cannot be read or written: {place}{error.strerror or error}")
-    except RuntimeError as error:
+        return f"Cannot be read or written: {place}{error.strerror or error}"
+    if isinstance(error, RuntimeError):
         # A Beam worker in another process sends its traceback as text.
         found = re.search(r"\bDataError: (.+)", str(error))
-        if found is None:
-            raise
-        refuse(found[1].partition(" [while running")[0])
+        return found and found[1].partition(" [while running")[0]
+    return None
 
 
 @contextlib.contextmanager
@@ -101,9 +108,25 @@ def interruptible() -> Iterator[None]:
             sys.exit(INTERRUPTED)
 
 
+def fail(error: Exception, story: str | None = None) -> NoReturn:
+    """Ends the program with one sentence and exit code 1.
+
+    Args:
+        error: What went wrong.
+        story: The file that tells more, if there is one.
+    """
+    named = f"{type(error).__name__}: {first_line(error)}"
+    ERRORS.print(f"Failed: {shortened(named)}")
+    if story is not None:
+        ERRORS.print(f"The whole story is in {story}")
+    sys.exit(FAILURE)
+
+
 def first_line(error: BaseException) -> str:
-    """The sentence of an error, without what Beam adds to it."""
-    line = str(error).partition("\n")[0]
+    """The sentence of an error, without what libraries add to it."""
+    line = str(getattr(error, "message", error)).partition("\n")[0]
+    # The operation in which Python raised it.
+    line = re.sub(r"^\{\{.*?\}\} ", "", line)
     return shortened(line.partition(" [while running")[0])
 
 

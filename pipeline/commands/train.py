@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from pipeline.commands.screen import (
     FAILURE,
     INTERRUPTED,
     SCREEN,
+    fail,
     refusals,
     refuse,
     say,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 # Everything heavy is imported inside the commands, as in pipeline.commands.run.
 
 CHECKPOINTS = "checkpoints"
+STORY = "failure.log"
 FINISHED = "recipe.json"  # Written last, with the recipe of the model.
 
 
@@ -104,7 +107,7 @@ def train(
                 read_pairs(pairs[split], described)
                 for split in ("train", "eval")
             )
-        with endings(), log_lines():
+        with endings(folder), log_lines():
             model = train_model(
                 recipe,
                 classes,
@@ -171,6 +174,9 @@ def _finish(folder: str, own: dict[str, Any]) -> None:
 
     with tf.io.gfile.GFile(os.path.join(folder, FINISHED), "w") as file:
         file.write(json.dumps(own, indent=1))
+    story = os.path.join(folder, STORY)
+    if tf.io.gfile.exists(story):
+        tf.io.gfile.remove(story)
     Checkpoints(os.path.join(folder, CHECKPOINTS)).remove()
 
 
@@ -203,8 +209,12 @@ def _observers() -> Sequence[Observer]:
 
 
 @contextlib.contextmanager
-def endings() -> Iterator[None]:
-    """Says in a sentence why a training ended before its end."""
+def endings(folder: str) -> Iterator[None]:
+    """Says in a sentence why a training ended before its end.
+
+    Args:
+        folder: Where the whole story is written, if it is not its end.
+    """
     from wseg_tf.configuration import ConfigurationError
     from wseg_tf.data.checks import DataError
     from wseg_tf.training.guard import DivergedError
@@ -224,6 +234,20 @@ def endings() -> Iterator[None]:
     except KeyboardInterrupt:
         ERRORS.print("Interrupted. Run the same command to go on.")
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        fail(error, _tell(os.path.join(folder, STORY)))
+
+
+def _tell(path: str) -> str | None:
+    """Writes where an error came from; returns None if that is impossible."""
+    import tensorflow as tf
+
+    try:
+        with tf.io.gfile.GFile(path, "w") as file:
+            file.write(traceback.format_exc())
+    except (tf.errors.OpError, OSError):
+        return None
+    return path
 
 
 @contextlib.contextmanager

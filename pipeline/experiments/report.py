@@ -15,10 +15,12 @@ from pipeline.experiments.frames import Frames
 from pipeline.experiments.plan import Experiment, folder
 from pipeline.experiments.results import Results
 from pipeline.experiments.run import Outcome
+from wseg_tf.decisions import LEAST_RISK
 from wseg_tf.filesystems import write_whole
-from wseg_tf.plots import plot_rounds
+from wseg_tf.plots import plot_methods, plot_rounds
 
 TABLES = "results.md"
+ACROSS = "mean_iou"
 
 
 def write(
@@ -50,9 +52,44 @@ def write(
             pair = frames.reported[name][contrast.place]
             picture = figures.plot_contrast(plan, contrast, name, pair)
             _save(picture, own, f"contrast-{name.replace(' ', '-')}.png")
+    draw(found, computed, own)
     if rounds := figures.rounds_of(plan, outcomes):
         _save(plot_rounds(rounds), own, "rounds.png")
     return found
+
+
+def draw(found: Results, computed: tables.Figures, own: str) -> None:
+    """Draws, for each evaluation set, the methods by IoU: all and critical.
+
+    Args:
+        found: The results.
+        computed: Their figures.
+        own: The folder of the pictures.
+    """
+    group = found.classes.levels[-1]
+    up = f"iou_group/{group}"
+    if not {ACROSS, up} <= {*found.metrics}:
+        return
+    by_severity = f"decision: {LEAST_RISK}\n"
+    decided = [o.method for o in found.outcomes if by_severity in o.recipe]
+    for name, methods in computed.items():
+        points = {
+            method: (_percent(row[ACROSS]), _percent(row[up]))
+            for method, row in methods.items()
+        }
+        title = f"{name}: {len(found.sets[name].images)} images"
+        picture = plot_methods(
+            points,
+            ("mean IoU, %", f"IoU of group {group}, %"),
+            found.reference,
+            decided,
+            title,
+        )
+        _save(picture, own, f"methods-{name.replace(' ', '-')}.png")
+
+
+def _percent(figure: tables.Figure) -> list[float]:
+    return [100 * value for value in figure.values]
 
 
 def _save(picture: Figure, own: str, name: str) -> None:

@@ -21,6 +21,7 @@ from wseg_tf.plots.labels import (
     plot_labels,
 )
 from wseg_tf.plots.matrix import plot_confusion, plot_ground, plot_severity
+from wseg_tf.plots.methods import plot_methods
 from wseg_tf.plots.rounds import plot_rounds
 from wseg_tf.plots.scores import plot_iou
 from wseg_tf.plots.transport import (
@@ -40,6 +41,7 @@ __all__ = [
     "plot_history",
     "plot_iou",
     "plot_labels",
+    "plot_methods",
     "plot_predictions",
     "plot_rounds",
     "plot_severity",

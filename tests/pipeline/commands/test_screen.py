@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 from rich.table import Table
 
 from pipeline.commands.screen import (
@@ -51,6 +52,17 @@ def test_everything_is_printed_as_it_stands(
         (PermissionError(13, "Permission denied", "x"), "x: Permission denied"),
         (OSError(30, "Read-only file system", "/r"), "/r: Read-only file"),
         (OSError("no errno"), "no errno"),
+        (tf.errors.ResourceExhaustedError(None, None, "x; No space"), "x; No"),
+        (
+            tf.errors.UnknownError(
+                None, None, "{{function_node f}} OSError: x: gone\nTraceback"
+            ),
+            "written: OSError: x: gone\n",
+        ),
+        (
+            RuntimeError("Traceback ... DataError: x: bad [while running 'a']"),
+            "x: bad\n",
+        ),
     ],
 )
 def test_what_a_user_can_mend_is_one_sentence_and_exit_code_2(

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -314,3 +315,40 @@ def test_classes_of_another_data_set_are_refused(root: Path) -> None:
     )
     assert code == USER_ERROR
     assert "Expected the classes of `camvid`" in screen
+
+
+def test_a_training_that_fails_is_one_sentence_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "build", small_net)
+    out = tmp_path / "out"
+    given = ["train", DEMO, f"root={tmp_path}", f"--out={out}", *SMALL]
+
+    class Full(Observer):
+        def step(self, number: int, loss: float) -> None:
+            raise tf.errors.ResourceExhaustedError(
+                None, None, "a/b; No space left on device\nstack"
+            )
+
+    class Removed(Observer):
+        def step(self, number: int, loss: float) -> None:
+            shutil.rmtree(out)
+            raise OSError(2, "No such file or directory", "a/b")
+
+    sentences = {
+        Full: "Failed: ResourceExhaustedError: a/b; No space left on device\n",
+        Removed: "Failed: FileNotFoundError: [Errno 2] No such file or "
+        "directory: 'a/b'\n",
+    }
+    for observer, sentence in sentences.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "_observers", lambda: [observer()])  # noqa: B023
+            code, screen = wseg(*given)
+        assert code == FAILURE
+        story = out / training.STORY
+        told = f"The whole story is in {story}\n" if story.exists() else ""
+        assert screen.endswith(sentence + told)
+        assert story.exists() == (observer is Full)
+    code, screen = wseg(*given)
+    assert code == 0, screen
+    assert not story.exists()

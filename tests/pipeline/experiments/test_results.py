@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from pipeline.experiments.report import draw
 from pipeline.experiments.results import COUNTS, RESULTS, read, write
 from pipeline.experiments.tables import as_values, figures, pages, summary
 from tests.pipeline.experiments.test_tables import (
@@ -141,3 +143,17 @@ def test_the_tables_of_the_documents_are_what_the_commands_print(path):
         text = Path("docs", page).read_text()
         command = f"```sh\nwseg experiment {path}{options}\n```\n\n"
         assert f"{command}{shown}" in text
+
+
+def test_the_methods_of_saved_results_are_drawn(tmp_path):
+    found = read(str(SAVED[0]))
+    draw(found, figures(found), str(tmp_path))
+    made = sorted(each.name for each in tmp_path.iterdir())
+    names = [name.replace(" ", "-") for name in found.sets]
+    assert made == sorted(f"methods-{name}.png" for name in names)
+    for each in tmp_path.iterdir():
+        assert Image.open(each).size > (500, 400)
+    # Without the two metrics there is nothing to draw.
+    bare = dataclasses.replace(found, metrics=["mean_iou"], tested=[])
+    draw(bare, figures(bare), str(tmp_path / "bare"))
+    assert not (tmp_path / "bare").exists()

@@ -38,11 +38,9 @@ def names(lock: str) -> dict[str, str]:
 def test_everything_is_installed_from_locks_with_their_hashes() -> None:
     found = [rest for each, rest in instructions() if each == "RUN"]
     installs = re.findall(r"uv pip install ([^&]+)", " && ".join(found))
-    *locked, own = installs
-    assert len(locked) == 2
-    for each in locked:
-        assert "--require-hashes" in each
-    assert "-r locks/python310.txt" in locked[0]
+    locked, own = installs
+    assert "--require-hashes" in locked
+    assert "-r locks/python310.txt" in locked
     assert "--no-deps" in own
     script = (ROOT / "locks" / "install.sh").read_text()
     (version,) = re.findall(r"uv_version=(\S+)", script)
@@ -76,6 +74,16 @@ def test_the_device_decides_the_locks(device: str, wanted: str | None) -> None:
         assert (done.returncode, "cpu or gpu" in done.stderr) == (1, True)
     else:
         assert (done.returncode, done.stdout.strip()) == (0, wanted)
+
+
+def test_the_image_holds_nothing_that_only_tests_need() -> None:
+    """A web server, a notebook's server, JavaScript: all could be reached."""
+    own, tests = names("python310.txt"), names("python310.dev.txt")
+    assert own.items() < tests.items()
+    apart = {"flask", "moto", "mypy", "pytest", "ruff", "hypothesis"}
+    assert apart <= {*tests} - {*own}
+    for name in ("js2py", "jupyterlab", "jupyter-server", "notebook"):
+        assert name not in tests
 
 
 def test_cuda_is_locked_for_the_same_tensorflow() -> None:
