@@ -55,6 +55,7 @@ def test_the_wheel_brings_what_its_users_copy_and_read(built):
     wanted = {
         str(path.relative_to(ROOT))
         for pattern in (
+            "*.md",
             "configs/**/*.yaml",
             "docs/**/*.md",
             "docs/**/*.ipynb",
@@ -63,7 +64,7 @@ def test_the_wheel_brings_what_its_users_copy_and_read(built):
         )
         for path in ROOT.glob(pattern)
     }
-    assert {*there} == wanted | {"README.md", "CHANGELOG.md"}
+    assert {*there} == wanted
     for name in wanted:
         assert there[name] == (ROOT / name).read_bytes()
 
