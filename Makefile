@@ -26,9 +26,11 @@ docs: .venv-docs/.installed
 # What the tests try in short, at length: docs/reliability.md says what came.
 faults: $(ENVIRONMENT)
 	$(PYTHON) -m tests.faults.kills --count 12
+	$(PYTHON) -m tests.faults.surroundings --count 3
+	$(PYTHON) -m tests.faults.damaged --count 30
 	$(PYTHON) -m tests.faults.texts --count 10000
 	$(PYTHON) -m tests.wseg_tf.data.fuzz --count 10000
-	$(PYTHON) -m tests.faults.numbers --count 20000
+	$(PYTHON) -m tests.faults.numbers --count 7000
 	$(PYTHON) -m tests.faults.put_back
 
 lint: $(ENVIRONMENT)

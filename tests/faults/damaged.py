@@ -15,7 +15,6 @@ import re
 import shutil
 import signal
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -94,8 +93,9 @@ def half_a_training(folder: Path) -> None:
     """Leaves what a training leaves that is killed after a checkpoint."""
     process = start(COMMANDS["train"].arguments(folder), log_of(folder))
     checkpoints = folder / "out" / "checkpoints"
-    while not list(checkpoints.glob("*.index")):
-        time.sleep(0.05)
+    while not list(checkpoints.glob("checkpoint-*")):
+        if ended(process, 0.05) is not None:
+            raise RuntimeError(f"ended first: {last_line(log_of(folder))}")
     os.kill(process, signal.SIGKILL)
     ended(process)
 

@@ -1,0 +1,23 @@
+"""The campaign in short: a rollback that is killed, or lacks things."""
+
+import subprocess
+import sys
+
+CODE = """
+from tests.faults import kills, surroundings
+
+outcomes = kills.campaign(["rollback"], 4, 0)
+assert len(outcomes) == 4
+faults = [outcome.faults for outcome in outcomes]
+faults += surroundings.campaign(["rollback"], 1, 0)
+assert len(faults) >= 8
+assert not any(faults), faults
+"""
+
+
+def test_a_rollback_ends_the_same_whatever_is_taken_from_it() -> None:
+    # Commands are forked, which a process with TensorFlow's threads cannot.
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
