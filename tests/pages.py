@@ -12,7 +12,6 @@ import re
 import runpy
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,8 +119,3 @@ def _command(line: str) -> None:
         )
         code, output = ended.returncode, ended.stdout + ended.stderr
     assert code == (int(told[1]) if told else 0), f"{line}\n{output}"
-
-
-if __name__ == "__main__":
-    for file in sys.argv[1:]:
-        runpy.run_path(file, run_name="__main__")
