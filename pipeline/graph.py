@@ -130,6 +130,7 @@ def create_pipeline(
         examples=examples,
         quarantine=ingest.outputs["quarantine"],
         pixel_counts=ingest.outputs["pixel_counts"],
+        model_run=trainer.outputs["model_run"],
         config=engine.given("config", keep_config(config)),
         written=engine.given("written", written),
         manifest=listed,

@@ -18,6 +18,7 @@ from tfx.types.standard_component_specs import (
     BASE_MODEL_KEY,
     EXAMPLES_KEY,
     MODEL_KEY,
+    MODEL_RUN_KEY,
 )
 from tfx.utils import path_utils
 
@@ -144,7 +145,7 @@ class RecordingExecutor(GenericExecutor):
     """TFX's, but it reads what was written, and says what it wrote."""
 
     def Do(self, input_dict, output_dict, exec_properties):  # type: ignore[no-untyped-def]  # noqa: N802
-        """Verifies records and start; notes the digest of the new model."""
+        """Verifies records and start; notes the digests of what is new."""
         for examples in input_dict.get(EXAMPLES_KEY) or []:
             for split in artifact_utils.decode_split_names(
                 examples.split_names
@@ -158,6 +159,8 @@ class RecordingExecutor(GenericExecutor):
         super().Do(input_dict, output_dict, exec_properties)
         model = artifact_utils.get_single_instance(output_dict[MODEL_KEY])
         record(model, path_utils.serving_model_path(model.uri))
+        for run in output_dict.get(MODEL_RUN_KEY) or []:
+            record(run, run.uri)
 
 
 class Trainer(tfx.components.Trainer):

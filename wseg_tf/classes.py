@@ -17,7 +17,7 @@ from typing import Any
 
 from wseg_tf import configuration
 from wseg_tf.palettes import Colour as Colour
-from wseg_tf.palettes import palette
+from wseg_tf.palettes import palette, told_apart
 from wseg_tf.ranges import LARGEST
 
 # Built-in sets: files of `class_sets/`, and data sets with the same classes.
@@ -47,7 +47,8 @@ class ClassSet:
     Args:
         name: Name of the set, e.g. `"camvid"`.
         names: Class names; the position is the class id.
-        colours: RGB colour per class, 0..255, for pictures.
+        colours: RGB colour per class, 0..255; a published set's own, in which
+            its labels may be painted. Pictures take `drawn`.
         groups: Importance group per class, from 1 (least important).
         void: Label of pixels that carry no class; outside `0..len(names)-1`.
         inferred: Classes whose group somebody has guessed; in built-in sets,
@@ -172,6 +173,21 @@ class ClassSet:
     def critical(self) -> tuple[str, ...]:
         """The classes that must not be missed, in the order of their ids."""
         return self.critical_classes or ()
+
+    @property
+    def drawn(self) -> tuple[Colour, ...]:
+        """The colours of pictures: `colours`, or near, that all can tell apart.
+
+        To readers of any colour vision, a critical class differs clearly from
+        every other one: see `wseg_tf.palettes.told_apart`.
+
+        Example:
+
+        >>> CAMVID.colours[1], CAMVID.drawn[1]  # building, near pedestrian
+        ((128, 0, 0), (178, 51, 51))
+        """
+        critical = tuple(self.index(name) for name in self.critical)
+        return told_apart(self.colours, critical)
 
     @property
     def label_dtype(self) -> str:

@@ -38,6 +38,10 @@ _XYZ = [  # of linear sRGB, divided by the white point D65
 _STEPS = 11  # of each channel, among which colours are chosen
 _LIGHTNESS = (25.0, 90.0)  # neither black nor white: void and paper are
 
+# What `distance` must be for a reader to tell a critical class from any other,
+# and other classes from each other: seven times, and once, what is noticed.
+CRITICAL_APART, APART = 14.0, 2.0
+
 
 def palette(count: int) -> tuple[Colour, ...]:
     """Returns colours of which each is as far from those before as can be.
@@ -118,6 +122,71 @@ def seen(colours: Values) -> Values:
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
+@functools.lru_cache(maxsize=64)
+def told_apart(
+    colours: tuple[Colour, ...], critical: tuple[int, ...] = ()
+) -> tuple[Colour, ...]:
+    """Returns colours that everybody can tell apart, near those given.
+
+    A colour is kept if its `distance` from those before it is `CRITICAL_APART`
+    or more where one of the two is critical, and `APART` elsewhere; if not,
+    the nearest one that keeps these distances takes its place. Critical ones
+    come first, so they are kept where they can be.
+
+    Args:
+        colours: RGB, 0..255.
+        critical: Positions of the critical ones. None by default.
+
+    Returns:
+        As many colours. Where there are too many for these distances, some are
+        as far apart as can be had.
+
+    Example:
+
+    >>> green, red = (64, 64, 0), (128, 0, 0)
+    >>> round(distance(green, red))
+    6
+    >>> told_apart((green, red), critical=(0,))
+    ((64, 64, 0), (178, 51, 51))
+    """
+    own = seen(np.array(colours, np.float64))
+    candidates = seen(_candidates())
+    chosen = [*colours]
+    # How far each candidate is from what is placed, beyond what it must be.
+    spare = np.full([2, len(candidates)], np.inf)
+    placed: list[Values] = []
+    needs: list[tuple[float, float]] = []
+    order = [*critical, *(i for i in range(len(colours)) if i not in critical)]
+    for index in order:
+        is_critical = int(index in critical)
+        view = own[index]
+        if placed:
+            apart = _apart(np.stack(placed), view)
+            if (apart < [both[is_critical] for both in needs]).any():
+                room = spare[is_critical]
+                far = np.linalg.norm(candidates[:, 0] - view[0], axis=-1)
+                far = np.where(room >= 0, far, np.inf)
+                best = int(
+                    far.argmin() if np.isfinite(far).any() else room.argmax()
+                )
+                view = candidates[best]
+                red, green, blue = (int(c) for c in _candidates()[best])
+                chosen[index] = (red, green, blue)
+        placed.append(view)
+        # Beside an ordinary one, and beside a critical one.
+        need = (CRITICAL_APART if is_critical else APART, CRITICAL_APART)
+        needs.append(need)
+        apart = _apart(candidates, view)
+        spare = np.minimum(spare, apart - np.array(need)[:, None])
+    return tuple(chosen)
+
+
+def _apart(views: Values, view: Values) -> Values:
+    """The distances of colours, as `seen` gives them, from another."""
+    least: Values = np.linalg.norm(views - view, axis=-1).min(axis=-1)
+    return least
+
+
 @functools.cache
 def _candidates() -> Values:
     channel = np.linspace(0, 255, _STEPS).round()
@@ -137,8 +206,7 @@ def _order() -> list[int]:
     order = [int(blue)]
     nearest = np.full(len(views), np.inf)
     while len(order) < len(views):
-        apart = np.linalg.norm(views - views[order[-1]], axis=-1).min(axis=-1)
-        nearest = np.minimum(nearest, apart)
+        nearest = np.minimum(nearest, _apart(views, views[order[-1]]))
         nearest[order] = -np.inf
         order.append(int(nearest.argmax()))
     return order

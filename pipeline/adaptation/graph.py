@@ -71,11 +71,8 @@ def create_adaptation_pipeline(
     components.append(trainer)
     rounds = _rounds(config, examples, trainer.outputs["model"])
     components += rounds
-    model = next(
-        each.outputs["model"]
-        for each in reversed(rounds)
-        if "model" in each.outputs
-    )
+    last = next(each for each in reversed(rounds) if "model" in each.outputs)
+    model = last.outputs["model"]
     judged = config.of("target")
     promoted = promote(judged, examples["target"], model, ground, engine)
     _, evaluator, serving, pusher = promoted
@@ -89,6 +86,7 @@ def create_adaptation_pipeline(
         examples=examples["target"],
         quarantine=target.outputs["quarantine"],
         pixel_counts=target.outputs["pixel_counts"],
+        model_run=last.outputs["model_run"],
         config=engine.given("config", keep_config(judged)),
         written=engine.given("written", written),
         manifest=manifests["target"],

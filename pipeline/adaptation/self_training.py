@@ -113,6 +113,7 @@ def RoundTrainer(  # noqa: N802
         model_run.uri,
     )
     record(model, path_utils.serving_model_path(model.uri))
+    record(model_run, model_run.uri)
 
 
 @tfx.dsl.components.component

@@ -26,7 +26,7 @@ from wseg_tf.code import code_digest
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.records import decode, parse, serialise
 from wseg_tf.filesystems import read_bytes, write_whole
-from wseg_tf.metrics.misses import SMALLEST, critical_misses
+from wseg_tf.metrics.misses import MEANING, SMALLEST, critical_misses
 from wseg_tf.training.warm_start import weights_digest
 
 WORST = 3  # Confusions that are named.
@@ -152,9 +152,8 @@ def as_markdown(found: Found, classes: ClassSet, reference: str) -> str:
             )
         parts.append("\n".join(lines))
     parts.append(
-        "A miss is a connected region of a critical class of "
-        f"{SMALLEST} pixels or more, of which less than half is given any "
-        f"critical class; in brackets, the change from {reference}."
+        f"{MEANING.format(smallest=SMALLEST)}; in brackets, the change from "
+        f"{reference}."
     )
     return "\n\n".join(parts) + "\n"
 

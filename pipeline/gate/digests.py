@@ -16,6 +16,8 @@ from wseg_tf.data.checks import DataError
 
 # Where TensorFlow Serving looks for requests to warm up with.
 WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
+# What TensorBoard reads of a training.
+BOARD = os.path.join("tensorboard", "")
 # Where a pushed version states what it is.
 STATEMENT = os.path.join("assets.extra", "release.json")
 SIGNATURE = os.path.join("assets.extra", "release.sig")
@@ -27,15 +29,16 @@ def digest(folder: str) -> str:
     """Returns what tells the files of a folder from others.
 
     Args:
-        folder: The folder, of a SavedModel or of records.
+        folder: The folder, of a SavedModel, of records, or of a training.
 
     Returns:
         SHA-256 of every file's name and content, hexadecimal; what a push adds
-        to a SavedModel is not part of it.
+        to a SavedModel is not part of it, nor what TensorBoard reads, which
+        may be written later and decides nothing.
     """
     total = hashlib.sha256()
     for name, own in each_digest(folder).items():
-        if name != WARMUP:
+        if name != WARMUP and not name.startswith(BOARD):
             total.update(f"{name}\0{own}\n".encode())
     return total.hexdigest()
 

@@ -63,7 +63,7 @@ def eval_config(
         "ground": ground.values.tolist(),
         # Who signs what passes changes no verdict.
         "gate": configuration.dump(replace(gate, signing_key=None)),
-        "code": code_digest(__name__),
+        "code": code_digest(__name__, "pipeline.gate.evaluator"),
     }
     path = keep(folder, "gate.json", json.dumps(settings))
     metric = tfma.MetricConfig(

@@ -11,12 +11,13 @@ from tfx.types import artifact_utils
 from tfx.types.standard_component_specs import (
     BASELINE_MODEL_KEY,
     BLESSING_KEY,
+    EVALUATION_KEY,
     EXAMPLES_KEY,
     MODEL_KEY,
 )
 from tfx.utils import path_utils
 
-from pipeline.gate.digests import verify
+from pipeline.gate.digests import record, verify
 
 EVALUATED = "eval"
 # Custom properties of the blessing: what was judged, by its digest.
@@ -36,6 +37,8 @@ class VerifyingExecutor(Executor):
         blessing = artifact_utils.get_single_instance(output_dict[BLESSING_KEY])
         for key, digest in before.items():
             blessing.set_string_custom_property(key, digest)
+        for evaluation in output_dict.get(EVALUATION_KEY) or []:
+            record(evaluation, evaluation.uri)
 
 
 def _verified(given: dict[str, list[Any]]) -> dict[str, str]:

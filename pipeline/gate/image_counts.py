@@ -14,6 +14,9 @@ import numpy as np
 
 from wseg_tf.metrics.confusion import Counts
 
+# Share of an image's pixels that another processor may round another way.
+TOLERANCE = 0.001
+
 # Name and drive of an image, and its counts under each model.
 Image = tuple[str, str, Mapping[str, Counts]]
 # The drives of each slice, by kind of slice.

@@ -27,7 +27,7 @@ from tfx.utils import io_utils, path_utils
 from pipeline.gate.digests import WARMUP, record, verify
 from pipeline.gate.evaluation import read_evaluation
 from pipeline.gate.evaluator import EVALUATED, JUDGED, ON
-from pipeline.gate.image_counts import ImageCounts
+from pipeline.gate.image_counts import TOLERANCE, ImageCounts
 from pipeline.release.serving_probe import FAULT
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.data.checks import DataError
@@ -40,8 +40,6 @@ from wseg_tf.serving import SERVING
 
 PROBE = os.path.join(os.path.dirname(__file__), "serving_probe.py")
 REQUESTS = 8
-# Share of an image's pixels that another processor may round another way.
-TOLERANCE = 0.001
 
 # What TFX's Pusher reads: its own InfraValidator, which needs a model server
 # in a container, writes the same.

@@ -3,67 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.gate.image_counts import ImageCounts
 from pipeline.gate.judge import Finding, Measure, verdict
-from pipeline.report.pictures import WorstImage
+from pipeline.report.missed import Missed
+from pipeline.report.pictures import (
+    INVENTED,
+    MISSED,
+    ClassImage,
+    legend,
+    to_hex,
+)
+from pipeline.report.remarks import remarks
+from pipeline.report.run import Run as Run
+from pipeline.report.schema import VERSION
+from pipeline.report.words import meaning
 from wseg_tf.classes import ClassSet
 from wseg_tf.metrics.confusion import Counts
+from wseg_tf.metrics.misses import MEANING
 from wseg_tf.metrics.table import iou_rows, scores
 
 COSTLIEST = 8
 
 
-@dataclass(frozen=True)
-class Run:
-    """What a run left.
-
-    Args:
-        name: Name of the pipeline.
-        classes: The class set.
-        ground: D `[N, N]`, rows truth.
-        images: Exact counts of each image.
-        findings: What every rule found.
-        blessed: The Evaluator's verdict.
-        serving_fault: What the serving check said; empty if all is well.
-        shared: What training and evaluation have in common, in words.
-        withdrawn: Who withdrew the same model before, and why; empty if
-            nobody did.
-        pushed: Folder the model is served from, or None.
-        model: Folder of the trained model.
-        baseline: Folder of the baseline, or None.
-        worst: The images it does worst on.
-        data: Facts about the data, by name.
-        quarantine: What was left out: split, name and reason.
-        lineage: Facts about code, configuration and models, by name.
-        config: The configuration as YAML.
-        decisions: Decisions about releases, the oldest first.
-    """
-
-    name: str
-    classes: ClassSet
-    ground: npt.NDArray[np.float64]
-    images: ImageCounts
-    findings: Sequence[Finding]
-    blessed: bool
-    serving_fault: str
-    pushed: str | None
-    model: str
-    baseline: str | None = None
-    worst: Sequence[WorstImage] = ()
-    data: Mapping[str, Any] = field(default_factory=dict)
-    quarantine: Sequence[Mapping[str, str]] = ()
-    lineage: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    config: str = ""
-    decisions: Sequence[Mapping[str, Any]] = ()
-    withdrawn: str = ""
-    shared: str = ""
+CURVES = ("loss", "mean_iou", "critical_iou")
 
 
 def facts(run: Run) -> dict[str, Any]:
@@ -73,7 +41,8 @@ def facts(run: Run) -> dict[str, Any]:
         run: What the run left.
 
     Returns:
-        Plain values; what was not measured is None.
+        Plain values, as `schema.SCHEMA` has them; what was not measured is
+        None.
     """
     total = run.images.candidate.sum(axis=0)
     values = scores(total, run.classes, run.ground)
@@ -82,9 +51,11 @@ def facts(run: Run) -> dict[str, Any]:
         other = run.images.baseline.sum(axis=0)
     theirs = scores(other, run.classes, run.ground) if other is not None else {}
     return {
+        "version": VERSION,
         "name": run.name,
         "verdict": "pushed" if run.pushed else "refused",
         "reason": _reason(run),
+        "started": dict(run.started) or None,
         "blessed": run.blessed,
         "shared": run.shared or None,
         "serving_check": {
@@ -94,8 +65,16 @@ def facts(run: Run) -> dict[str, Any]:
         "pushed": run.pushed,
         "model": run.model,
         "baseline": run.baseline,
-        "rules": [finding_json(each) for each in run.findings],
+        "remarks": remarks(run),
+        "rules": [
+            {
+                **finding_json(each),
+                "meaning": meaning(each.rule, run.gate, run.classes),
+            }
+            for each in run.findings
+        ],
         "images": len(run.images),
+        "pixels": int(total.sum()),
         "scores": {name: finite(value) for name, value in values.items()},
         "baseline_scores": {k: finite(v) for k, v in theirs.items()},
         "table": _table(values, theirs, run.classes),
@@ -106,14 +85,23 @@ def facts(run: Run) -> dict[str, Any]:
         "confusion": total.tolist(),
         "ground": run.ground.tolist(),
         "costliest": costliest(total, run.ground, run.classes),
-        "worst": [
-            {**asdict(each), "iou": finite(each.iou)} for each in run.worst
+        "worst": [_image(each) for each in run.worst],
+        "typical": [_image(each) for each in run.typical],
+        "missed": None if run.missed is None else _missed(run.missed, run),
+        "curve": [
+            {
+                "stage": str(row.get("stage", "")),
+                **{name: _figure(row.get(name)) for name in CURVES},
+            }
+            for row in run.history
         ],
         "data": dict(run.data),
         "quarantine": [dict(each) for each in run.quarantine],
         "lineage": {name: dict(each) for name, each in run.lineage.items()},
         "config": run.config,
         "decisions": [dict(each) for each in run.decisions],
+        "legend": legend(run.classes),
+        "errors": {"missed": to_hex(MISSED), "invented": to_hex(INVENTED)},
     }
 
 
@@ -206,6 +194,31 @@ def _reason(run: Run) -> str:
     return reason
 
 
+def _image(image: ClassImage) -> dict[str, Any]:
+    baseline = finite(image.baseline)
+    return {**asdict(image), "iou": finite(image.iou), "baseline": baseline}
+
+
+def _missed(missed: Missed, run: Run) -> dict[str, Any]:
+    total = int(missed.missed.sum())
+    return {
+        "smallest": missed.smallest,
+        "meaning": MEANING.format(smallest=missed.smallest),
+        "regions": int(missed.regions.sum()),
+        "missed": total,
+        "per_100_images": 100 * total / max(1, missed.images),
+        "classes": missed.by_class(run.classes),
+        "shown": [
+            {**asdict(each), "box": [*each.box]} for each in missed.shown
+        ],
+    }
+
+
+def _figure(text: Any) -> float | None:
+    """Reads a figure of a history, where there is one."""
+    return None if text in (None, "") else finite(float(text))
+
+
 def _table(
     values: Mapping[str, float],
     theirs: Mapping[str, float],
@@ -219,21 +232,34 @@ def _table(
             "kind": kind,
             "iou": finite(value),
             "baseline": finite(others[i][2]) if others else None,
+            # Of a group there is neither.
+            "recall": finite(values.get(f"recall/{name}")),
+            "precision": finite(values.get(f"precision/{name}")),
         }
         for i, (name, kind, value) in enumerate(rows)
     ]
 
 
 def _slices(run: Run) -> list[dict[str, Any]]:
-    """IoU of the critical classes on each drive."""
+    """The critical classes on each drive, and on each slice of the gate's."""
     rows = []
-    for drive, own in run.images.by_slice("drive", {}).items():
-        found = scores(own.candidate.sum(axis=0), run.classes, run.ground)
-        ious = {
-            name: finite(found[f"iou/{name}"]) for name in run.classes.critical
-        }
-        mean = finite(found["mean_iou"])
-        rows.append(
-            {"drive": drive, "images": len(own), "mean": mean, "iou": ious}
-        )
+    for kind in ("drive", *run.gate.slices):
+        try:
+            parts = run.images.by_slice(kind, run.gate.slices)
+        except ValueError:
+            continue  # A drive in no slice: the rules about the kind say so.
+        for name, own in parts.items():
+            found = scores(own.candidate.sum(axis=0), run.classes, run.ground)
+            row: dict[str, Any] = {
+                "kind": kind,
+                "slice": name,
+                "images": len(own),
+                "mean": finite(found["mean_iou"]),
+            }
+            for measure in ("iou", "recall", "precision"):
+                row[measure] = {
+                    each: finite(found[f"{measure}/{each}"])
+                    for each in run.classes.critical
+                }
+            rows.append(row)
     return rows

@@ -9,15 +9,20 @@ import base64
 import functools
 import json
 import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import jinja2
 import tensorflow as tf
+from markupsafe import Markup
+
+from pipeline.report.schema import SCHEMA
 
 PAGE = "report.html"
 TWIN = "report.md"
 FACTS = "report.json"
+FACTS_SCHEMA = "report.schema.json"
 CARD = "model_card.md"
 # Bytes of pictures by file name.
 Pictures = Mapping[str, bytes]
@@ -38,6 +43,7 @@ def write_report(
     """
     texts = {
         FACTS: to_json(facts),
+        FACTS_SCHEMA: json.dumps(SCHEMA, indent=1),
         TWIN: to_markdown(facts),
         PAGE: to_html(facts, pictures),
         CARD: to_model_card(facts),
@@ -69,7 +75,8 @@ def to_markdown(facts: Mapping[str, Any]) -> str:
     Args:
         facts: What `facts.facts` returned.
     """
-    return _templates(False).get_template("report.md.j2").render(facts)
+    twin = _templates(html=False).get_template("report.md.j2")
+    return twin.render(facts, beside=_beside(facts))
 
 
 def to_html(facts: Mapping[str, Any], pictures: Pictures) -> str:
@@ -80,8 +87,8 @@ def to_html(facts: Mapping[str, Any], pictures: Pictures) -> str:
         pictures: PNG and JPEG files by name; they become part of the page.
     """
     embedded = {name: _data_uri(name, data) for name, data in pictures.items()}
-    page = _templates(True).get_template("report.html.j2")
-    return page.render(facts, pictures=embedded)
+    page = _templates(html=True).get_template("report.html.j2")
+    return page.render(facts, pictures=embedded, beside=_beside(facts))
 
 
 def to_model_card(facts: Mapping[str, Any]) -> str:
@@ -90,7 +97,7 @@ def to_model_card(facts: Mapping[str, Any]) -> str:
     Args:
         facts: What `facts.facts` returned.
     """
-    card = _templates(False).get_template("model_card.md.j2")
+    card = _templates(html=False).get_template("model_card.md.j2")
     return card.render(facts, weakest=_weakest(facts))
 
 
@@ -100,9 +107,22 @@ def _templates(html: bool) -> jinja2.Environment:
         loader=jinja2.PackageLoader("pipeline.report"),
         autoescape=html,
         undefined=jinja2.StrictUndefined,
+        # Whatever is not said to be Markdown is text.
+        finalize=None if html else _as_text,
     )
-    environment.filters |= {"number": _number, "sentence": _sentence}
-    environment.globals |= {"change": _change, "scale": _scale}
+    environment.filters |= {
+        "number": _number,
+        "percent": _percent,
+        "sentence": _sentence,
+        "code": _code,
+        "fenced": _fenced,
+        "bold": _bold,
+    }
+    environment.globals |= {
+        "change": _change,
+        "scale": _scale,
+        "kinds": _kinds,
+    }
     return environment
 
 
@@ -121,6 +141,56 @@ def _number(value: float | None) -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f} %"
+
+
+def _as_text(value: Any) -> Any:
+    """Escapes what Markdown, or HTML within it, would read as its own."""
+    if isinstance(value, Markup):
+        return value
+    text = " ".join(str(value).split())
+    marks = r"([\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)|^[#+-](?=\s))"
+    return re.sub(marks, r"\\\1", text)
+
+
+def _code(value: Any) -> Markup:
+    """A code span, whatever it holds."""
+    text = " ".join(str(value).split())
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    marks, space = "`" * (longest + 1), " " if longest else ""
+    return Markup(f"{marks}{space}{text}{space}{marks}")
+
+
+def _fenced(text: str, language: str = "") -> Markup:
+    """A block of code, whatever it holds."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    marks = "`" * max(3, longest + 1)
+    return Markup(f"{marks}{language}\n{text.rstrip()}\n{marks}")
+
+
+def _bold(value: Any) -> Markup:
+    return Markup(f"**{_as_text(value)}**")
+
+
+def _kinds(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Slices by kind, those kinds that have several."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["kind"], []).append(row)
+    return {kind: own for kind, own in found.items() if len(own) > 1}
+
+
+def _beside(facts: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The pictures of each critical class: the worst, then the typical."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for kind in ("worst", "typical"):
+        for row in facts[kind]:
+            own = found.setdefault(row["class_name"], [])
+            own.append({"kind": kind, **row})
+    return found
 
 
 def _change(value: float | None, baseline: float | None) -> str:
@@ -159,9 +229,9 @@ def _weakest(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = []
     for name in facts["critical"]:
         rows = [
-            (row["iou"][name], row["drive"])
+            (row["iou"][name], row["slice"])
             for row in facts["slices"]
-            if row["iou"][name] is not None
+            if row["kind"] == "drive" and row["iou"][name] is not None
         ]
         if len(rows) > 1:
             iou, drive = min(rows)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from pipeline.gate.image_counts import ImageCounts
+from pipeline.report.missed import MissedRegion, text_of
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.records import decode
 from wseg_tf.metrics import iou_per_class
@@ -21,8 +22,8 @@ from wseg_tf.metrics.confusion import Counts
 from wseg_tf.plots import overlay, plot_labels
 from wseg_tf.serving import ServedModel
 
-# Wider ones are shrunk: a report is read on a telephone too.
-WIDTH = 480
+# Wider ones are shrunk: a page that holds them all must open everywhere.
+WIDTH = 960
 # Images shown for each critical class.
 PER_CLASS = 2
 MISSED, INVENTED = (214, 30, 60), (255, 176, 0)
@@ -33,8 +34,8 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class WorstImage:
-    """An image with many wrong pixels of a critical class.
+class ClassImage:
+    """An image, and how a critical class fares in it.
 
     Args:
         class_name: The class.
@@ -54,8 +55,13 @@ class WorstImage:
     iou: float
     baseline: float | None
 
+    @property
+    def wrong(self) -> int:
+        """Pixels of the class, or called so, that are wrong."""
+        return self.missed + self.invented
 
-def worst_images(images: ImageCounts, classes: ClassSet) -> list[WorstImage]:
+
+def worst_images(images: ImageCounts, classes: ClassSet) -> list[ClassImage]:
     """Finds the images with most wrong pixels of each critical class.
 
     Args:
@@ -68,28 +74,54 @@ def worst_images(images: ImageCounts, classes: ClassSet) -> list[WorstImage]:
     """
     found = []
     for class_name in classes.critical:
-        index = classes.index(class_name)
-        hits = images.candidate[:, index, index]
-        missed = images.candidate[:, index].sum(axis=-1) - hits
-        invented = images.candidate[:, :, index].sum(axis=-1) - hits
-        wrong = missed + invented
-        for i in np.argsort(-wrong, kind="stable")[:PER_CLASS]:
-            if wrong[i] == 0:
-                continue
-            found.append(
-                WorstImage(
-                    class_name,
-                    images.names[i],
-                    images.drives[i],
-                    int(missed[i]),
-                    int(invented[i]),
-                    _iou(images.candidate[i], index),
-                    None
-                    if images.baseline is None
-                    else _iou(images.baseline[i], index),
-                )
-            )
+        own = [
+            _image_of(images, i, class_name, classes)
+            for i in range(len(images))
+        ]
+        own.sort(key=lambda each: -each.wrong)
+        found += [each for each in own[:PER_CLASS] if each.wrong]
     return found
+
+
+def typical_images(images: ImageCounts, classes: ClassSet) -> list[ClassImage]:
+    """Finds, for each critical class, the image of the median IoU.
+
+    Args:
+        images: The counts of every image.
+        classes: The class set.
+
+    Returns:
+        At most one image for each critical class, of those that show it and
+        are not among its worst.
+    """
+    worst = {
+        (e.class_name, e.name, e.drive) for e in worst_images(images, classes)
+    }
+    found = []
+    for class_name in classes.critical:
+        index = classes.index(class_name)
+        showing = np.flatnonzero(images.candidate[:, index].any(axis=-1))
+        own = [_image_of(images, i, class_name, classes) for i in showing]
+        own = [e for e in own if (class_name, e.name, e.drive) not in worst]
+        own.sort(key=lambda each: each.iou)
+        found += own[(len(own) - 1) // 2 :][:1]
+    return found
+
+
+def _image_of(
+    images: ImageCounts, i: int, class_name: str, classes: ClassSet
+) -> ClassImage:
+    index, counts = classes.index(class_name), images.candidate[i]
+    hits = counts[index, index]
+    return ClassImage(
+        class_name,
+        images.names[i],
+        images.drives[i],
+        int(counts[index].sum() - hits),
+        int(counts[:, index].sum() - hits),
+        _iou(counts, index),
+        None if images.baseline is None else _iou(images.baseline[i], index),
+    )
 
 
 def find_records(
@@ -107,7 +139,7 @@ def find_records(
     keys = set(wanted)
     found = {}
     for record in examples:
-        key = _text(record["name"]), _text(record["drive"])
+        key = text_of(record["name"]), text_of(record["drive"])
         if key in keys:
             found[key] = record
     return found
@@ -116,7 +148,7 @@ def find_records(
 def draw_panels(
     record: Mapping[str, tf.Tensor],
     models: Mapping[str, ServedModel],
-    worst: WorstImage,
+    shown: ClassImage,
     classes: ClassSet,
 ) -> Panels:
     """Draws an image with what it shows and what models see in it.
@@ -124,25 +156,83 @@ def draw_panels(
     Args:
         record: The parsed record.
         models: The models by caption; the last one is judged.
-        worst: What the image is shown for.
+        shown: What the image is shown for.
         classes: The class set.
 
     Returns:
-        JPEG files by caption: the image, its truth, each model's prediction,
-        and where the last one misses the class or invents it.
+        PNG and JPEG files by caption: the image, its truth, each model's
+        prediction, and where the last one misses the class or invents it.
     """
+    pixels, maps = _maps(record, models)
+    panels = {"image": _jpeg(pixels)}
+    panels |= {
+        caption: _flat(overlay(pixels, ids, classes, opacity=1))
+        for caption, ids in maps.items()
+    }
+    index = classes.index(shown.class_name)
+    predicted = [*maps.values()][-1]
+    errors = _errors(pixels, maps["truth"], predicted, index, classes.void)
+    return panels | {"errors": _flat(errors)}
+
+
+def draw_missed(
+    record: Mapping[str, tf.Tensor],
+    model: ServedModel,
+    region: MissedRegion,
+    classes: ClassSet,
+) -> Panels:
+    """Draws a region that is missed: where it is, and from near.
+
+    Args:
+        record: The parsed record.
+        model: The model that was judged.
+        region: The region.
+        classes: The class set.
+
+    Returns:
+        PNG and JPEG files by caption.
+    """
+    pixels, maps = _maps(record, {"prediction": model})
+    top, bottom, left, right = region.box
+    # As much around it again, so that it is seen where it stands.
+    margin = max(bottom - top, right - left)
+    rows = slice(max(0, top - margin), bottom + margin)
+    columns = slice(max(0, left - margin), right + margin)
+    panels = {
+        "image": _jpeg(_framed(pixels, region.box)),
+        "near": _jpeg(pixels[rows, columns]),
+    }
+    return panels | {
+        f"{caption}, near": _flat(
+            overlay(pixels, ids, classes, opacity=1)[rows, columns]
+        )
+        for caption, ids in maps.items()
+    }
+
+
+def _maps(
+    record: Mapping[str, tf.Tensor], models: Mapping[str, ServedModel]
+) -> tuple[Ids, dict[str, Ids]]:
+    """The pixels of a record, its truth, and what models see in it."""
     pixels, truth = (each.numpy() for each in decode(dict(record)))
     encoded = record["image/encoded"].numpy()
-    maps = {"truth": truth}
+    maps = {"truth": truth.reshape(pixels.shape[:2])}
     maps |= {name: model.segment(encoded) for name, model in models.items()}
-    panels = {"image": pixels}
-    panels |= {
-        caption: overlay(pixels, ids, classes) for caption, ids in maps.items()
-    }
-    index = classes.index(worst.class_name)
-    predicted = [*maps.values()][-1]
-    panels["errors"] = _errors(pixels, truth, predicted, index, classes.void)
-    return {caption: _jpeg(picture) for caption, picture in panels.items()}
+    return pixels, maps
+
+
+def _framed(pixels: Ids, box: tuple[int, int, int, int]) -> Ids:
+    """Draws a frame around a box, light within dark: seen on any ground."""
+    framed = pixels.copy()
+    thick = max(1, pixels.shape[1] // 320)
+    height, width = pixels.shape[:2]
+    for grow, colour in ((2 * thick, (0, 0, 0)), (thick, (255, 255, 255))):
+        top, left = max(0, box[0] - grow), max(0, box[2] - grow)
+        bottom, right = min(height, box[1] + grow), min(width, box[3] + grow)
+        framed[top:bottom, left:right] = colour
+    inside = slice(box[0], box[1]), slice(box[2], box[3])
+    framed[inside] = pixels[inside]
+    return framed
 
 
 def _errors(
@@ -187,18 +277,23 @@ def png(figure: Figure, dpi: int = 130) -> bytes:
     return stream.getvalue()
 
 
-def painted_colours(
-    classes: ClassSet, names: Sequence[str], opacity: float = 0.6
-) -> dict[str, str]:
-    """Returns the colour of classes as overlays show it, for a legend."""
+def legend(classes: ClassSet) -> dict[str, str]:
+    """Returns the colour of each class as the panels show it."""
     return {
-        name: "#"
-        + "".join(
-            f"{round(255 * (1 - opacity) + opacity * channel):02x}"
-            for channel in classes.colours[classes.index(name)]
-        )
-        for name in names
+        name: to_hex(colour)
+        for name, colour in zip(classes.names, classes.drawn, strict=True)
     }
+
+
+def to_hex(colour: Sequence[int]) -> str:
+    """Returns a colour as a page writes it.
+
+    Example:
+
+    >>> to_hex(MISSED)
+    '#d61e3c'
+    """
+    return "#" + "".join(f"{channel:02x}" for channel in colour)
 
 
 def _critical(record: dict[str, tf.Tensor], classes: ClassSet) -> float:
@@ -212,18 +307,25 @@ def _critical(record: dict[str, tf.Tensor], classes: ClassSet) -> float:
 
 
 def _jpeg(pixels: Any) -> bytes:
-    picture = Image.fromarray(pixels)
-    width = min(picture.width, WIDTH)
-    height = max(1, round(picture.height * width / picture.width))
     stream = io.BytesIO()
-    picture.resize((width, height), Image.Resampling.LANCZOS).save(
+    _shrunk(pixels, Image.Resampling.LANCZOS).save(
         stream, "JPEG", quality=88, subsampling=0
     )
     return stream.getvalue()
 
 
-def _text(feature: tf.Tensor) -> str:
-    return str(feature.numpy().decode())
+def _flat(pixels: Any) -> bytes:
+    """A PNG file in which each colour stays what it is."""
+    stream = io.BytesIO()
+    _shrunk(pixels, Image.Resampling.NEAREST).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def _shrunk(pixels: Any, how: Image.Resampling) -> Image.Image:
+    picture = Image.fromarray(pixels)
+    width = min(picture.width, WIDTH)
+    height = max(1, round(picture.height * width / picture.width))
+    return picture.resize((width, height), how)
 
 
 def _iou(counts: Counts, index: int) -> float:

@@ -19,6 +19,30 @@ SMALLEST = 100
 Ids = npt.NDArray[np.integer[Any]]
 
 
+# What is counted, in words.
+MEANING = (
+    "A miss is a connected region of a critical class of {smallest} pixels or "
+    "more, of which less than half is given any critical class"
+)
+
+
+class Region(NamedTuple):
+    """A connected region of a critical class in the labels of an image.
+
+    Attributes:
+        own: Id of its class.
+        box: Rows and columns of the smallest box around it.
+        pixels: How many it has.
+        given: If it is missed, the class that most of its pixels without a
+            critical class were given; None if it is found.
+    """
+
+    own: int
+    box: tuple[slice, slice]
+    pixels: int
+    given: int | None
+
+
 class Misses(NamedTuple):
     """What was missed in one image.
 
@@ -40,10 +64,6 @@ def critical_misses(
 ) -> Misses:
     """Counts the critical regions of an image, and those missed.
 
-    A region is made of pixels of one critical class that touch, by a side or
-    a corner. It is missed if less than half of it is given any critical class:
-    a bicyclist called pedestrian is found. SciPy labels the regions.
-
     Args:
         labels: True class ids `[H, W]`.
         predicted: Predicted class ids `[H, W]`.
@@ -51,7 +71,7 @@ def critical_misses(
         smallest: Pixels of the smallest region that counts. Defaults to 100.
 
     Returns:
-        The counts.
+        The counts of what `critical_regions` finds.
 
     Raises:
         ValueError: If the shapes differ or are no image's.
@@ -67,6 +87,51 @@ def critical_misses(
     >>> int(found.regions.sum()), int(found.missed.sum())
     (2, 1)
     """
+    count = len(classes)
+    misses = Misses(
+        np.zeros(count, np.int64), np.zeros([count, count], np.int64)
+    )
+    for region in critical_regions(labels, predicted, classes, smallest):
+        misses.regions[region.own] += 1
+        if region.given is not None:
+            misses.missed[region.own, region.given] += 1
+    return misses
+
+
+def critical_regions(
+    labels: npt.ArrayLike,
+    predicted: npt.ArrayLike,
+    classes: ClassSet,
+    smallest: int = SMALLEST,
+) -> list[Region]:
+    """Finds the critical regions of an image, and which are missed.
+
+    A region is made of pixels of one critical class that touch, by a side or
+    a corner. It is missed if less than half of it is given any critical class:
+    a bicyclist called pedestrian is found. SciPy labels the regions.
+
+    Args:
+        labels: True class ids `[H, W]`.
+        predicted: Predicted class ids `[H, W]`.
+        classes: The class set; says which classes are critical.
+        smallest: Pixels of the smallest region that counts. Defaults to 100.
+
+    Returns:
+        The regions, by class.
+
+    Raises:
+        ValueError: If the shapes differ or are no image's.
+
+    Example:
+
+    >>> from wseg_tf.classes import CAMVID
+    >>> labels = np.full([10, 30], CAMVID.index("road"))
+    >>> predicted = labels.copy()
+    >>> labels[:, 20:] = CAMVID.index("pedestrian")
+    >>> [region] = critical_regions(labels, predicted, CAMVID)
+    >>> region.box[1], region.pixels, CAMVID.names[region.given]
+    (slice(20, 30, None), 100, 'road')
+    """
     from scipy import ndimage
 
     labels, predicted = np.asarray(labels), np.asarray(predicted)
@@ -79,20 +144,18 @@ def critical_misses(
     count = len(classes)
     critical = [classes.index(name) for name in classes.critical]
     is_found = np.isin(predicted, critical)
-    misses = Misses(
-        np.zeros(count, np.int64), np.zeros([count, count], np.int64)
-    )
+    found = []
     for own in critical:
         regions, _ = ndimage.label(labels == own, np.ones([3, 3]))
         for place, box in enumerate(ndimage.find_objects(regions), start=1):
             region = regions[box] == place
-            size = np.count_nonzero(region)
+            size = int(np.count_nonzero(region))
             if size < smallest:
                 continue
-            misses.regions[own] += 1
-            found = np.count_nonzero(is_found[box] & region)
-            if 2 * found < size:
+            given = None
+            if 2 * np.count_nonzero(is_found[box] & region) < size:
                 others = predicted[box][region & ~is_found[box]]
-                given = np.bincount(others, minlength=count)[:count]
-                misses.missed[own, int(given.argmax())] += 1
-    return misses
+                counts = np.bincount(others, minlength=count)[:count]
+                given = int(counts.argmax())
+            found.append(Region(own, box, size, given))
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,13 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from wseg_tf.classes import ClassSet, Colour
+from wseg_tf.classes import ClassSet
 from wseg_tf.plots import style
 
 VOID_COLOUR = (0, 0, 0)
+
+# Class ids `[H, W]` and what was painted of them, RGB `[H, W, 3]`.
+Painted = tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]
 
 
 def overlay(
@@ -22,7 +25,7 @@ def overlay(
     class_set: ClassSet,
     opacity: float = 0.6,
 ) -> npt.NDArray[np.uint8]:
-    """Paints labels over an image in the class set's colours.
+    """Paints labels over an image in the class set's `drawn` colours.
 
     Args:
         image: RGB `[H, W, 3]`, 0..255.
@@ -48,7 +51,7 @@ def overlay(
             "Invalid value for argument `labels`. Expected the size of the "
             f"image, {pixels.shape[:2]}. Received: {ids.shape}."
         )
-    palette = np.array((*class_set.colours, VOID_COLOUR), np.float64)
+    palette = np.array((*class_set.drawn, VOID_COLOUR), np.float64)
     known = (ids >= 0) & (ids < len(class_set))
     paint = palette[np.where(known, ids, len(class_set))]
     strength = np.where(known, opacity, 0.0)[..., None]
@@ -61,7 +64,7 @@ def plot_labels(
     image: npt.ArrayLike,
     maps: Mapping[str, npt.ArrayLike],
     class_set: ClassSet,
-    opacity: float = 0.6,
+    opacity: float = 1.0,
 ) -> Figure:
     """Shows an image beside maps of labels painted over it.
 
@@ -70,7 +73,8 @@ def plot_labels(
         maps: Class ids `[H, W]` by caption, e.g. `{"truth": ...,
             "prediction": ...}`.
         class_set: Names, colours, groups and void.
-        opacity: Of the paint, 0..1.
+        opacity: Of the paint, 0..1. Defaults to 1: the colours themselves.
+            With less, the legend shows what they look like on the average.
 
     Returns:
         The figure: image, maps, and the classes that occur, by importance.
@@ -83,14 +87,20 @@ def plot_labels(
     >>> figure = plot_labels(image, {"truth": labels}, CAMVID)
     """
     pictures: dict[str, Any] = {"image": np.asarray(image).astype(np.uint8)}
-    for caption, labels in maps.items():
-        pictures[caption] = overlay(image, labels, class_set, opacity)
+    painted = {
+        caption: (
+            np.asarray(labels),
+            overlay(image, labels, class_set, opacity),
+        )
+        for caption, labels in maps.items()
+    }
+    pictures |= {caption: own for caption, (_, own) in painted.items()}
     height, width = pictures["image"].shape[:2]
     panel_width = 3.6
     panel_height = panel_width * height / width
     columns = len(pictures)
     total_width = columns * panel_width + 0.08 * (columns - 1)
-    handles = _legend(maps, class_set, opacity)
+    handles = _legend(painted.values(), class_set)
     legend = _legend_height(handles, total_width)
     total_height = panel_height + 0.3 + legend
     figure = style.new_figure(total_width, total_height)
@@ -113,7 +123,7 @@ def plot_labels(
 def plot_frames(
     frames: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]],
     class_set: ClassSet,
-    opacity: float = 0.6,
+    opacity: float = 1.0,
     columns: int = 2,
 ) -> Figure:
     """Shows several frames, each as its image beside its labels over it.
@@ -121,7 +131,8 @@ def plot_frames(
     Args:
         frames: Image, RGB `[H, W, 3]`, and class ids `[H, W]` by caption.
         class_set: Names, colours, groups and void.
-        opacity: Of the paint, 0..1.
+        opacity: Of the paint, 0..1. Defaults to 1: the colours themselves.
+            With less, the legend shows what they look like on the average.
         columns: Frames in a row.
 
     Returns:
@@ -150,18 +161,23 @@ def plot_frames(
         for _, labels in frames.values()
     )
     total_width = columns * (2 * width + gap) - gap
-    maps = {caption: labels for caption, (_, labels) in frames.items()}
-    handles = _legend(maps, class_set, opacity)
+    painted = {
+        caption: (
+            np.asarray(labels),
+            overlay(image, labels, class_set, opacity),
+        )
+        for caption, (image, labels) in frames.items()
+    }
+    handles = _legend(painted.values(), class_set)
     legend = _legend_height(handles, total_width)
     total_height = rows * (height + title) + legend
     figure = style.new_figure(total_width, total_height)
-    for index, (caption, (image, labels)) in enumerate(frames.items()):
+    for index, (caption, (image, _)) in enumerate(frames.items()):
         row, column = divmod(index, columns)
         left = column * (2 * width + gap)
         bottom = total_height - (row + 1) * (height + title)
         pixels = np.asarray(image).astype(np.uint8)
-        painted = overlay(pixels, labels, class_set, opacity)
-        for place, picture in enumerate((pixels, painted)):
+        for place, picture in enumerate((pixels, painted[caption][1])):
             axes = figure.add_axes(
                 (
                     (left + place * width) / total_width,
@@ -170,7 +186,7 @@ def plot_frames(
                     height / total_height,
                 )
             )
-            axes.imshow(picture)
+            axes.imshow(picture, interpolation="nearest")
             axes.set_axis_off()
             if place == 0:
                 axes.set_title(
@@ -183,7 +199,7 @@ def plot_frames(
 def plot_comparison(
     frames: Mapping[str, tuple[npt.ArrayLike, Mapping[str, npt.ArrayLike]]],
     class_set: ClassSet,
-    opacity: float = 0.6,
+    opacity: float = 1.0,
 ) -> Figure:
     """Shows frames in rows: the image, then maps of labels painted over it.
 
@@ -192,7 +208,8 @@ def plot_comparison(
             (`{"truth": ..., "A": ..., "B": ...}`, the same captions in every
             frame; of one or more lines), by the frame's name.
         class_set: Names, colours, groups and void.
-        opacity: Of the paint, 0..1.
+        opacity: Of the paint, 0..1. Defaults to 1: the colours themselves.
+            With less, the legend shows what they look like on the average.
 
     Returns:
         The figure, with the classes that occur in any frame.
@@ -222,20 +239,22 @@ def plot_comparison(
     )
     columns = 1 + max(len(maps) for _, maps in frames.values())
     total_width = columns * (width + gap) - gap
-    shown = {
-        f"{name} {caption}": labels
-        for name, (_, maps) in frames.items()
+    painted = {
+        (name, caption): (
+            np.asarray(labels),
+            overlay(image, labels, class_set, opacity),
+        )
+        for name, (image, maps) in frames.items()
         for caption, labels in maps.items()
     }
-    handles = _legend(shown, class_set, opacity)
+    handles = _legend(painted.values(), class_set)
     legend = _legend_height(handles, total_width)
     total_height = len(frames) * (height + title) + legend
     figure = style.new_figure(total_width, total_height)
     for row, (name, (image, maps)) in enumerate(frames.items()):
         pixels = np.asarray(image).astype(np.uint8)
         pictures = {name: pixels} | {
-            caption: overlay(pixels, labels, class_set, opacity)
-            for caption, labels in maps.items()
+            caption: painted[name, caption][1] for caption in maps
         }
         bottom = total_height - (row + 1) * (height + title)
         for column, (caption, picture) in enumerate(pictures.items()):
@@ -286,31 +305,37 @@ def _draw_legend(figure: Figure, handles: list[Patch]) -> None:
     )
 
 
-def _legend(
-    maps: Mapping[str, npt.ArrayLike], class_set: ClassSet, opacity: float
-) -> list[Patch]:
-    """Returns a patch for each class that occurs, most important first."""
-    found = {int(i) for ids in maps.values() for i in np.unique(ids)}
-    classes = [i for i in found if 0 <= i < len(class_set)]
+def _legend(painted: Iterable[Painted], class_set: ClassSet) -> list[Patch]:
+    """Returns a patch for each class that occurs, most important first.
+
+    Its colour is what was painted: the mean, where the image shines through.
+    """
+    count = len(class_set)
+    sums, pixels = np.zeros([count + 1, 3]), np.zeros(count + 1)
+    for labels, picture in painted:
+        known = (labels >= 0) & (labels < count)
+        ids = np.where(known, labels, count).ravel()
+        pixels += np.bincount(ids, minlength=count + 1)
+        for channel in range(3):
+            sums[:, channel] += np.bincount(
+                ids, picture[..., channel].ravel(), count + 1
+            )
+    classes = [int(i) for i in np.flatnonzero(pixels[:-1])]
     classes.sort(key=lambda i: (-class_set.groups[i], i))
-    strength = max(opacity, 0.5)
     patches = [
         Patch(
-            facecolor=_faded(class_set.colours[i], strength),
+            facecolor=tuple(sums[i] / pixels[i] / 255),
             label=f"{class_set.names[i]} ({class_set.groups[i]})",
         )
         for i in classes
     ]
-    if len(classes) < len(found):
+    if pixels[-1]:  # Void shows the image.
         patches.append(
-            Patch(facecolor="white", edgecolor=style.INK, label="void")
+            Patch(
+                facecolor="white",
+                edgecolor=style.INK,
+                hatch="////",
+                label="void",
+            )
         )
     return patches
-
-
-def _faded(colour: Colour, opacity: float) -> tuple[float, float, float]:
-    """Returns the colour as it looks over white, 0..1."""
-    red, green, blue = (
-        1 - opacity + opacity * channel / 255 for channel in colour
-    )
-    return red, green, blue

@@ -192,7 +192,7 @@ def _draw_plan(
 
 
 def _colours(class_set: ClassSet) -> Sequence[tuple[float, ...]]:
-    return [tuple(c / 255 for c in colour) for colour in class_set.colours]
+    return [tuple(c / 255 for c in colour) for colour in class_set.drawn]
 
 
 def _plain(axes: Axes) -> None:

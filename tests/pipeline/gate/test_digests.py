@@ -114,7 +114,11 @@ def test_the_evaluator_notes_what_it_judged(
 ) -> None:
     monkeypatch.setattr(TheirEvaluator, "Do", lambda *arguments: None)
     blessing = standard_artifacts.ModelBlessing()
-    VerifyingExecutor().Do(given, {"blessing": [blessing]}, {})
+    evaluation = standard_artifacts.ModelEvaluation()
+    evaluation.uri = str(write(tmp_path / "evaluation", metrics="1"))
+    made = {"blessing": [blessing], "evaluation": [evaluation]}
+    VerifyingExecutor().Do(given, made, {})
+    assert verify(evaluation, evaluation.uri)
     for key, folder in (
         (JUDGED, "model/Format-Serving"),
         (AGAINST, "baseline/Format-Serving"),
@@ -145,8 +149,17 @@ def test_the_trainer_notes_what_it_wrote_and_starts_from_what_was(
         write(tmp_path / "trained" / "Format-Serving", saved_model="new")
 
     monkeypatch.setattr(GenericExecutor, "Do", train)
-    given, made = {"base_model": [start]}, {"model": [trained]}
+    run = standard_artifacts.ModelRun()
+    run.uri = str(write(tmp_path / "run", history="1"))
+    given = {"base_model": [start]}
+    made = {"model": [trained], "model_run": [run]}
     RecordingExecutor().Do(given, made, {})
+    assert verify(run, run.uri)
+    write(tmp_path / "run", tensorboard__events="later")
+    assert verify(run, run.uri)
+    write(tmp_path / "run", history="2")
+    with pytest.raises(DataError, match="Found: others"):
+        verify(run, run.uri)
     folder = str(tmp_path / "trained" / "Format-Serving")
     assert verify(trained, folder) == digest(folder)
     weights("start")(tmp_path)

@@ -1,9 +1,11 @@
 """The whole pipeline, once, on a few drawn streets; then what a re-run does."""
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -18,6 +20,7 @@ from pipeline.commands.screen import REFUSED, USER_ERROR
 from pipeline.gate.evaluator import VerifyingExecutor
 from pipeline.release.lineage import latest_run
 from pipeline.runners import local
+from tests.pipeline.report.test_pages import fits
 from tests.pipeline.runners.small import LENIENT, SMALL
 from wseg_tf.classes import CAMVID
 from wseg_tf.ground import GroundMatrix
@@ -49,6 +52,13 @@ def pushed(root: Path) -> str:
 def steps(root: Path) -> dict[str, str]:
     run = latest_run(str(root / "demo" / "metadata.sqlite"))
     return {name: step.state for name, step in run.items()}
+
+
+def contexts(database: str) -> set[str]:
+    """The names of what ML Metadata has run."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        rows = connection.execute("SELECT name FROM Context").fetchall()
+    return {name for (name,) in rows}
 
 
 def versions(root: Path) -> list[Path]:
@@ -85,6 +95,21 @@ def test_the_report_agrees_with_the_screen(root: Path, pushed: str) -> None:
     assert 0.8 * 3 * 48 * 64 < sum(map(sum, report["confusion"])) <= 3 * 48 * 64
     rule = report["rules"][-1]
     assert rule["value"] == report["scores"]["mean_iou"]
+    assert fits(
+        report, json.loads((Path(folder) / "report.schema.json").read_text())
+    )
+    # The run of ML Metadata, its training, and what its model misses.
+    database = str(root / "demo" / "metadata.sqlite")
+    assert report["started"]["run"] in contexts(database)
+    assert [row["stage"] for row in report["curve"]] == [
+        "pretrain (1/2)",
+        "fine-tune (2/2)",
+    ]
+    assert report["missed"]["regions"] >= report["missed"]["missed"]
+    shown = [*report["worst"], *report["typical"], *report["missed"]["shown"]]
+    files = [file for row in shown for file in row["files"].values()]
+    assert files
+    assert all((Path(folder) / file).exists() for file in files)
 
 
 def test_the_page_is_found_and_needs_no_other_file(

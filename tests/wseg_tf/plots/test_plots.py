@@ -12,6 +12,7 @@ from wseg_tf.plots import (
     overlay,
     plot_comparison,
     plot_confusion,
+    plot_frames,
     plot_ground,
     plot_history,
     plot_iou,
@@ -128,6 +129,33 @@ def test_labels_legend_names_the_classes_that_occur() -> None:
     titles = [axes.get_title("left") for axes in figure.axes]
     assert titles == ["image", "truth"]
     _renders(figure)
+
+
+@pytest.mark.parametrize("opacity", [1.0, 0.6])
+def test_a_legend_shows_the_colours_as_drawn(opacity: float) -> None:
+    image = np.random.default_rng(0).integers(0, 256, [6, 8, 3])
+    labels = np.full((6, 8), CAMVID.index("building"))
+    labels[:, 4:] = CAMVID.index("pedestrian")
+    maps = {"truth": labels}
+    for figure in (
+        plot_labels(image, maps, CAMVID, opacity),
+        plot_frames({"a": (image, labels)}, CAMVID, opacity),
+        plot_comparison({"a": (image, maps)}, CAMVID, opacity),
+    ):
+        (shown,) = figure.axes[1].get_images()
+        painted = np.asarray(shown.get_array()) / 255
+        assert shown.get_interpolation() == "nearest"  # no colour between
+        swatches = {
+            patch.get_label().partition(" ")[0]: patch.get_facecolor()[:3]
+            for patch in figure.legends[0].get_patches()
+        }
+        for name, swatch in swatches.items():
+            own = painted[labels == CAMVID.index(name)]
+            assert swatch == pytest.approx(own.mean(axis=0))
+            if opacity == 1:
+                colour = CAMVID.drawn[CAMVID.index(name)]
+                assert [255 * c for c in swatch] == pytest.approx(colour)
+                assert (own == swatch).all()
 
 
 def test_refuses_another_number_of_classes() -> None:
