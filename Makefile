@@ -6,7 +6,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 PROCESSES ?= 2
 PYTEST := -m pytest -n $(PROCESSES) --dist loadfile
 
-.PHONY: demo test test-keras3 faults lint lock clean
+.PHONY: demo test test-keras3 docs faults lint lock clean
 
 demo: $(ENVIRONMENT)
 	.venv/bin/wseg run configs/demo.yaml
@@ -17,6 +17,11 @@ test: $(ENVIRONMENT)
 # The library again, on Keras 3 and the newest TensorFlow; needs Python 3.11.
 test-keras3: .venv-keras3/.installed
 	.venv-keras3/bin/python $(PYTEST) tests/wseg_tf wseg_tf
+
+# The docs site, in `site`; a broken link or anchor is an error.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: .venv-docs/.installed
+	.venv-docs/bin/mkdocs build --quiet --strict
 
 # What the tests try in short, at length: docs/reliability.md says what came.
 faults: $(ENVIRONMENT)
@@ -40,6 +45,9 @@ $(ENVIRONMENT): locks/python310.dev.txt locks/python310.dev.no-deps.txt \
 .venv-keras3/.installed: locks/keras3.txt locks/install.sh
 	@sh locks/install.sh 3.11 locks/keras3.txt .venv-keras3
 
+.venv-docs/.installed: locks/docs.txt locks/install.sh
+	@sh locks/install.sh 3.10 locks/docs.txt .venv-docs
+
 # Resolves setup.cfg anew; commit what changes.
 lock: $(ENVIRONMENT)
 	.venv/bin/uv pip compile setup.cfg --extra kubeflow \
@@ -56,6 +64,9 @@ lock: $(ENVIRONMENT)
 	.venv/bin/uv pip compile locks/keras3.in \
 	    --python-version 3.11 --no-header --no-annotate --generate-hashes \
 	    --upgrade --quiet --output-file locks/keras3.txt
+	.venv/bin/uv pip compile locks/docs.in \
+	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
+	    --upgrade --quiet --output-file locks/docs.txt
 
 clean:
-	rm -rf .venv .venv-* runs
+	rm -rf .venv .venv-* runs site

@@ -39,6 +39,8 @@ from wseg_tf import __version__
 from wseg_tf.filesystems import plugins, prepare, whole_program
 
 app = typer.Typer(
+    epilog="Exit codes: 0 done; 1 failed; 2 your input, in one sentence; "
+    "3 a model is refused; 130 and 143 Ctrl-C and SIGTERM.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
