@@ -6,7 +6,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 PROCESSES ?= 2
 PYTEST := -m pytest -n $(PROCESSES) --dist loadfile
 
-.PHONY: demo test test-keras3 test-tfx121 prism audit faults lint lock clean
+.PHONY: demo test test-keras3 test-tfx121 docs prism audit faults lint lock clean
 
 demo: $(ENVIRONMENT)
 	.venv/bin/wseg run configs/demo.yaml
@@ -29,6 +29,11 @@ prism: .prism/prism
 .prism/prism:
 	GOBIN=$(CURDIR)/.prism go install \
 	    github.com/apache/beam/sdks/v2/go/cmd/prism@v2.77.0
+
+# The docs site, in `site`; a broken link or anchor is an error.
+docs: export NO_MKDOCS_2_WARNING = 1
+docs: .venv-docs/.installed
+	.venv-docs/bin/mkdocs build --quiet --strict
 
 # What the tests try in short, at length: docs/reliability.md says what came.
 faults: $(ENVIRONMENT)
@@ -64,6 +69,9 @@ audit: $(ENVIRONMENT)
 	        --disable-pip --progress-spinner off -r "$$lock" || status=1; \
 	done; exit $$status
 
+.venv-docs/.installed: locks/docs.txt locks/install.sh
+	@sh locks/install.sh 3.10 locks/docs.txt .venv-docs
+
 # Resolves setup.cfg anew; commit what changes.
 lock: $(ENVIRONMENT)
 	.venv/bin/uv pip compile setup.cfg --extra kubeflow \
@@ -90,6 +98,9 @@ lock: $(ENVIRONMENT)
 	.venv/bin/uv pip compile locks/keras3.in \
 	    --python-version 3.11 --no-header --no-annotate --generate-hashes \
 	    --upgrade --quiet --output-file locks/keras3.txt
+	.venv/bin/uv pip compile locks/docs.in \
+	    --python-version 3.10 --no-header --no-annotate --generate-hashes \
+	    --upgrade --quiet --output-file locks/docs.txt
 
 clean:
-	rm -rf .venv .venv-* .prism runs
+	rm -rf .venv .venv-* .prism runs site

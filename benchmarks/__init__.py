@@ -1,1 +1,1 @@
-"""Side-by-side measurements against peers; see `docs/losses.md`."""
+"""Side-by-side measurements against peers; see `docs/speed.md`."""

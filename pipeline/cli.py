@@ -20,6 +20,7 @@ from pipeline.commands import (
     init,
     keys,
     models,
+    predict,
     releases,
     report,
     run,
@@ -28,13 +29,19 @@ from pipeline.commands import (
     verify,
     weights,
 )
-from pipeline.commands.screen import keep_loopback_direct, refusals, say
+from pipeline.commands.screen import (
+    SCREEN,
+    keep_loopback_direct,
+    refusals,
+    say,
+)
 from wseg_tf import __version__
 from wseg_tf.filesystems import plugins, prepare, whole_program
 
 app = typer.Typer(
+    epilog="Exit codes: 0 done; 1 failed; 2 your input, in one sentence; "
+    "3 a model is refused; 130 and 143 Ctrl-C and SIGTERM.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -59,6 +66,7 @@ def options(
     ] = False,
 ) -> None:
     """Semantic segmentation that knows how severe each confusion is."""
+    SCREEN.stderr = False  # Until `--json -` asks for it.
 
 
 app.command()(doctor.doctor)
@@ -67,7 +75,7 @@ app.command()(keys.keys)
 app.command()(run.run)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
-app.command()(evaluate.predict)
+app.command()(predict.predict)
 app.command()(compare.compare)
 app.command()(experiment.experiment)
 app.command()(export.export)

@@ -119,6 +119,7 @@ def run_fn(arguments: Any) -> None:
         build_ground(recipe.ground, classes),
         recipe.decision,
         recipe.max_pixels,
+        recipe.views,
     )
     Checkpoints(folder).remove()
 

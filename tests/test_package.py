@@ -1,42 +1,22 @@
 """What is installed and what is given away hold what their users need."""
 
-import subprocess
-import sys
+import re
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
+import wseg_tf
+from tests.wheels import build
+
 ROOT = Path(__file__).parents[1]
-BUILD = (
-    "import sys; from setuptools import build_meta as build;"
-    "to = sys.argv[1]; build.build_wheel(to); build.build_sdist(to)"
-)
+SHARE = "wseg_tf-{}.data/data/share/wseg_tf/"
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """The wheel and the sdist of what git tracks, as it lies here."""
-    folder = tmp_path_factory.mktemp("package")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    for name in listed.stdout.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            copy = folder / "source" / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes((ROOT / name).read_bytes())
-    subprocess.run(
-        [sys.executable, "-c", BUILD, str(folder)],
-        cwd=folder / "source",
-        check=True,
-        capture_output=True,
-    )
-    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    wheel, sdist = build(tmp_path_factory.mktemp("package"))
     with zipfile.ZipFile(wheel) as file:
         installed = {name: file.read(name) for name in file.namelist()}
     with tarfile.open(sdist) as file:
@@ -56,7 +36,37 @@ def tracked(*suffixes):
 def test_the_wheel_holds_both_packages_whole_and_nothing_else(built):
     installed, _ = built
     wanted = tracked(".py", ".yaml", ".j2", ".pbtxt")
-    assert {name for name in installed if ".dist-info/" not in name} == wanted
+    share = SHARE.format(wseg_tf.__version__)
+    assert {
+        name
+        for name in installed
+        if ".dist-info/" not in name and not name.startswith(share)
+    } == wanted
+
+
+def test_the_wheel_brings_what_its_users_copy_and_read(built):
+    installed, _ = built
+    share = SHARE.format(wseg_tf.__version__)
+    there = {
+        name.removeprefix(share): content
+        for name, content in installed.items()
+        if name.startswith(share)
+    }
+    wanted = {
+        str(path.relative_to(ROOT))
+        for pattern in (
+            "*.md",
+            "configs/**/*.yaml",
+            "docs/**/*.md",
+            "docs/**/*.ipynb",
+            "docs/images/*.png",
+            "locks/*.txt",
+        )
+        for path in ROOT.glob(pattern)
+    }
+    assert {*there} == wanted
+    for name in wanted:
+        assert there[name] == (ROOT / name).read_bytes()
 
 
 def test_the_sdist_holds_what_the_documents_name(built):
@@ -69,6 +79,9 @@ def test_the_sdist_holds_what_the_documents_name(built):
         "locks/install.sh",
         "tests/test_package.py",
         "Makefile",
+        "mkdocs.yml",
+        "setup.py",
+        "docs/hooks.py",
         "Dockerfile",
         "LICENSE",
         "CITATION.cff",
@@ -82,6 +95,7 @@ def test_the_metadata_say_who_what_and_for_whom(built):
     metadata = installed[name].decode()
     for line in (
         "Name: wseg_tf",
+        "License-Expression: Apache-2.0",
         "Requires-Python: >=3.10",
         "Requires-Dist: tensorflow>=2.15",
         "Provides-Extra: pipeline",
@@ -89,3 +103,5 @@ def test_the_metadata_say_who_what_and_for_whom(built):
     ):
         assert line in metadata.splitlines()
     assert "# wseg_tf" in metadata
+    assert "choose D (`docs/how-to/choose-d.md`)" in metadata
+    assert re.findall(r"\]\((?!https?:)|<!--", metadata) == []

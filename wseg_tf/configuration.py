@@ -9,21 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Any, TypeVar, cast, get_origin
+from typing import Any, TypeVar, cast
 
 import yaml
-from omegaconf import Container, OmegaConf
+from omegaconf import Container, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from wseg_tf import overriding
 from wseg_tf.filesystems import prepare, read_bytes
-from wseg_tf.typed import (
-    bare,
-    element,
-    fields_of,
-    may_be_none,
-    misfit,
-    unknown_key,
-)
+from wseg_tf.typed import misfit
 
 Configuration = TypeVar("Configuration")
 
@@ -269,6 +263,10 @@ def fill(
 ) -> Configuration:
     """Fills a dataclass, as `load` does, from what `parse` returned.
 
+    Where fields are alternatives, of which one counts, a dataclass may have a
+    static method `chosen`: given what is assigned to its fields, it returns
+    that and what it replaces. A warning says what an override replaced.
+
     Args:
         schema: A dataclass.
         values: Values by field.
@@ -287,14 +285,29 @@ def fill(
     try:
         merged = OmegaConf.merge(OmegaConf.structured(schema), values)
         for override in overrides:
-            merged = _override(merged, override, schema)
+            _override(merged, override, schema)
         return cast(Configuration, OmegaConf.to_object(merged))
     except ConfigurationError:
         raise
     except OmegaConfBaseException as error:
         raise ConfigurationError(_one_sentence(error, source)) from error
     except ValueError as error:
-        raise ConfigurationError(f"{source}: {error}") from error
+        place = _failing(merged)
+        said = re.sub(r"(?<=argument `)", place, str(error), count=1)
+        raise ConfigurationError(f"{source}: {said}") from error
+
+
+def _failing(node: Any) -> str:
+    """The dotted name, up to its fields, of the innermost refused part."""
+    keys = range(len(node)) if isinstance(node, ListConfig) else list(node)
+    for key in keys:
+        inner = None if OmegaConf.is_missing(node, key) else node[key]
+        if isinstance(inner, Container):
+            try:
+                OmegaConf.to_object(inner)
+            except ValueError:
+                return f"{key}.{_failing(inner)}"
+    return ""
 
 
 def in_one_line(value: Any) -> str:
@@ -334,71 +347,16 @@ def dump(configuration: object) -> str:
     return OmegaConf.to_yaml(OmegaConf.structured(configuration))
 
 
-def _override(merged: Any, override: str, schema: type) -> Any:
-    key, separator, value = override.partition("=")
-    key = key.strip()
-    if not separator or not key:
-        raise ConfigurationError(
-            "Invalid override. Expected key=value, e.g. training.batch=4. "
-            f"Received: {override!r}."
-        )
-    kind = _type_at(schema, key.split("."), key)
-    content = parse_any(value, "the command line", as_written=_is_text(kind))
-    if content in ("", "~", "null", "Null", "NULL") and may_be_none(kind):
-        content = None
-    said = misfit(kind, content, "the command line", key)
-    if said is not None:
-        raise ConfigurationError(said)
-    parent = merged
-    while "." in key:
-        above, _, part = key.rpartition(".")
-        parent = OmegaConf.select(merged, above)
-        if isinstance(parent, Container):
-            break
-        if parent is not None:
-            raise _keyless(key, part)
-        # What is none so far becomes what has the key.
-        key, content, parent = above, {part: content}, merged
-    # OmegaConf takes a frozen dataclass for a read-only one.
-    OmegaConf.set_readonly(parent, False)
-    OmegaConf.update(merged, key, content, merge=True)
-    return merged
-
-
-def _is_text(kind: Any) -> bool:
-    """Whether a type is text, or a list of texts."""
-    within = element(kind)
-    is_list = within is not None and get_origin(bare(kind)) is not dict
-    return bool((within if is_list else bare(kind)) is str)
-
-
-def _type_at(schema: Any, path: list[str], key: str) -> Any:
-    for part in path:
-        fields, within = fields_of(bare(schema)), element(schema)
-        if fields is not None and part not in fields:
-            raise ConfigurationError(
-                unknown_key(key, part, fields, "the command line")
-            )
-        is_list = within is not None and get_origin(bare(schema)) is not dict
-        if is_list and not part.isdecimal():
-            raise ConfigurationError(
-                f"Invalid key `{key}` in the command line. Expected a place "
-                f"in the list, from 0. Received: `{part}`."
-            )
-        if fields is None and within is None and schema is not Any:
-            raise _keyless(key, part)
-        if fields is not None:
-            schema = fields[part]
-        elif within is not None:
-            schema = within
-    return schema
-
-
-def _keyless(key: str, part: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"Invalid key `{key}` in the command line. Expected a key of what has "
-        f"keys. Received: `{part}` of a value."
-    )
+def _override(merged: Any, override: str, schema: type) -> None:
+    try:
+        key, kind, value = overriding.target(merged, override, schema)
+        is_text = overriding.is_text(kind)
+        content = parse_any(value, overriding.SOURCE, as_written=is_text)
+        overriding.assign(merged, schema, key, content)
+    except OmegaConfBaseException:
+        raise
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _one_sentence(error: OmegaConfBaseException, source: str) -> str:

@@ -6,6 +6,7 @@ class ids out. Decoding and resizing are the application's.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from typing import Any
@@ -31,8 +32,8 @@ def convert(model: str, path: str, format: str) -> None:
             network's height and width. Both answer with class ids.
 
     Raises:
-        ValueError: If the format is unknown, or the folder holds no such
-            model.
+        ValueError: If the format is unknown, the folder holds no such model,
+            or the model looks at smaller images, too.
         ModuleNotFoundError: If tf2onnx is not installed, for `"onnx"`.
 
     Example:
@@ -54,6 +55,13 @@ def convert(model: str, path: str, format: str) -> None:
             f"signature `{PIXELS}`, as this version of wseg_tf exports it. "
             f"Received: {model}."
         ) from error
+    scales = json.loads(card).get("views", {}).get("scales", [1.0])
+    if min(scales) < 1:
+        raise ValueError(
+            f"Invalid model {model}. Expected one whose `views.scales` are 1 "
+            "or more, since neither TensorFlow Lite nor ONNX shrinks images "
+            f"without aliasing. Received: scales={scales}."
+        )
     converted = FORMATS[format](loaded, classify)
     _write(path, converted)
     _write(f"{os.path.splitext(path)[0]}.json", card)
@@ -130,5 +138,6 @@ def _read(path: str) -> bytes:
 
 
 def _write(path: str, content: bytes) -> None:
+    tf.io.gfile.makedirs(os.path.dirname(path) or ".")
     with tf.io.gfile.GFile(path, "wb") as file:
         file.write(content)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import keras
@@ -23,6 +24,7 @@ from wseg_tf.data.records import decode, parse
 from wseg_tf.decisions import LIKELIEST, decide, ground_of
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import tensors
+from wseg_tf.views import Views, class_scores
 
 # Pixels of the largest image that is answered, by default: twice Cityscapes'.
 # An image costs about 4 N + 16 bytes a pixel, N the number of classes.
@@ -45,6 +47,7 @@ class SegmentationService(tf.Module):
         ground: D, to decide for the least expected severity; for the likeliest
             class by default.
         max_pixels: Pixels of the largest image that is answered.
+        views: How the network looks at an image. Once, as a whole, by default.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class SegmentationService(tf.Module):
         width: int,
         ground: GroundMatrix | None = None,
         max_pixels: int = MAX_PIXELS,
+        views: Views | None = None,
     ) -> None:
         super().__init__()
         # Saved are the variables; as a Keras object the model would be traced
@@ -65,10 +69,13 @@ class SegmentationService(tf.Module):
         self._ground = ground
         self._max_pixels = max_pixels
         self.ids = ids_type(classes)
+        self._views = views or Views()
+        is_fixed = self._views.windows or [*self._views.scales] == [1.0]
+        seen = self._size if is_fixed else (None, None)
         # Traced once, for all that is offered.
         self._logits: Callable[[tf.Tensor], tf.Tensor] = tf.function(
             lambda images: model(images, training=False),
-            input_signature=[tf.TensorSpec([None, *self._size, 3])],
+            input_signature=[tf.TensorSpec([None, *seen, 3])],
             autograph=False,
         )
         self.classify = tf.function(
@@ -86,16 +93,20 @@ class SegmentationService(tf.Module):
         added = tf.cast(tf.equal(count, 0), tf.int32)
         paddings = [[0, added], [0, 0], [0, 0], [0, 0]]
         filled = tf.pad(tf.cast(images, tf.float32), paddings)
-        logits = self._logits(filled)[:count]
-        return {"classes": tf.cast(decide(logits, self._ground), self.ids)}
+        if self._views.are_plain:  # Nothing to resize.
+            scores = self._logits(filled)
+        else:
+            scores = self._scores(filled)
+        found = decide(scores[:count], self._ground)
+        return {"classes": tf.cast(found, self.ids)}
+
+    def _scores(self, images: tf.Tensor) -> tf.Tensor:
+        return class_scores(self._logits, images, self._size, self._views)
 
     def predict(self, image: tf.Tensor) -> tf.Tensor:
         """Returns the class ids `[H, W]` of one image `[H, W, 3]`."""
-        native = tf.shape(image)[:2]
-        resized = tf.image.resize(image[None], self._size, antialias=True)
-        logits = self._logits(resized)
-        logits = tf.image.resize(tf.cast(logits, tf.float32), native)
-        return tf.cast(decide(logits[0], self._ground), self.ids)
+        scores = self._scores(image[None])
+        return tf.cast(decide(scores[0], self._ground), self.ids)
 
     @tf.function(
         input_signature=[tf.TensorSpec([None], tf.string, name="images")]
@@ -197,6 +208,7 @@ def export(
     ground: GroundMatrix | None = None,
     decision: str = LIKELIEST,
     max_pixels: int = MAX_PIXELS,
+    views: Views | None = None,
 ) -> None:
     """Writes a SavedModel that needs TensorFlow alone.
 
@@ -219,6 +231,8 @@ def export(
         max_pixels: Pixels of the largest image that `"serving_default"`
             answers, since a small file may hold a huge image. Defaults to
             2**22, 4,194,304, twice Cityscapes' 2048 x 1024.
+        views: How the network looks at an image, whatever the signature.
+            Defaults to once, as a whole.
 
     Raises:
         ValueError: If the model's channels are not the class set's classes,
@@ -241,7 +255,7 @@ def export(
         ground = GroundMatrix.of(ground, classes)
     decides_by = ground_of(decision, ground)
     service = SegmentationService(
-        model, classes, height, width, decides_by, max_pixels
+        model, classes, height, width, decides_by, max_pixels, views
     )
     tf.saved_model.save(
         service,
@@ -258,6 +272,7 @@ def export(
         "decision": decision,
         "size": [height, width],
         "max_pixels": max_pixels,
+        "views": asdict(views or Views()),
         "ids": service.ids.name,
     }
     path = os.path.join(folder, CARD)

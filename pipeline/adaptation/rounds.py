@@ -130,6 +130,7 @@ def train_and_export(
         build_ground(recipe.ground, classes),
         recipe.decision,
         recipe.max_pixels,
+        recipe.views,
     )
     kept.remove()
 

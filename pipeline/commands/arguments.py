@@ -25,7 +25,10 @@ Dataset = Annotated[
     str, typer.Option(help="A layout's name or a YAML description.")
 ]
 Split = Annotated[str, typer.Option(help="The split to judge on.")]
-ScoresFile = Annotated[
+JsonFile = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--json", help="Write every score here."),
+    typer.Option(
+        "--json",
+        help="Write it as JSON to this file, or with - to the screen, alone.",
+    ),
 ]

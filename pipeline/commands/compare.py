@@ -12,12 +12,12 @@ from rich.text import Text
 
 from pipeline.commands.arguments import (
     Dataset,
+    JsonFile,
     JudgedFolder,
     OutFolder,
-    ScoresFile,
     Split,
 )
-from pipeline.commands.evaluate import write_json
+from pipeline.commands.json_output import json_target, write_json
 from pipeline.commands.screen import SCREEN, refusals, refuse, say
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def compare(
         int, typer.Option(min=0, help="Images to show side by side.")
     ] = 4,
     out: OutFolder = None,
-    report: ScoresFile = None,
+    report: JsonFile = None,
 ) -> None:
     """Compares two models by class, group and severity; shows the worst."""
     with refusals():
@@ -55,7 +55,7 @@ def compare(
         pairs = described.find(data, [split])
         folder = out or "comparison"
         outputs = [os.path.join(folder, PICTURE)] if worst else []
-        outputs += [report] if report else []
+        outputs += json_target(report)
         check_outputs(outputs, [first, second, dataset, *files_of(pairs)])
         models = {"A": ServedModel(first), "B": ServedModel(second)}
         ground = _common_ground(models["A"], models["B"])
@@ -76,8 +76,7 @@ def compare(
         rows = {name: iou_rows(each, classes) for name, each in values.items()}
         say(f"A: {first}\nB: {second}")
         SCREEN.print(_table(len(pairs), rows["A"], rows["B"], values))
-        if report is not None:
-            write_json(report, _plain(values))
+        write_json(report, _with_difference(values))
         if worst:
             named = {(pair.name, pair.drive): pair for pair in pairs}
             shown = [
@@ -149,20 +148,13 @@ def _difference(value: float, higher_is_better: bool) -> str | Text:
     return Text(text, "green" if better else "red")
 
 
-def _plain(
+def _with_difference(
     values: dict[str, dict[str, float]],
-) -> dict[str, dict[str, float | None]]:
-    """The scores of A and B and their difference, ready for JSON."""
+) -> dict[str, dict[str, float]]:
     difference = {
         name: values["B"][name] - value for name, value in values["A"].items()
     }
-    return {
-        model: {
-            name: value if math.isfinite(value) else None
-            for name, value in each.items()
-        }
-        for model, each in (*values.items(), ("B - A", difference))
-    }
+    return {**values, "B - A": difference}
 
 
 def _worst(counts: dict[str, Counts], ground: Any, number: int) -> list[int]:

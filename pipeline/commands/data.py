@@ -7,11 +7,13 @@ import io
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from rich.table import Table
 
+from pipeline.commands.arguments import JsonFile
+from pipeline.commands.json_output import json_target, write_json
 from pipeline.commands.screen import (
     ERRORS,
     SCREEN,
@@ -86,6 +88,7 @@ def stats(
         Optional[str],  # noqa: UP045
         typer.Option(help="Draw the class frequencies here (.png, .svg ...)."),
     ] = None,
+    report: JsonFile = None,
 ) -> None:
     """Counts the pixels of each class; derives class weights."""
     with refusals():
@@ -94,7 +97,8 @@ def stats(
         from wseg_tf.plots import plot_frequencies
 
         pairs = _find(path, dataset, split)
-        check_outputs([plot] if plot else [], [dataset, *files_of(pairs)])
+        outputs = json_target(report) + ([plot] if plot else [])
+        check_outputs(outputs, [dataset, *files_of(pairs)])
         found = _inspect(pairs, dataset)
         classes = layout(dataset).classes
         counts = _counts(found)
@@ -103,13 +107,16 @@ def stats(
         totals = _totals(counts)
         # Weights are the training frames' own; a test split has no say.
         source = "train" if "train" in totals else next(iter(totals))
-        _show_table(
-            f"Share of labelled pixels, %; weights by {source}",
-            classes,
-            totals,
-            _weights(classes, totals[source]),
-        )
+        weights = _weights(classes, totals[source])
+        title = f"Share of labelled pixels, %; weights by {source}"
+        _show_table(title, classes, totals, weights)
         shown = _drives(counts) if drives else totals
+        plain = {name: _plain(each, classes) for name, each in shown.items()}
+        by_name = {
+            name: dict(zip(classes.names, map(float, each), strict=True))
+            for name, each in weights.items()
+        }
+        write_json(report, {"statistics": plain, "weights": by_name})
         if drives:
             names = list(shown)
             for start in range(0, len(names), _COLUMNS):
@@ -315,6 +322,16 @@ def _show_table(
     ):
         table.add_row(heading, "", *row)
     SCREEN.print(table)
+
+
+def _plain(statistics: PixelStatistics, classes: ClassSet) -> dict[str, Any]:
+    shares = map(float, statistics.frequencies)
+    return {
+        "images": statistics.images,
+        "void": float(statistics.void_share),
+        "shares": dict(zip(classes.names, shares, strict=True)),
+        "sizes": {f"{h}x{w}": n for (h, w), n in statistics.sizes.items()},
+    }
 
 
 def _sizes(statistics: PixelStatistics) -> str:

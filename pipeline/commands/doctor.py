@@ -8,14 +8,15 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from pipeline.commands.arguments import Dataset
+from pipeline.commands.arguments import Dataset, JsonFile
+from pipeline.commands.json_output import json_target, write_json
 from pipeline.commands.screen import FAILURE, SCREEN, first_line, refusals, say
 from wseg_tf.filesystems import is_remote
 
@@ -68,10 +69,15 @@ def doctor(
         str, typer.Option(help="Folder of a data set to look at.")
     ] = "",
     dataset: Dataset = "camvid",
+    report: JsonFile = None,
 ) -> None:
     """Says what works here and what would not; exit code 1 if a run cannot."""
+    target = json_target(report)
     say("Looking (TensorFlow takes a quarter of a minute) ...")
     with refusals():
+        from pipeline.commands.outputs import check_outputs
+
+        check_outputs(target, [dataset])
         findings = [
             python(),
             *packages(),
@@ -79,6 +85,7 @@ def doctor(
             *machine(root),
             *([images(data, dataset)] if data else []),
         ]
+        write_json(report, [asdict(each) for each in findings])
     table = Table()
     for heading in ("", "found", "what to do"):
         table.add_column(heading, overflow="fold")
@@ -122,7 +129,13 @@ def accelerators() -> Finding:
 
     seen = tf.config.list_physical_devices("GPU")
     if seen:
-        return Finding("GPU", f"{len(seen)} seen by TensorFlow")
+        names = [
+            tf.config.experimental.get_device_details(each).get(
+                "device_name", each.name
+            )
+            for each in seen
+        ]
+        return Finding("GPU", f"{len(seen)}: {', '.join(names)}")
     if os.path.exists(NVIDIA):
         return Finding(
             "GPU",

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipeline.commands.arguments import Model, OutFolder
-from pipeline.commands.screen import refusals, say
+from pipeline.commands.screen import quiet_native, refusals, say
 
 # Everything heavy is imported inside the commands, as in pipeline.commands.run.
 
@@ -30,14 +30,12 @@ def export(
 ) -> None:
     """Converts a model: images at the network's size in, class ids out."""
     with refusals():
-        import tensorflow as tf
-
         from pipeline.commands.outputs import check_outputs
         from wseg_tf.conversion import convert
 
         folder = out or "."
         path = os.path.join(folder, f"model.{format.value}")
         check_outputs([path, os.path.join(folder, "model.json")], [model])
-        tf.io.gfile.makedirs(folder)
-        convert(model, path, format.value)
+        with quiet_native():
+            convert(model, path, format.value)
     say(f"Written: {path}, and its classes beside it as model.json")

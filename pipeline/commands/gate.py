@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from typing import Annotated, Optional
@@ -10,7 +9,8 @@ from typing import Annotated, Optional
 import typer
 from rich.table import Table
 
-from pipeline.commands.arguments import Dataset, JudgedFolder, Split
+from pipeline.commands.arguments import Dataset, JsonFile, JudgedFolder, Split
+from pipeline.commands.json_output import json_target, write_json
 from pipeline.commands.screen import REFUSED, SCREEN, refusals, say
 
 # Everything heavy is imported inside the commands, as in pipeline.commands.run.
@@ -59,10 +59,7 @@ def gate(
     trust: Annotated[
         bool, typer.Option("--trust", help="Let a model run code of its own.")
     ] = False,
-    report: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--json", help="Write every rule's finding here."),
-    ] = None,
+    report: JsonFile = None,
 ) -> None:
     """Judges a model by a gate's rules; exit code 3 if it is refused."""
     with refusals():
@@ -76,7 +73,6 @@ def gate(
         from wseg_tf import configuration
         from wseg_tf.classes import class_set
         from wseg_tf.data.layouts import layout
-        from wseg_tf.filesystems import write_whole
 
         described = layout(dataset)
         told = described.classes if classes is None else class_set(classes)
@@ -84,7 +80,7 @@ def gate(
         pairs = described.find(data, [split])
         named = [model, baseline, rules, ground, classes, dataset]
         read = [each for each in named if each is not None]
-        check_outputs([report] if report else [], [*read, *files_of(pairs)])
+        check_outputs(json_target(report), [*read, *files_of(pairs)])
         opened = [
             open_candidate(path, told, options, trust)
             for path in (model, baseline)
@@ -103,9 +99,7 @@ def gate(
             opened[1].count if opened[1:] else None,
         )
         findings = judge(wanted, images, judged, severity)
-        if report is not None:
-            rows = [finding_json(each) for each in findings]
-            write_whole(report, json.dumps(rows, indent=2))
+        write_json(report, [finding_json(each) for each in findings])
     table = Table(title=f"{model} on {len(images)} images")
     for heading in ("rule", "figure", "interval", "holds"):
         table.add_column(heading)

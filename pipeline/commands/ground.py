@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Optional
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from rich.table import Table
 
-from pipeline.commands.arguments import Overrides
+from pipeline.commands.arguments import JsonFile, Overrides
+from pipeline.commands.json_output import json_target, write_json
 from pipeline.commands.screen import SCREEN, refusals, say
 
 if TYPE_CHECKING:
     from wseg_tf.classes import ClassSet
     from wseg_tf.ground import GroundMatrix
+    from wseg_tf.ground.words import Share
 
 # Everything heavy is imported inside the commands, as in pipeline.commands.run.
 
@@ -43,6 +46,7 @@ def show(
         Optional[str],  # noqa: UP045
         typer.Option(help="Draw it: a PNG, SVG or PDF to write."),
     ] = None,
+    report: JsonFile = None,
 ) -> None:
     """Prints D by importance groups, before and after its map f."""
     with refusals():
@@ -50,7 +54,8 @@ def show(
         from wseg_tf.filesystems import local_target
         from wseg_tf.plots import plot_ground
 
-        check_outputs([out] if out else [], [source, classes or source])
+        outputs = json_target(report) + ([out] if out else [])
+        check_outputs(outputs, [source, classes or source])
         before, after, described = _read(source, classes, overrides or [])
         names = before.classes or ()
         kind = "no structure" if after.kind == "none" else f"a {after.kind}"
@@ -61,6 +66,7 @@ def show(
                 SCREEN.print(_by_groups("f(D)", after, described))
         elif out is None:
             SCREEN.print(_by_classes(before))
+        write_json(report, _plain(before, after, described))
         if out is not None:
             figure = plot_ground(after, described)
             with local_target(out) as path:
@@ -97,25 +103,32 @@ def propose(
         ),
     ] = None,
     within: Annotated[
-        float, typer.Option(help="Share of it inside a group.")
+        float, typer.Option(min=0, max=1, help="Share of it inside a group.")
     ] = 0.5,
     confusion: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="What `wseg evaluate --confusion` wrote."),
     ] = None,
+    report: JsonFile = None,
 ) -> None:
     """Writes a first D; with a confusion, says where it would hurt."""
     with refusals():
+        from pipeline.commands.outputs import check_outputs
         from wseg_tf.classes import class_set
         from wseg_tf.ground import words
 
+        read = [each for each in (classes, severities, confusion) if each]
+        check_outputs([out, *json_target(report)], read)
         described = class_set(classes)
         ground = words.propose(described, _severities(severities), within)
         counts = None if confusion is None else _counts(confusion, described)
         _write(ground, out)
         say(f"Written: {out}. Edit it, then name it as training.ground.file.")
+        found = [] if counts is None else words.shares(ground, counts)
         if counts is not None:
-            SCREEN.print(_shares(ground, counts))
+            SCREEN.print(_shares(found))
+        shares = [asdict(each) for each in found]
+        write_json(report, {"D": _named(ground), "shares": shares})
 
 
 def _read(
@@ -239,13 +252,35 @@ def _by_classes(ground: GroundMatrix) -> Table:
     return table
 
 
-def _shares(ground: GroundMatrix, counts: list[list[float]]) -> Table:
-    from wseg_tf.ground.words import shares
+def _plain(
+    before: GroundMatrix, after: GroundMatrix, classes: ClassSet | None
+) -> dict[str, Any]:
+    """What `show` says, and every number of D before and after its map."""
+    groups = None
+    if classes is not None:
+        groups = dict(zip(classes.names, classes.groups, strict=True))
+    return {
+        "kind": after.kind,
+        "groups": groups,
+        "D": _named(before),
+        "f(D)": _named(after),
+    }
 
+
+def _named(ground: GroundMatrix) -> dict[str, dict[str, float]]:
+    """The costs by name, what was there first."""
+    names = ground.classes or ()
+    return {
+        name: dict(zip(names, row, strict=True))
+        for name, row in zip(names, ground.values.tolist(), strict=True)
+    }
+
+
+def _shares(shares: Sequence[Share]) -> Table:
     table = Table(title="Where the severity of that model comes from")
     for heading in ("true", "taken for", "cost", "pixels", "share"):
         table.add_column(heading, justify="right")
-    for found in shares(ground, counts):
+    for found in shares:
         table.add_row(
             found.true,
             found.predicted,

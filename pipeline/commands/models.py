@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Optional
 
 import typer
 from rich.table import Table
 
-from pipeline.commands.screen import SCREEN, quiet_imports, refuse
+from pipeline.commands.arguments import JsonFile
+from pipeline.commands.json_output import json_target, write_json
+from pipeline.commands.screen import SCREEN, refusals
 
 
 def models(
@@ -27,31 +30,32 @@ def models(
     summary: Annotated[
         bool, typer.Option("--summary", help="List the layers.")
     ] = False,
+    report: JsonFile = None,
 ) -> None:
     """Lists the networks: parameters, arithmetic, output stride."""
-    quiet_imports()
-    from wseg_tf.models import ARCHITECTURES
-    from wseg_tf.models.description import describe, summary_text
-    from wseg_tf.models.registry import architecture
+    with refusals():
+        from pipeline.commands.outputs import check_outputs
+        from wseg_tf.models import ARCHITECTURES
+        from wseg_tf.models.description import describe, summary_text
+        from wseg_tf.models.registry import architecture
 
-    try:
+        check_outputs(json_target(report), [])
         names = [architecture(name).name] if name else list(ARCHITECTURES)
         if summary:
             for each in names:
                 SCREEN.print(summary_text(each, classes))
             return
-        table = Table(title=f"{classes} classes, images of {height}x{width}")
-        for heading in ("", "parameters", "GFLOP", "stride", ""):
-            table.add_column(heading, justify="right" if heading else "left")
-        for each in names:
-            found = describe(each, classes, (height, width))
-            table.add_row(
-                found.name,
-                f"{found.parameters:,}",
-                f"{found.flops / 1e9:.1f}",
-                str(found.output_stride),
-                found.summary,
-            )
-    except ValueError as error:
-        refuse(error)
+        found = [describe(each, classes, (height, width)) for each in names]
+        write_json(report, [asdict(each) for each in found])
+    table = Table(title=f"{classes} classes, images of {height}x{width}")
+    for heading in ("", "parameters", "GFLOP", "stride", ""):
+        table.add_column(heading, justify="right" if heading else "left")
+    for network in found:
+        table.add_row(
+            network.name,
+            f"{network.parameters:,}",
+            f"{network.flops / 1e9:.1f}",
+            str(network.output_stride),
+            network.summary,
+        )
     SCREEN.print(table)

@@ -10,7 +10,13 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from pipeline.commands.arguments import ConfigFile, DataFolder, Overrides
+from pipeline.commands.arguments import (
+    ConfigFile,
+    DataFolder,
+    JsonFile,
+    Overrides,
+)
+from pipeline.commands.json_output import json_target, write_json
 from pipeline.commands.screen import (
     ERRORS,
     INTERRUPTED,
@@ -33,18 +39,24 @@ if TYPE_CHECKING:
 
 
 def run(
-    config: ConfigFile, overrides: Overrides = None, data: DataFolder = None
+    config: ConfigFile,
+    overrides: Overrides = None,
+    data: DataFolder = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Runs the pipeline: images in, a pushed model out, or exit code 3.
 
     A configuration with `adaptation` learns a second domain without labels.
     """
+    target = json_target(json_file)
     say("Starting (TensorFlow and TFX take half a minute) ...")
     with refusals():
+        from pipeline.commands.outputs import check_outputs
         from pipeline.config.loading import load
 
+        check_outputs(target, [config])
         settings = load(config, overrides or [], data)
-    _report_run(_run(settings))
+    _report_run(_run(settings), json_file)
 
 
 def _run(settings: Config) -> dict[str, Step]:
@@ -114,12 +126,13 @@ def _show_rounds(steps: dict[str, Step]) -> None:
     say(f"Rounds:  {folder}/rounds.png")
 
 
-def _report_run(steps: dict[str, Step]) -> None:
+def _report_run(steps: dict[str, Step], json_file: str | None) -> None:
     import tensorflow as tf
 
     folder = steps["Reporter"].outputs["report"][0].uri
     with tf.io.gfile.GFile(os.path.join(folder, "report.json")) as file:
         report = json.load(file)
+    write_json(json_file, report)
     rows = [
         (
             row["name"],

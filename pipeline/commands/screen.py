@@ -19,6 +19,7 @@ FAILURE = 1
 USER_ERROR = 2
 REFUSED = 3
 INTERRUPTED = 130
+STANDARD_ERROR = 2  # the file descriptor
 LONGEST = 600  # characters of a sentence
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -44,6 +45,21 @@ def quiet_imports() -> None:
     warnings.simplefilter("ignore")
     # Beam workers in other processes load them again.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
+
+
+@contextlib.contextmanager
+def quiet_native() -> Iterator[None]:
+    """Keeps what C++ says off the screen; what goes wrong there is raised."""
+    sys.stderr.flush()
+    kept = os.dup(STANDARD_ERROR)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), STANDARD_ERROR)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, STANDARD_ERROR)
+        os.close(kept)
 
 
 def keep_loopback_direct() -> None:

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from pipeline.commands.arguments import (
     ConfigFile,
     DataFolder,
+    JsonFile,
     OutFolder,
     Overrides,
 )
 from pipeline.commands.evaluate import show_scores
+from pipeline.commands.json_output import json_target, write_json
 from pipeline.commands.screen import (
     ERRORS,
     FAILURE,
@@ -48,11 +50,13 @@ def train(
     overrides: Overrides = None,
     data: DataFolder = None,
     out: OutFolder = None,
+    report: JsonFile = None,
 ) -> None:
     """Trains by a config's recipe; the same command again goes on."""
     with refusals():
         import tensorflow as tf
 
+        from pipeline.commands.outputs import check_outputs
         from pipeline.config.loading import load_pipeline
         from pipeline.gate.counting import count_images
         from pipeline.ingest.listing import find_splits
@@ -68,6 +72,7 @@ def train(
         from wseg_tf.training.recipe import BLESSED
         from wseg_tf.training.strategy import choose, named_workers, workers
 
+        check_outputs(json_target(report), [config])
         settings = load_pipeline(config, overrides or [], data)
         recipe, classes = settings.training, settings.data.class_set
         if recipe.initial == BLESSED:
@@ -120,17 +125,24 @@ def train(
             if not is_chief:
                 return  # The first worker writes the model.
             ground = build_ground(recipe.ground, classes)
-            size = (recipe.height, recipe.width)
-            bound = recipe.max_pixels
             export(
-                model, folder, classes, *size, ground, recipe.decision, bound
+                model,
+                folder,
+                classes,
+                recipe.height,
+                recipe.width,
+                ground,
+                recipe.decision,
+                recipe.max_pixels,
+                recipe.views,
             )
             served = ServedModel(folder)
             images = count_images(
                 served.count_confusion, pairs["eval"], described
             )
             counts = images.candidate.sum(axis=0)
-            show_scores(served, counts, len(pairs["eval"]))
+            values = show_scores(served, counts, len(pairs["eval"]))
+            write_json(report, values)
             _draw(folder, served, counts)
             _finish(folder, own)
     say(f"Model: {folder}")

@@ -133,8 +133,8 @@ def _kept(config: RunConfig, argument: str, path: str) -> str:
             text: str = file.read()
     except (tf.errors.OpError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"Invalid value for argument `{argument}`. Expected a text file. "
-            f"Received: {path} ({_reason(error)})."
+            f"Invalid value for argument `{argument}`. Expected a text file, "
+            f"or none. Received: {path} ({_reason(error)})."
         ) from error
     name = argument.rpartition(".")[2]
     ending = os.path.splitext(path)[1]

@@ -225,6 +225,8 @@ class Experiment:
     ) -> Options:
         """Returns options with a method's changes, held to their types."""
         kind = type(usual)
+        if isinstance(usual, GroundOptions):
+            changes = GroundOptions.chosen(changes)
         values = {**dataclasses.asdict(usual), **changes}
         try:
             return configuration.fill(kind, values, f"method `{method.name}`")

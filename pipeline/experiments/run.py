@@ -184,6 +184,7 @@ def _serve(
         recipe.height,
         recipe.width,
         ground_of(recipe.decision, build_ground(recipe.ground, classes)),
+        views=recipe.views,
     )
 
 

@@ -1,6 +1,6 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Any, Optional
 
 import pytest
 
@@ -93,7 +93,11 @@ def test_empty_file_is_all_defaults() -> None:
         ("btach: 1", (), r"`btach` in recipe.yaml.*did you mean `batch`"),
         ("stages: [{epoch: 1}]", (), r"`stages.0.epoch`.*mean `epochs`"),
         ("batch: many", (), r"`batch` in recipe.yaml.*'many'.*Integer"),
-        ("stages: [{epochs: 0}]", (), r"recipe.yaml: .*`epochs`.*epochs=0"),
+        (
+            "stages: [{epochs: 0}]",
+            (),
+            r"recipe.yaml: .*`stages.0.epochs`.*epochs=0",
+        ),
         ("batch: [1", (), r"Invalid YAML in recipe.yaml line 1"),
         ("batch: 1\npath: a\nbatch: 2", (), r"line 3.*`batch` again \(line 1"),
         ("stages: [{epochs: 1, epochs: 2}]", (), r"each key once"),
@@ -143,6 +147,64 @@ class Outer:
     inner: Optional[Inner] = None  # noqa: UP045
     slice: Optional[dict[str, str]] = None  # noqa: UP045
     rows: list[Inner] = field(default_factory=list)
+    frame: Optional[tuple[int, int]] = None  # noqa: UP045
+
+
+@dataclass
+class Either:
+    word: Optional[str] = None  # noqa: UP045
+    file: Optional[str] = None  # noqa: UP045
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        if self.word and self.file:
+            raise ValueError("Invalid value for argument `file`. Both.")
+
+    @staticmethod
+    def chosen(changes: Mapping[str, Any]) -> dict[str, Any]:
+        gone: dict[str, Any] = {}
+        for name, other in (("word", "file"), ("file", "word")):
+            if changes.get(name) and other not in changes:
+                gone[other] = None
+        return {**gone, **changes}
+
+
+@dataclass
+class Holder:
+    either: Either = field(default_factory=Either)
+    several: list[Either] = field(default_factory=list)
+
+
+@pytest.mark.parametrize(
+    "override", ["word=a", "{word: a}", "{word: a, size: 2}"]
+)
+@pytest.mark.parametrize("place", ["either", "several.1"])
+def test_an_override_replaces_its_alternative_and_says_so(
+    override: str, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "either: {file: f, size: 1}\nseveral: [{}, {file: f, size: 1}]"
+    dot = "=" if override[0] == "{" else "."
+    given = f"{place}{dot}{override}"
+    found = configuration.load(Holder, text, "a.yaml", [given])
+    chosen = found.either if place == "either" else found.several[1]
+    assert chosen == Either("a", None, 2 if "size" in override else 1)
+    [line] = caplog.messages
+    assert f"{place}: `word`" in line
+    assert "replaces `file` of the file" in line
+
+
+def test_what_replaces_nothing_is_not_told_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for text, given in (("", "either.word=a"), ("either: {file: f}", "")):
+        overrides = [given] if given else []
+        assert configuration.load(Holder, text, "a.yaml", overrides)
+    assert not caplog.messages
+    with pytest.raises(ConfigurationError, match=r"a.yaml.*`either.file`"):
+        configuration.load(Holder, "either: {word: a, file: f}", "a.yaml")
+    text = "several: [{}, {word: a, file: f}]"
+    with pytest.raises(ConfigurationError, match=r"`several.1.file`. Both"):
+        configuration.load(Holder, text, "a.yaml")
 
 
 def test_an_override_gives_what_is_none_its_first_key() -> None:
@@ -165,6 +227,11 @@ def test_an_override_gives_what_is_none_its_first_key() -> None:
         ("", ["inner.name.y=1"], "`y` of a value"),
         ("", ["rows.name=1"], "Expected a place in the list"),
         ("", ["rows.-1.name=1"], "Expected a place in the list"),
+        ("", ["rows.0.name=a"], "Expected `rows` as a whole. Received: `0`"),
+        ("rows: [{}, {}]", ["rows.5.name=a"], "a place in `rows`, 0..1."),
+        ("rows: [{}]", ["rows.1={}"], "a place in `rows`, 0..0. Received: `1`"),
+        ("", ["frame.0=1"], "Expected `frame` as a whole. Received: `0`"),
+        ("frame: [1, 2]", ["frame.2=3"], "a place in `frame`, 0..1."),
         ("", ["rows.0.nome=1"], "did you mean `name`"),
         ("", ["rows=1"], "`rows` in the command line. Expected a list"),
         ("inner: !!timestamp x", (), "Invalid YAML in a.yaml"),

@@ -220,6 +220,11 @@ def propose(
                 f"the groups {groups} and the classes {list(classes.names)}. "
                 f"Received: {key!r}."
             )
+        if not 0 <= given[key] < np.inf:
+            raise ValueError(
+                "Invalid value for argument `severities`. Expected finite "
+                f"costs >= 0. Received: {key}={given[key]}."
+            )
     rows = [
         given.get(name, given.get(str(group), float(group)))
         for name, group in zip(classes.names, classes.groups, strict=True)

@@ -77,11 +77,12 @@ ARCHITECTURES = {
 }
 
 
-def architecture(name: str) -> Architecture:
+def architecture(name: str, argument: str = "name") -> Architecture:
     """Returns what is registered under a name.
 
     Args:
         name: Name of a network.
+        argument: What is named where there is none.
 
     Returns:
         The `Architecture`.
@@ -95,39 +96,44 @@ def architecture(name: str) -> Architecture:
     8
     """
     if ":" in name:
-        return _own(name)
+        return _own(name, argument)
     if name not in ARCHITECTURES:
         raise ValueError(
-            "Invalid value for argument `name`. Expected one of "
+            f"Invalid value for argument `{argument}`. Expected one of "
             f"{sorted(ARCHITECTURES)}, or package.module:function. Received: "
-            f"name={name!r}."
+            f"{argument}={name!r}."
         )
     return ARCHITECTURES[name]
 
 
-def _own(name: str) -> Architecture:
+def _own(name: str, argument: str) -> Architecture:
     """Returns a user's own builder; its module may lie where it is run."""
+
+    def refused(reason: str) -> ValueError:
+        return ValueError(
+            f"Invalid value for argument `{argument}`. Expected "
+            "package.module:function, which takes the number of classes and "
+            f"builds a Keras model. Received: {argument}={name!r} ({reason})."
+        )
+
     module, _, builder = name.partition(":")
-    if not module or not builder.isidentifier():
-        raise _no_builder(name, "no package.module:function")
+    parts = [*module.split("."), builder]
+    if not all(part.isidentifier() for part in parts):
+        raise refused("no package.module:function")
     look_here()
     try:
         found = getattr(importlib.import_module(module), builder)
     except ImportError as error:
-        raise _no_builder(name, str(error)) from error
+        raise refused(str(error)) from error
     except AttributeError:
-        raise _no_builder(name, f"{module} has no {builder!r}") from None
+        raise refused(f"{module} has no {builder!r}") from None
     if not callable(found):
-        raise _no_builder(name, f"{builder} is no function")
+        raise refused(f"{builder} is no function")
+    try:
+        inspect.signature(found).bind(1)
+    except (TypeError, ValueError) as error:
+        raise refused(str(error)) from error
     return Architecture(name, module, builder, 1, "yours")
-
-
-def _no_builder(name: str, reason: str) -> ValueError:
-    return ValueError(
-        "Invalid value for argument `name`. Expected package.module:function, "
-        "which takes the number of classes and builds a Keras model. Received: "
-        f"name={name!r} ({reason})."
-    )
 
 
 def check_network(name: str, classes: int) -> None:
@@ -141,8 +147,8 @@ def check_network(name: str, classes: int) -> None:
         ValueError: If there is no such network, or it does not turn images of
             any size into as many logits for each pixel.
     """
+    architecture(name, "model")
     if ":" not in name:
-        architecture(name)
         return
     model = build(name, classes)
     image = np.zeros([1, 33, 47, 3], np.float32)
@@ -232,7 +238,10 @@ def build(
         options["input_shape"] = input_shape
     model = builder(classes, **options)
     if not isinstance(model, keras.Model):
-        raise _no_builder(name, f"it returned a {type(model).__name__}")
+        raise ValueError(
+            f"Invalid network {name}. Expected a function that returns a "
+            f"Keras model. Received: a {type(model).__name__}."
+        )
     if weights is not None:
         load_weights(model, weights)
     return model

@@ -1,8 +1,8 @@
-"""TensorBoard: scalars of each epoch, and predictions every few."""
+"""TensorBoard: scalars of each epoch, predictions every few, the recipe."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,10 @@ from wseg_tf.decisions import decide
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.training.observers import Epoch, Observer, Plan
 
+Hyperparameter = bool | int | float | str
+
 PICTURES = 3
-TRAINING = ("loss", "learning_rate")
+TRAINING = ("loss", "validation_loss", "learning_rate")
 SCALAR, BLOB_SEQUENCE = 1, 3  # TensorBoard's classes of data.
 
 
@@ -29,6 +31,9 @@ class Board(Observer):
             shown with their predictions. Defaults to None: no pictures.
         every: Epochs between two pictures; 0 for none.
         ground: D, where the model decides for the least expected severity.
+        hyperparameters: What the training is compared with others by, on the
+            board's page HParams; tensorboard must be installed. Defaults to
+            None: nothing.
     """
 
     def __init__(
@@ -38,12 +43,14 @@ class Board(Observer):
         samples: tf.data.Dataset | None = None,
         every: int = 5,
         ground: GroundMatrix | None = None,
+        hyperparameters: Mapping[str, Hyperparameter] | None = None,
     ) -> None:
         self.folder = folder
         self.classes = classes
         self.samples = samples
         self.every = every
         self.ground = ground
+        self.hyperparameters = hyperparameters or {}
         self._writer: Any = None
 
     def begin(self, plan: Plan) -> None:
@@ -51,6 +58,7 @@ class Board(Observer):
         is_new = not tf.io.gfile.exists(self.folder)
         self._writer = tf.summary.create_file_writer(self.folder)
         if is_new:
+            self._describe()
             for number, row in enumerate(plan.rows, start=1):
                 self._scalars(number, row)
 
@@ -69,6 +77,14 @@ class Board(Observer):
         """Closes the events."""
         if self._writer is not None:
             self._writer.close()
+
+    def _describe(self) -> None:
+        try:
+            from tensorboard.plugins.hparams import api
+        except ImportError:  # TensorFlow 2.21 comes without.
+            return
+        with self._writer.as_default(step=0):
+            api.hparams(dict(self.hyperparameters))
 
     def _scalars(self, number: int, row: Any) -> None:
         with self._writer.as_default(step=number):

@@ -7,6 +7,7 @@ self-training, a variant of an experiment.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -29,7 +30,7 @@ from wseg_tf.training.checkpoints import (
     restore,
     snapshot,
 )
-from wseg_tf.training.evaluation import confusion_counter
+from wseg_tf.training.evaluation import counter
 from wseg_tf.training.interruption import Interrupted, Requests, watched
 from wseg_tf.training.observers import Epoch, LogLines, Observer, Plan
 from wseg_tf.training.optimizers import (
@@ -161,6 +162,7 @@ def fit(
             selection = Selection(**progress.selection)
     running = _Fit(
         model=model,
+        loss=loss,
         optimizer=optimizer,
         plan=Plan(
             title,
@@ -209,6 +211,7 @@ class _Fit:
     def __init__(
         self,
         model: keras.Model,
+        loss: keras.losses.Loss,
         optimizer: Any,
         plan: Plan,
         progress: Progress,
@@ -229,11 +232,10 @@ class _Fit:
         self.batches = batches
         self._started = time.monotonic() - progress.seconds
         self._best: dict[str, Any] | None = None
-        self._count: Callable[[tf.data.Dataset], Counts] | None = None
+        self._count: Callable[..., tuple[Counts, float]] | None = None
         if judge is not None:
-            self._count = confusion_counter(
-                model, judge.classes, ground_of(judge.decision, judge.ground)
-            )
+            decides_by = ground_of(judge.decision, judge.ground)
+            self._count = counter(model, judge.classes, decides_by, loss)
 
     @property
     def finished(self) -> bool:
@@ -330,7 +332,8 @@ class _Fit:
         if epoch % self.judge.every and epoch < self.plan.epochs:
             return None
         self._renew_statistics()
-        counts = self._count(self.judge.batches)
+        counts, loss = self._count(self.judge.batches)
+        row["validation_loss"] = loss if math.isfinite(loss) else None
         row |= summary(counts, self.judge.classes, self.judge.ground)
         return counts
 

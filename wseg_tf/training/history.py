@@ -14,7 +14,15 @@ from wseg_tf.filesystems import write_whole
 from wseg_tf.metrics import score_names
 from wseg_tf.training.observers import Epoch, Observer, Plan
 
-COLUMNS = ("stage", "epoch", "steps", "learning_rate", "loss", "seconds")
+COLUMNS = (
+    "stage",
+    "epoch",
+    "steps",
+    "learning_rate",
+    "loss",
+    "validation_loss",
+    "seconds",
+)
 
 
 class History(Observer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -35,12 +36,20 @@ from wseg_tf.training.objectives import (
 from wseg_tf.training.observers import LogLines, Observer
 from wseg_tf.training.optimizers import build_optimizer
 from wseg_tf.training.precision import policy, scaled
-from wseg_tf.training.recipe import Recipe, Stage
+from wseg_tf.training.recipe import Recipe, Stage, hyperparameters
 from wseg_tf.training.selection import Selection
-from wseg_tf.training.strategy import check_batch, choose, share, workers
+from wseg_tf.training.strategy import (
+    check_batch,
+    choose,
+    missing_gpu,
+    share,
+    workers,
+)
 from wseg_tf.training.survey import Survey, survey
 from wseg_tf.training.warm_start import start_from
+from wseg_tf.training.warner import Warner
 
+LOG = logging.getLogger(__name__)
 HISTORY = "history.csv"
 BOARD = "tensorboard"
 
@@ -85,6 +94,9 @@ def train(
     execution = recipe.execution
     strategy = choose(execution.distribute)
     is_chief = workers(strategy)[1] == 0
+    said = missing_gpu(execution.distribute, recipe.precision)
+    if said is not None:
+        LOG.warning("%s", said)
     ground = check(recipe, classes, is_judged=validation is not None)
     kept = None
     recipe = resolve(recipe, classes)
@@ -113,7 +125,7 @@ def train(
             recipe.evaluate_every,
             recipe.decision,
         )
-    watching = list(observers)
+    watching = [*observers, *([Warner(classes)] if is_chief else [])]
     if logs is not None and is_chief:
         watching += _writers(logs, recipe, classes, judge)
     history: list[dict[str, Any]] = []
@@ -304,5 +316,6 @@ def _writers(
             samples,
             recipe.execution.overlays_every,
             None if judge is None else ground_of(judge.decision, judge.ground),
+            hyperparameters(recipe),
         ),
     ]

@@ -100,6 +100,12 @@ def resolve(recipe: Recipe, classes: ClassSet) -> Recipe:
 
 def _predefined(options: GroundOptions, classes: ClassSet) -> GroundMatrix:
     if options.matrix is not None:
+        if len(options.matrix) != len(classes):
+            raise ValueError(
+                "Invalid value for argument `ground.matrix`. Expected "
+                f"{len(classes)} rows, the classes of `{classes.name}`. "
+                f"Received: {len(options.matrix)}."
+            )
         return GroundMatrix(options.matrix, classes)
     if options.file is not None:
         return _from_file(options.file, classes)

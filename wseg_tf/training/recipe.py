@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Optional, Union
 
+from wseg_tf.configuration import in_one_line
 from wseg_tf.data.augmentation import Augmentation
 from wseg_tf.data.statistics import WEIGHTINGS
 from wseg_tf.decisions import DECISIONS, LIKELIEST
 from wseg_tf.losses.wasserstein import LINKS
 from wseg_tf.ranges import bounded, check_ranges
+from wseg_tf.views import Views
 
 LOSSES = (
     "cross_entropy",
@@ -25,6 +28,8 @@ LOSSES = (
 )
 MAPS = ("linear", "power", "huber", "step")
 PRESETS = ("severity_aware", "importance_aware")
+# Of a ground matrix; one counts.
+SOURCES = ("preset", "file", "matrix")
 BALANCES = ("none", *WEIGHTINGS)
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("constant", "poly", "cosine", "step")
@@ -56,13 +61,14 @@ class GroundOptions:
 
     Args:
         preset: `"severity_aware"` (Fig. 2 left of Liu et al.: less within a
-            group than across) or `"importance_aware"` (Fig. 2 right).
-        file: A YAML or CSV matrix with class names; replaces the preset.
-        matrix: D itself, rows and columns in the order of the class set;
-            replaces preset and file.
-        severities: Cost of losing a pixel of each importance group that the
-            class set has, the least important first. The group's number by
-            default.
+            group than across) or `"importance_aware"` (Fig. 2 right). The
+            first by default.
+        file: A YAML or CSV matrix with class names, in place of a preset.
+        matrix: D itself, rows and columns in the order of the class set, in
+            place of a preset or a file.
+        severities: Of a preset: cost of losing a pixel of each importance
+            group that the class set has, the least important first. The
+            group's number by default.
         within: Share of that cost when the confusion stays in the group;
             `"severity_aware"` only.
         factors: What losing a pixel of a class costs, times what the above
@@ -72,7 +78,7 @@ class GroundOptions:
         tau: Where Huber turns linear, in units of D, for `map="huber"`.
     """
 
-    preset: str = "severity_aware"
+    preset: Optional[str] = None  # noqa: UP045
     file: Optional[str] = None  # noqa: UP045
     matrix: Optional[list[list[float]]] = bounded(None, 0)  # noqa: UP045
     severities: list[float] = bounded(list, 0)
@@ -85,10 +91,36 @@ class GroundOptions:
     def __post_init__(self) -> None:
         """Refuses what no ground matrix can be built from."""
         check_ranges(self)
-        _one_of("preset", self.preset, PRESETS)
+        if self.preset is not None:
+            _one_of("preset", self.preset, PRESETS)
         _one_of("map", self.map, MAPS)
-        if self.file is not None and self.matrix is not None:
-            raise _invalid("matrix", "none beside `file`", "a matrix")
+        given = [name for name in SOURCES if getattr(self, name) is not None]
+        if given[1:]:
+            expected = f"one of `{given[0]}` and `{given[1]}`"
+            raise _invalid(given[1], expected, "both")
+        if self.severities and given in (["file"], ["matrix"]):
+            expected = f"none beside `{given[0]}`"
+            raise _invalid("severities", expected, list(self.severities))
+
+    @staticmethod
+    def chosen(changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns changes with what they replace: D has one source.
+
+        Args:
+            changes: New values by field.
+
+        Example:
+
+        >>> GroundOptions.chosen({"preset": "importance_aware"})
+        {'file': None, 'matrix': None, 'preset': 'importance_aware'}
+        """
+        given = {name for name in SOURCES if changes.get(name) is not None}
+        replaced: dict[str, Any] = {}
+        if given:
+            replaced = {name: None for name in SOURCES if name not in given}
+        if given & {"file", "matrix"}:
+            replaced["severities"] = []
+        return {**replaced, **changes}
 
 
 @dataclass
@@ -255,6 +287,8 @@ class Recipe:
         decision: How the class of a pixel is chosen where the model is judged
             and served: `"likeliest"`, or `"least_risk"` for the least expected
             severity under `ground`.
+        views: How the exported model looks at an image: mirrors, zooms,
+            windows. The figures while training are those of one view.
         select: A metric: each stage ends with the weights of the evaluation
             that was best by it. The last weights by default.
         stages: Run in order, each from the weights of the last.
@@ -275,6 +309,7 @@ class Recipe:
     evaluate_every: int = bounded(4, 1)
     max_pixels: int = bounded(2**22, 1)
     decision: str = LIKELIEST
+    views: Views = field(default_factory=Views)
     select: Optional[str] = None  # noqa: UP045
     stages: list[Stage] = field(default_factory=lambda: [Stage()])
     execution: Execution = field(default_factory=Execution)
@@ -300,3 +335,34 @@ class Recipe:
             raise _invalid(
                 "select", "a metric, since a stage has `patience`", self.select
             )
+
+
+def hyperparameters(recipe: Recipe) -> dict[str, bool | int | float | str]:
+    """Returns what decides a training, each by its key; D in one line.
+
+    Args:
+        recipe: The recipe.
+
+    Example:
+
+    >>> found = hyperparameters(Recipe(batch=4))
+    >>> found["batch"], found["stages.0.loss"], found["select"]
+    (4, 'cross_entropy', 'null')
+    """
+    values = asdict(recipe)
+    del values["execution"]
+    stages = enumerate(values.pop("stages"))
+    found = {
+        f"stages.{place}.{name}": value
+        for place, stage in stages
+        for name, value in stage.items()
+    }
+    for group in ("augmentation", "ground", "views"):
+        own = values.pop(group).items()
+        found |= {f"{group}.{name}": value for name, value in own}
+    return {
+        name: value
+        if isinstance(value, (bool, int, float, str))
+        else in_one_line(value).removesuffix("\n...")
+        for name, value in (values | found).items()
+    }

@@ -90,6 +90,33 @@ def named_workers() -> tuple[list[str], str]:
         ) from error
 
 
+def missing_gpu(distribute: str, precision: str) -> str | None:
+    """Says in a sentence that a GPU is asked for and none is there.
+
+    Args:
+        distribute: What `choose` takes.
+        precision: A policy; float16 without a GPU is a hundred times slower.
+
+    Returns:
+        The sentence, or None: there is one, or nobody asked.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return None
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    asked = [
+        ("execution.distribute=mirrored", distribute == "mirrored"),
+        ("precision=mixed_float16", precision == "mixed_float16"),
+        (f"CUDA_VISIBLE_DEVICES={visible}", visible not in ("", "-1")),
+    ]
+    named = [name for name, is_asked in asked if is_asked]
+    if not named:
+        return None
+    return (
+        f"Careful: {' and '.join(named)} asks for a GPU, and TensorFlow sees "
+        "none: the processors train, much slower; `wseg doctor` says more."
+    )
+
+
 def grow_memory() -> None:
     """Lets TensorFlow take the memory of GPUs as it needs it, not all."""
     for device in tf.config.list_physical_devices("GPU"):

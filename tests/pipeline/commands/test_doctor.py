@@ -1,5 +1,6 @@
 """`wseg doctor`: what it finds is what is there."""
 
+import json
 import os
 from importlib.metadata import PackageNotFoundError
 
@@ -89,3 +90,13 @@ def test_a_card_that_tensorflow_does_not_see_is_said(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written_to_stops(tmp_path):
     tmp_path.chmod(0o500)
     assert any(each.stops for each in doctor.machine(str(tmp_path / "runs")))
+
+
+def test_the_findings_are_json_too(tmp_path, capsys):
+    done = CliRunner().invoke(
+        app, ["doctor", "--root", str(tmp_path), "--json", "-"]
+    )
+    found = {each["name"]: each for each in json.loads(done.stdout)}
+    assert found["tensorflow"]["found"] == tf.__version__
+    assert found["Python"]["stops"] is (done.exit_code == 1)
+    assert "`wseg run` can" in done.stderr

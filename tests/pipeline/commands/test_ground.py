@@ -1,5 +1,7 @@
 """`wseg ground`: what it shows, explains, writes and refuses."""
 
+import json
+
 import numpy as np
 from typer.testing import CliRunner
 
@@ -58,10 +60,16 @@ def test_a_measured_confusion_says_where_it_hurts(tmp_path):
         tmp_path / "D.yaml",
         "--confusion",
         tmp_path / "counts.csv",
+        "--json",
+        tmp_path / "shares.json",
     )
     assert code == 0
     assert "│ pedestrian │ building │ 4 │ 30 │ 75.0% │" in said
     assert "│ sky │ tree │ 1 │ 40 │ 25.0% │" in said
+    told = json.loads((tmp_path / "shares.json").read_text())
+    assert told["D"]["sky"]["tree"] == 1
+    [share] = [each for each in told["shares"] if each["true"] == "sky"]
+    assert (share["predicted"], share["pixels"]) == ("tree", 40)
 
 
 def test_what_is_wrong_is_one_sentence_and_writes_nothing(tmp_path):
@@ -83,6 +91,14 @@ def test_what_is_wrong_is_one_sentence_and_writes_nothing(tmp_path):
         (
             ["propose", "camvid", "--out", out, "--severities", "{4: x}"],
             "`--severities`",
+        ),
+        (
+            ["propose", "camvid", "--out", out, "--severities", "{car: -1}"],
+            "`severities`. Expected finite costs >= 0. Received: car=-1",
+        ),
+        (
+            ["propose", "camvid", "--out", out, "--json", out],
+            "a file that is written twice",
         ),
         (
             ["propose", "camvid", "--out", out, "--confusion", nameless],

@@ -18,6 +18,7 @@ from pipeline.commands.screen import (
     interruptible,
     iou_table,
     keep_loopback_direct,
+    quiet_native,
     refusals,
     refuse,
     say,
@@ -74,6 +75,18 @@ def test_what_a_user_can_mend_is_one_sentence_and_exit_code_2(
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
+
+
+def test_what_cpp_says_is_kept_off_the_screen(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for fails in (False, True):
+        with contextlib.suppress(ValueError), quiet_native():
+            os.write(2, b"from C++\n")
+            if fails:
+                raise ValueError
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
 
 
 def test_ctrl_c_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:

@@ -258,7 +258,6 @@ def test_compare_refuses_models_of_other_classes(
     [
         (["predict", "nowhere", "a.png"], "Received: nowhere."),
         (["evaluate", "MODEL", "nowhere"], "nowhere: no such folder"),
-        (["predict", "MODEL", "nowhere.png"], "nowhere.png: cannot be read"),
         (
             ["evaluate", "MODEL", "STREETS", "--dataset", "cityscapes"],
             "leftImg8bit: no such folder",

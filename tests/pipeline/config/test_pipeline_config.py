@@ -106,7 +106,7 @@ def test_folders_are_absolute_but_for_remote_roots(tmp_path: Path) -> None:
         ),
         (
             f"name: a\ntraining: {{stages: [{{loss: mse}}]}}\n{GATE}",
-            r"argument `loss`.*'mse'",
+            r"argument `training.stages.0.loss`.*'mse'",
         ),
         (
             f"name: a\ntraining: {{ground: {{severities: [1, 2]}}}}\n{GATE}",

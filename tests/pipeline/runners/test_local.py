@@ -330,7 +330,7 @@ def test_classes_that_drift_stop_a_run_before_its_trainer(
         (["training.epochs=1"], "Invalid key `training.epochs`"),
         (["gate.rules=[]"], "a gate without rules pushes nothing"),
         (["training.model=unet"], "Expected one of ["),
-        (["training.batch=0"], "`batch`. Expected at least 1"),
+        (["training.batch=0"], "`training.batch`. Expected at least 1"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(

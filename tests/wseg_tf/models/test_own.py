@@ -88,14 +88,21 @@ def test_its_code_is_part_of_what_a_training_is(
         ("own_networks.other:build", "No module named"),
         ("own_networks.net:other", "has no 'other'"),
         ("own_networks.net:WIDE", "WIDE is no function"),
+        ("..:build", "no package.module:function"),
+        ("own_networks.net:bare", "too many positional arguments"),
+        ("own_networks.net:more", "missing a required argument: 'width'"),
+        ("enett", "Expected one of"),
     ],
 )
 def test_a_path_that_leads_nowhere_is_one_sentence(
     write: Write, name: str, said: str
 ) -> None:
-    write(NET + "WIDE = 3\n")
+    write(f"{NET}WIDE = 3\nbare = lambda: 1\nmore = lambda n, width: 1\n")
     with pytest.raises(ConfigurationError, match=said) as caught:
         check(Recipe(model=name), CAMVID)
+    # The key of the recipe, not the argument of a function behind it.
+    assert "argument `model`" in str(caught.value)
+    assert f"model={name!r}" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -106,7 +113,7 @@ def test_a_path_that_leads_nowhere_is_one_sentence(
         (('padding="same"', "strides=2"), r"\(1, 16, 23, 11\)"),
         (("classes, 1)", "classes, 1, activation='softmax')"), "a softmax"),
         (("[None, None, 3]", "[32, 32, 3]"), "images of any size"),
-        (("return keras.Model", "keras.Model"), "returned a NoneType"),
+        (("return keras.Model", "keras.Model"), "Received: a NoneType"),
     ],
     ids=["channels", "stride", "softmax", "one size", "nothing"],
 )

@@ -47,6 +47,7 @@ def test_scalars_are_those_of_the_history(events: Any) -> None:
     history = read_history(str(folder / "history.csv"))
     for tag, column in (
         ("training/loss", "loss"),
+        ("training/validation_loss", "validation_loss"),
         ("training/learning_rate", "learning_rate"),
         ("mean_iou", "mean_iou"),
         ("iou/car", "iou/car"),
@@ -81,3 +82,18 @@ def test_pictures_are_image_truth_and_prediction(events: Any) -> None:
     np.testing.assert_array_equal(picture[:, : SIZE[1]], images[0])
     truth = overlay(images[0], labels[0], CAMVID)
     np.testing.assert_array_equal(picture[:, SIZE[1] : 2 * SIZE[1]], truth)
+
+
+def test_the_recipe_is_on_the_page_of_hyperparameters(events: Any) -> None:
+    found, _ = events
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    data = found.SummaryMetadata("_hparams_/session_start_info").plugin_data
+    assert data.plugin_name == "hparams"
+    told = plugin_data_pb2.HParamsPluginData.FromString(data.content)
+    values = told.session_start_info.hparams
+    assert values["model"].string_value == "enet"
+    assert values["batch"].number_value == 2
+    assert values["stages.1.epochs"].number_value == 1
+    assert values["views.flip"].bool_value is False
+    assert not any(name.startswith("execution") for name in values)

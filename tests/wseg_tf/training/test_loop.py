@@ -14,7 +14,8 @@ from wseg_tf.data.checks import check_pair, encode_labels
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import parse, serialise
 from wseg_tf.data.streets import draw_scene
-from wseg_tf.training.evaluation import count_confusion
+from wseg_tf.losses import CrossEntropyLoss
+from wseg_tf.training.evaluation import count_confusion, counter
 from wseg_tf.training.loop import train
 from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
 from wseg_tf.training.survey import survey
@@ -141,7 +142,8 @@ def test_a_model_is_judged_by_the_rule_it_decides_by(tmp_path: Path) -> None:
         )
         with open(tmp_path / decision / "history.csv") as file:
             rows[decision] = list(csv.DictReader(file))[-1]
-    assert rows["likeliest"]["loss"] == rows["least_risk"]["loss"]
+    for loss in ("loss", "validation_loss"):
+        assert rows["likeliest"][loss] == rows["least_risk"][loss]
     found = {
         decision: [float(row[f"iou/{name}"] or 0) for name in CAMVID.names]
         for decision, row in rows.items()
@@ -160,3 +162,28 @@ def test_confusion_of_a_model_that_knows_the_answer() -> None:
     )
     np.testing.assert_array_equal(np.flatnonzero(counts), [0, 12, 8 * 12])
     assert counts.dtype == np.int64
+
+
+def test_the_validation_loss_is_a_mean_over_images_without_void() -> None:
+    """Two images at ln 11, void left out, and one that is certain and right."""
+    unsure, sure = np.zeros([2, 1, 2, 11]), np.zeros([1, 1, 2, 11])
+    unsure[0, 0, 1, 4] = 100.0  # Where nothing is labelled.
+    sure[..., 3] = 100.0
+    void = CAMVID.void
+    batches = [
+        (unsure, np.array([[[2, void]], [[5, 6]]])),
+        (sure, np.array([[[3, 3]]])),
+    ]
+    count = counter(
+        lambda images, training: images,
+        CAMVID,
+        loss=CrossEntropyLoss(from_logits=True, ignore_class=void),
+    )
+    counts, loss = count(
+        [
+            (tf.constant(images, tf.float32), tf.constant(labels, tf.int32))
+            for images, labels in batches
+        ]
+    )
+    assert loss == pytest.approx(2 * np.log(11) / 3, rel=1e-5)
+    assert counts.sum() == 5

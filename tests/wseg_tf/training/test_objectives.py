@@ -1,5 +1,6 @@
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,6 +71,33 @@ def test_a_file_of_other_classes_is_refused(
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(ValueError, match=r"nowhere.csv \(No such file"):
         build_ground(GroundOptions(file="nowhere.csv"), CAMVID)
+
+
+def test_a_matrix_of_another_size_is_named() -> None:
+    options = GroundOptions(matrix=[[0, 1], [1, 0]])
+    with pytest.raises(ValueError, match=r"`ground.matrix`.*11 rows.*: 2"):
+        build_ground(options, CAMVID)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"preset": "severity_aware", "file": "D.csv"},
+        {"preset": "severity_aware", "matrix": [[0]]},
+        {"file": "D.csv", "matrix": [[0]]},
+        {"file": "D.csv", "severities": [1, 2, 3, 4]},
+        {"matrix": [[0]], "severities": [1, 2, 3, 4]},
+    ],
+)
+def test_a_ground_matrix_has_one_source(given: dict[str, Any]) -> None:
+    first, second = given
+    with pytest.raises(ValueError, match=f"`{second}`.*`{first}`"):
+        GroundOptions(**given)
+    # Given apart, the last one counts, and nothing of the other stays.
+    replaced = GroundOptions.chosen({second: given[second]})
+    if second != "severities":
+        assert replaced[first] is None
+        assert GroundOptions(**{first: given[first], **replaced})
 
 
 @pytest.mark.parametrize("name", LOSSES)

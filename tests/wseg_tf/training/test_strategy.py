@@ -9,6 +9,7 @@ from wseg_tf.training.strategy import (
     check_batch,
     choose,
     grow_memory,
+    missing_gpu,
     workers,
 )
 
@@ -29,6 +30,30 @@ def test_the_memory_of_every_gpu_grows(
     grow_memory()
     assert grown == [("GPU:0", True)]
     assert "GPU:1 is in use" in caplog.text
+
+
+def test_a_gpu_that_is_asked_for_and_not_there_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    for visible in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        assert missing_gpu("none", "mixed_bfloat16") is None
+    asked = {
+        "execution.distribute=mirrored": ("mirrored", "float32"),
+        "precision=mixed_float16": ("none", "mixed_float16"),
+    }
+    for named, given in asked.items():
+        said = missing_gpu(*given)
+        assert said is not None
+        assert f"Careful: {named} asks for a GPU" in said
+        assert "\n" not in said
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert "CUDA_VISIBLE_DEVICES=0,1 asks" in str(
+        missing_gpu("none", "float32")
+    )
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["G"])
+    assert missing_gpu("mirrored", "mixed_float16") is None
 
 
 def test_a_batch_must_be_shared_evenly() -> None:
