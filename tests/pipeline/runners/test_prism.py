@@ -27,7 +27,7 @@ from pipeline.gate.evaluation import eval_config, read_evaluation
 from pipeline.gate.rules import Gate, Rule
 from pipeline.ingest.manifest import write_manifest
 from pipeline.ingest.records import write_records
-from tests.pipeline.environments.kept_run import OTHER, unpack
+from tests.environments.kept_run import OTHER, unpack
 from tests.pipeline.runners.prism import binary, prism
 from wseg_tf import configuration
 from wseg_tf.adaptation.options import SelfTraining

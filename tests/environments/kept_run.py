@@ -1,6 +1,6 @@
 """A small run as one environment left it, kept for the other to read.
 
-    python -m tests.pipeline.environments.kept_run
+    python -m tests.environments.kept_run
 
 writes that of the environment it runs in; it is in the repository.
 """

@@ -13,7 +13,7 @@ from pipeline.gate.baseline import LastBlessedModel
 from pipeline.release.lineage import latest_run, open_store
 from pipeline.release.releases import reset_baseline
 from pipeline.release.statement import verify_version
-from tests.pipeline.environments.kept_run import (
+from tests.environments.kept_run import (
     CONFIG,
     OTHER,
     OVERRIDES,
