@@ -22,7 +22,7 @@ from tests.pipeline.runners.small import ARGO, SHORT
 from wseg_tf.data.input import read_records
 from wseg_tf.serving import ServedModel
 
-CONFIG = str(Path(__file__).parents[3] / "configs" / "demo.yaml")
+CONFIG = str(Path(__file__).parents[2] / "configs" / "demo.yaml")
 # So narrow that its weights take a few kilobytes.
 OVERRIDES = [*SHORT, "training.channel_factor=0.01"]
 OTHER = "tfx-1.21" if ARGO else "tfx-1.15"
