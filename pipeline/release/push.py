@@ -26,7 +26,7 @@ from pipeline.gate.digests import digest, verify
 from pipeline.gate.evaluator import AGAINST, JUDGED, ON
 from pipeline.release.decisions import withdrawals
 from pipeline.release.model_files import move, versions
-from pipeline.release.statement import is_signed, state
+from pipeline.release.statement import is_stated, state
 from wseg_tf.filesystems import folder_aside
 
 # Of the push's `custom_config`: the file of the key that signs.
@@ -66,7 +66,7 @@ class AtomicExecutor(PusherExecutor):
             if there:
                 latest = os.path.join(serving, str(there[-1]))
                 if digest(latest) == own:
-                    if key and not is_signed(latest, key):
+                    if not is_stated(latest, key):
                         state(latest, name, there[-1], judged, key)
                     self._MarkPushed(pushed, latest, str(there[-1]))
                     return

@@ -16,6 +16,7 @@ from pipeline.release import decisions
 from pipeline.release.blessings import Blessings
 from pipeline.release.decisions import Decision
 from pipeline.release.model_files import move, versions
+from pipeline.release.statement import StatementError, verify_version
 
 
 def rollback(
@@ -106,6 +107,33 @@ def finish(root: str, metadata: str | None = None) -> Decision | None:
     if decision is None:
         return None
     return _do(root, decision, Blessings(root, metadata))
+
+
+def renew(root: str, metadata: str | None = None) -> str | None:
+    """Lets the next run push again, where what is served was not pushed.
+
+    Args:
+        root: The pipeline's folder.
+        metadata: As `rollback` takes it.
+
+    Returns:
+        What is wrong with the served version, or None.
+    """
+    serving = os.path.join(root, "serving")
+    blessings = Blessings(root, metadata)
+    there, pushes = versions(serving), blessings.pushes()
+    if there:
+        try:
+            verify_version(os.path.join(serving, str(there[-1])))
+            return None
+        except StatementError as error:
+            fault = str(error)
+    elif any(each.state == metadata_store_pb2.Artifact.LIVE for each in pushes):
+        fault = f"{serving}: expected the version that was pushed. Found: none."
+    else:
+        return None
+    blessings.end(pushes)
+    return fault
 
 
 def _do(root: str, decision: Decision, blessings: Blessings) -> Decision:

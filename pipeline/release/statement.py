@@ -87,17 +87,22 @@ def state(
     return statement
 
 
-def is_signed(folder: str, key: str) -> bool:
-    """Whether a version's statement is signed by a key.
+def is_stated(folder: str, key: str | None = None) -> bool:
+    """Whether a version is what its statement says, signed if a key is given.
 
     Args:
         folder: The version's folder.
-        key: File of the private key, PEM.
+        key: File of the private key, PEM. Defaults to None.
 
     Raises:
         ValueError: If the key is none.
     """
-    return _is_signed(folder, private_key(key).public_key())
+    signer = None if key is None else private_key(key).public_key()
+    try:
+        verify_version(folder)
+    except StatementError:
+        return False
+    return signer is None or _is_signed(folder, signer)
 
 
 def verify_version(

@@ -20,7 +20,7 @@ from pipeline.config.pipeline_config import PipelineConfig, RunConfig
 from pipeline.graph import Engine
 from pipeline.release.lineage import Step, run_ids, run_steps
 from pipeline.release.metadata_file import check_metadata
-from pipeline.release.releases import finish
+from pipeline.release.releases import finish, renew
 from pipeline.release.statement import private_key
 from pipeline.runners.prepared import prepare
 from wseg_tf.configuration import ConfigurationError
@@ -140,6 +140,9 @@ def run(config: Config, show: Show = print) -> dict[str, Step]:
         done = finish(config.folder(), database)
         if done is not None:
             show(f"Finished the rollback to version {done.serving} first.")
+        fault = renew(config.folder(), database)
+        if fault is not None:
+            show(f"{fault} The push is made again.")
         return execute(judged, prepare(config).build(Engine()), show)
 
 

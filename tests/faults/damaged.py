@@ -202,7 +202,11 @@ def campaign(
                     path.unlink()
                 else:
                     path.write_bytes(damaged)
-                code, faults = tried(scene.command, folder, expected)
+                wanted = dict(expected)
+                if "serving" in path.parts:
+                    # What is not as it was pushed is pushed again, beside it.
+                    wanted.pop("versions", None)
+                code, faults = tried(scene.command, folder, wanted)
                 outcomes.append(faults)
                 print(
                     f"{name}: {path.relative_to(folder)} {way}: {code}: "

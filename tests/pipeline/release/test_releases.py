@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from pipeline.release.lineage import open_store
 from pipeline.release.model_files import versions
 from pipeline.release.push import AtomicExecutor
 from pipeline.release.releases import reset_baseline, rollback
+from pipeline.release.statement import state, verify_version
 from wseg_tf.data.checks import DataError
 
 
@@ -238,6 +240,36 @@ def test_a_decision_lets_the_steps_that_it_concerns_run_again(
     rollback(str(three), "no, it was fine", to=2)
     # Restored, it is a baseline again, which only a live one can be.
     assert reusable(three, "ModelBlessing") == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("variables/data", "variables/data: expected the file that was pushed"),
+        ("assets.extra/release.json", "states what it is"),
+        ("saved_model.pb", "serving: expected the version that was pushed"),
+    ],
+)
+def test_what_is_served_and_was_not_pushed_is_pushed_again(
+    three: Path, name: str, words: str
+) -> None:
+    there = [three / "serving" / each for each in ("1", "2", "3")]
+    for version in there:
+        state(str(version), "demo", int(version.name), {})
+    assert releases.renew(str(three)) is None
+    assert reusable(three, "PushedModel") == [True] * 3
+    for version in there if name == "saved_model.pb" else there[-1:]:
+        (version / name).unlink()
+    if name == "variables/data":
+        (there[-1] / name).write_text("another")
+    assert re.search(words, releases.renew(str(three)) or "")
+    assert reusable(three, "PushedModel") == [False] * 3
+    assert reusable(three, "ModelBlessing") == [True] * 3
+    push(three, "3")
+    assert served(three)[-1] == "3"
+    latest = versions(str(three / "serving"))[-1]
+    verify_version(str(three / "serving" / str(latest)))
+    assert releases.renew(str(three)) is None
 
 
 def test_a_rollback_serves_the_version_before_and_is_recorded(
