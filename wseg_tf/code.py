@@ -75,7 +75,8 @@ def reached(*modules: str, without: tuple[str, ...] = ()) -> frozenset[str]:
 
     >>> sorted(reached("wseg_tf.classes"))
     ['wseg_tf.classes', 'wseg_tf.configuration', 'wseg_tf.filesystems',
-     'wseg_tf.palettes', 'wseg_tf.ranges', 'wseg_tf.typed']
+     'wseg_tf.overriding', 'wseg_tf.palettes', 'wseg_tf.ranges',
+     'wseg_tf.typed']
     """
     found: set[str] = set()
     waiting = [*modules]

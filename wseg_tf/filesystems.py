@@ -250,7 +250,10 @@ def whole_file(path: str, aside: str | None = None) -> Iterator[str]:
     """
     import tensorflow as tf
 
-    tf.io.gfile.makedirs(os.path.dirname(path) or ".")
+    folder = os.path.dirname(path) or "."
+    # A bucket is there, and TensorFlow cannot make one.
+    if not is_remote(path) or "/" in folder.partition("://")[2]:
+        tf.io.gfile.makedirs(folder)
     if is_remote(path):
         yield path
         return

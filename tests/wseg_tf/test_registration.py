@@ -40,12 +40,7 @@ for path in json.load(open(folder + "/paths.json")):
         logits = keras.models.load_model(path)(image, training=False)
     np.save(path + ".npy", logits)
 """
-ORDERS = (
-    "import wseg_tf, keras",
-    "import keras, wseg_tf",
-    "import tensorflow, wseg_tf, keras",
-    "import wseg_tf.losses, keras",
-)
+ORDERS = ("import keras, wseg_tf", "import wseg_tf.losses, keras")
 COUNT = """
 import json
 {imports}

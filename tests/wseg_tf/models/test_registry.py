@@ -134,10 +134,10 @@ def test_every_weight_has_its_gradient_and_a_step_lowers_the_loss(name):
     assert (above - below) / (2 * step) == pytest.approx(slope, rel=0.05)
 
 
-# What learns is the network; the one is to see that Keras 3 trains them.
+# What learns is the network; the one is to see that Keras 3 trains them. ENet,
+# the slowest, is what the notebook and tutorials train.
 @pytest.mark.parametrize(
-    "name",
-    ["enet", "segnet", "fcn8s", "deeplab_v2"] if IS_KERAS_2 else ["segnet"],
+    "name", ["segnet", "fcn8s", "deeplab_v2"] if IS_KERAS_2 else ["segnet"]
 )
 def test_overfits_four_images(name):
     keras.utils.set_random_seed(0)

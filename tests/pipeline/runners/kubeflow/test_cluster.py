@@ -20,8 +20,8 @@ from wseg_tf.configuration import ConfigurationError
         (["training.initial=/a/b"], "`training.initial`. Expected a remote"),
         (["kubeflow.steps.0.name=Train"], "Received: name='Train'"),
         (["kubeflow.default.memory=4GB"], "e.g. 500m or 16Gi. Received: '4GB'"),
-        (["kubeflow.default.retries=-1"], "`retries`. Expected at least 0"),
-        (["kubeflow.secrets=[{name: a}]"], "`mount`. Expected a folder, or"),
+        (["kubeflow.default.retries=-1"], "retries`. Expected at least 0"),
+        (["kubeflow.secrets=[{name: a}]"], "mount`. Expected a folder, or"),
         (["--out=x.txt"], "`out`. Expected a name that ends in"),
     ],
 )
