@@ -87,15 +87,15 @@ FAULTS = (
     Fault(
         "a lost metadata file told",
         "pipeline/release/metadata_file.py",
-        "    if found is None and not made(root):",
-        "    if found is None:",
+        "    if found is None and made(root):",
+        "    if False:",
         ("pytest", f"{RELEASE}/test_metadata_file.py"),
     ),
     Fault(
         "numbers of executions kept",
         "pipeline/release/repair.py",
-        "(max(made(root), default=0), ",
-        "(0, ",
+        "[max(last or 0, *made(root), 0)]",
+        "[0]",
         ("pytest", f"{RELEASE}/test_repair.py"),
     ),
     Fault(
