@@ -186,9 +186,6 @@ def _finish(folder: str, own: dict[str, Any]) -> None:
 
     with tf.io.gfile.GFile(os.path.join(folder, FINISHED), "w") as file:
         file.write(json.dumps(own, indent=1))
-    story = os.path.join(folder, STORY)
-    if tf.io.gfile.exists(story):
-        tf.io.gfile.remove(story)
     Checkpoints(os.path.join(folder, CHECKPOINTS)).remove()
 
 
@@ -225,15 +222,20 @@ def endings(folder: str) -> Iterator[None]:
     """Says in a sentence why a training ended before its end.
 
     Args:
-        folder: Where the whole story is written, if it is not its end.
+        folder: Where the whole story is written; at its end there is none.
     """
+    import tensorflow as tf
+
     from wseg_tf.configuration import ConfigurationError
     from wseg_tf.data.checks import DataError
     from wseg_tf.training.guard import DivergedError
     from wseg_tf.training.interruption import Interrupted
 
+    story = os.path.join(folder, STORY)
     try:
         yield
+        if tf.io.gfile.exists(story):  # Of a failure before.
+            tf.io.gfile.remove(story)
     except (ConfigurationError, DataError) as error:
         refuse(error)
     except DivergedError as error:
@@ -247,7 +249,7 @@ def endings(folder: str) -> Iterator[None]:
         ERRORS.print("Interrupted. Run the same command to go on.")
         sys.exit(INTERRUPTED)
     except Exception as error:
-        fail(error, _tell(os.path.join(folder, STORY)))
+        fail(error, _tell(story))
 
 
 def _tell(path: str) -> str | None:

@@ -12,11 +12,12 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 # Imported before a fork, so that no command does it again.
 import pipeline.adaptation.graph
@@ -29,7 +30,7 @@ from tests.pipeline.runners.small import LENIENT, SHORT, SMALL, SMALL_DOMAINS
 from wseg_tf.data.streets import write_streets
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-LITTER = ("unfinished", "partial", ".tmp", "tmp_")
+LITTER = ("unfinished", "partial", ".tmp", "tmp_", "failure.log")
 LONGEST = 600.0
 
 Facts = dict[str, Any]
@@ -325,6 +326,32 @@ def last_line(log: Path) -> str:
     """Returns the last line that a command has said."""
     text = log.read_text(errors="replace").strip() if log.exists() else ""
     return (text.splitlines() or [""])[-1]
+
+
+def parser(description: str | None, names: Iterable[str]) -> ArgumentParser:
+    """Returns the options that campaigns have in common.
+
+    Args:
+        description: What the campaign does.
+        names: What it tries; all of it, unless `--only` says less.
+    """
+    made = ArgumentParser(description=description)
+    made.add_argument("--count", type=int, default=3)
+    made.add_argument("--seed", type=int, default=0)
+    made.add_argument("--only", nargs="*", default=[*names])
+    return made
+
+
+def conclude(faults: Sequence[Sequence[str]], what: str) -> NoReturn:
+    """Ends a campaign; exit code 1 if there was a fault.
+
+    Args:
+        faults: Those of each try.
+        what: What the tries are called.
+    """
+    bad = sum(bool(each) for each in faults)
+    print(f"{len(faults)} {what}, {bad} with a fault")
+    sys.exit(bool(bad))
 
 
 @contextmanager

@@ -9,12 +9,10 @@ what it ends with on whole files.
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shutil
 import signal
-import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,10 +24,12 @@ from tests.faults.commands import (
     COMMANDS,
     Command,
     Facts,
+    conclude,
     differences,
     ended,
     last_line,
     log_of,
+    parser,
     scratch_folder,
     start,
 )
@@ -218,18 +218,13 @@ def campaign(
 
 def main() -> None:
     """Runs the campaign; exit code 1 if there was a fault."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="*", default=[*SCENES])
-    parser.add_argument("--files", default="", help="part of their names")
-    options = parser.parse_args()
-    outcomes = campaign(
-        options.only, options.count, options.seed, options.files
+    given = parser(__doc__, SCENES)
+    given.add_argument("--files", default="", help="part of their names")
+    options = given.parse_args()
+    conclude(
+        campaign(options.only, options.count, options.seed, options.files),
+        "files damaged",
     )
-    bad = sum(bool(each) for each in outcomes)
-    print(f"{len(outcomes)} files damaged, {bad} with a fault")
-    sys.exit(bool(bad))
 
 
 if __name__ == "__main__":

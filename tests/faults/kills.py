@@ -8,11 +8,9 @@ figures, the same weights, one version, and nothing left lying about.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +20,12 @@ from tests.faults.commands import (
     COMMANDS,
     Command,
     Facts,
+    conclude,
     differences,
     ended,
     last_line,
     log_of,
+    parser,
     run,
     scratch_folder,
     start,
@@ -135,16 +135,11 @@ def show(outcome: Outcome) -> str:
 
 def main() -> None:
     """Runs the campaign; exit code 1 if there was a fault."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="*", default=[*COMMANDS])
-    parser.add_argument("--keep", type=Path)
-    options = parser.parse_args()
+    given = parser(__doc__, COMMANDS)
+    given.add_argument("--keep", type=Path, help="folder of what went wrong")
+    options = given.parse_args()
     outcomes = campaign(options.only, options.count, options.seed, options.keep)
-    bad = sum(bool(each.faults) for each in outcomes)
-    print(f"{len(outcomes)} kills, {bad} with a fault")
-    sys.exit(bool(bad))
+    conclude([each.faults for each in outcomes], "kills")
 
 
 if __name__ == "__main__":

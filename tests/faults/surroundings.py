@@ -8,13 +8,11 @@ failure; with it again, with what it ends with alone.
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager as Context
@@ -28,10 +26,12 @@ from tests.faults.commands import (
     COMMANDS,
     Command,
     Facts,
+    conclude,
     differences,
     ended,
     last_line,
     log_of,
+    parser,
     run,
     scratch_folder,
     start,
@@ -208,7 +208,7 @@ def campaign(
         with scratch_folder() as scratch:
             expected, seconds = whole(command, scratch / "whole")
             for lack in (each for each in LACKS if lacks in each.name):
-                own = lack.name.startswith("the disk")
+                own = lack.lent in (full_disk, read_only)
                 if own and os.getuid():
                     print(f"{name}: {lack.name}: not tried: not root")
                     continue
@@ -229,16 +229,13 @@ def campaign(
 
 def main() -> None:
     """Runs the campaign; exit code 1 if there was a fault."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", nargs="*", default=[*COMMANDS])
-    parser.add_argument("--lack", default="", help="part of what is taken")
-    options = parser.parse_args()
-    outcomes = campaign(options.only, options.count, options.seed, options.lack)
-    bad = sum(bool(each) for each in outcomes)
-    print(f"{len(outcomes)} tries, {bad} with a fault")
-    sys.exit(bool(bad))
+    given = parser(__doc__, COMMANDS)
+    given.add_argument("--lack", default="", help="part of what is taken")
+    options = given.parse_args()
+    conclude(
+        campaign(options.only, options.count, options.seed, options.lack),
+        "tries",
+    )
 
 
 if __name__ == "__main__":
