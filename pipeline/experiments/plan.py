@@ -29,6 +29,8 @@ START = "start"
 # was trained on: as the gate says it.
 UNITS = ("images", "drives")
 SHAREABLE = ("image", "drive")
+# Which starts there are: one for all seeds, or one for each.
+STARTS = ("one", "each")
 
 
 @dataclass
@@ -78,12 +80,15 @@ class Experiment:
         target: A domain to adapt to: methods with `adaptation` label its
             split `train` themselves, and its `eval` is reported on, under the
             name `"target"`. Without a path it lies where `data` does.
-        start: The recipe all methods start from; its stages are trained once.
+        start: The recipe all methods start from.
+        starts: `"one"` start, of its own seed, for all `seeds`, or one for
+            `"each"` of them: longer, and intervals hold the starts' spread.
         finetune: The stage that follows, as far as methods do not change it.
         adaptation: The rounds, as far as methods do not change them.
         methods: What is compared.
         reference: The method that the others are tested against.
-        seeds: Of the fine-tuning: order and augmentation.
+        seeds: Of the fine-tuning, and of the start with `starts: each`:
+            order and augmentation.
         metrics: Columns of the tables, names of `wseg_tf.metrics.table`; by
             default the IoU of the critical classes and of the two most
             important groups, what is found of the first, the mean IoU and the
@@ -110,6 +115,7 @@ class Experiment:
     hold_out: list[str] = field(default_factory=list)
     target: Optional[DomainOptions] = None  # noqa: UP045
     start: Recipe = field(default_factory=Recipe)
+    starts: str = "one"
     finetune: Stage = field(default_factory=Stage)
     adaptation: SelfTraining = field(default_factory=SelfTraining)
     methods: list[Method] = field(default_factory=list)
@@ -137,11 +143,13 @@ class Experiment:
                     "least one, and none twice. Received: "
                     f"{argument}={keys}."
                 )
-        if self.resample not in UNITS:
-            raise ValueError(
-                "Invalid value for argument `resample`. Expected one of "
-                f"{list(UNITS)}. Received: resample={self.resample!r}."
-            )
+        for argument, known in (("resample", UNITS), ("starts", STARTS)):
+            received = getattr(self, argument)
+            if received not in known:
+                raise ValueError(
+                    f"Invalid value for argument `{argument}`. Expected one "
+                    f"of {list(known)}. Received: {argument}={received!r}."
+                )
         if set(self.allow_shared) - set(SHAREABLE):
             raise ValueError(
                 "Invalid value for argument `allow_shared`. Expected some of "
@@ -171,6 +179,16 @@ class Experiment:
             )
         if self.target is not None:
             check_domains(self.data.class_set, self.target.data.class_set)
+
+    def start_of(self, seed: int) -> Recipe:
+        """Returns the recipe of the start that a seed continues from.
+
+        Args:
+            seed: One of `seeds`.
+        """
+        if self.starts == "one":
+            return self.start
+        return dataclasses.replace(self.start, seed=seed)
 
     def method(self, name: str) -> Method:
         """Returns the method of a name.

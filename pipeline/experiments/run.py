@@ -98,27 +98,35 @@ def alone(plan: Experiment) -> Iterator[None]:
 
 
 def run(plan: Experiment, frames: Frames | None = None) -> list[Outcome]:
-    """Trains the start once, then every method with every seed.
+    """Trains every method with every seed, and before it what it starts from.
 
     Args:
         plan: The experiment; `alone` keeps others from its folder.
         frames: What `find_frames` returned. Defaults to asking it.
 
     Returns:
-        The start's outcome, then those of the methods, seed by seed.
+        Outcomes seed by seed: of the start, then of the methods. What has no
+        seed of its own, as a single start, is there once.
 
     Raises:
         ConfigurationError: As `find_frames` raises it.
         DataError: If a frame cannot be used; before anything is trained.
     """
     frames = frames or find_frames(plan)
-    first, digests = _start(plan, frames)
-    outcomes = [first]
+    digests = _digests(plan, frames)
+    outcomes: list[Outcome] = []
+    starts: dict[int, Outcome] = {}
     for seed in plan.seeds:
-        weights = {START: first.weights}
+        begun = plan.start_of(seed)
+        is_new = begun.seed not in starts
+        if is_new:
+            first = _once(plan, Method(START), begun, frames, digests)
+            starts[begun.seed] = first
+            outcomes.append(first)
+        weights = {START: starts[begun.seed].weights}
         for method in plan.methods:
-            # What the start decides has no seed of its own.
-            if method.decides == START and seed != plan.seeds[0]:
+            # What a single start decides has no seed of its own.
+            if method.decides == START and not is_new:
                 continue
             initial = weights[method.decides or START]
             recipe = plan.recipe(method, seed, initial)
@@ -127,27 +135,13 @@ def run(plan: Experiment, frames: Frames | None = None) -> list[Outcome]:
     return outcomes
 
 
-def start(plan: Experiment, frames: Frames) -> Outcome:
-    """Trains the common start, unless it is there.
-
-    Args:
-        plan: The experiment; `alone` keeps others from its folder.
-        frames: What `find_frames` returned.
-
-    Raises:
-        DataError: If one of them cannot be used; before anything is trained.
-    """
-    return _start(plan, frames)[0]
-
-
-def _start(plan: Experiment, frames: Frames) -> tuple[Outcome, dict[str, str]]:
+def _digests(plan: Experiment, frames: Frames) -> dict[str, str]:
+    """Returns the frames' digests, once each frame has proved usable."""
     refuse_problems(frames.training, plan.data.layout)
     refuse_problems(frames.target, layout_of(plan, TARGET))
     for name, pairs in frames.reported.items():
         refuse_problems(pairs, layout_of(plan, name))
-    digests = keys.frame_digests(plan, frames)
-    first = _once(plan, Method(START), plan.start, frames, digests)
-    return first, digests
+    return keys.frame_digests(plan, frames)
 
 
 def restore(plan: Experiment, outcome: Outcome) -> SegmentationService:
@@ -168,7 +162,7 @@ def recipe_of(plan: Experiment, outcome: Outcome) -> Recipe:
         outcome: One of what `run` returned.
     """
     if outcome.method == START:
-        return plan.start
+        return plan.start_of(outcome.seed)
     method = plan.method(outcome.method)
     return plan.recipe(method, outcome.seed, outcome.weights)
 

@@ -79,6 +79,33 @@ def test_every_method_starts_from_the_one_start(plan, trained):
     assert all(o.counts["val"].shape == (2, 11, 11) for o in outcomes)
 
 
+def test_each_seed_may_have_a_start_of_its_own(plan, trained):
+    plan.starts = "each"
+    plan.methods.append(Method("start, decided by D", decides="start"))
+    plan.seeds = [4, 1]
+    outcomes = run.run(plan)
+    assert [(o.method, o.seed) for o in outcomes] == [
+        (name, seed)
+        for seed in (4, 1)
+        for name in ("start", "continued CE", "W d^2", "start, decided by D")
+    ]
+    begun = {o.seed: o.weights for o in outcomes if o.method == "start"}
+    assert begun[4] != begun[1]
+    for recipe in trained:
+        if recipe.initial is not None:
+            assert recipe.initial == begun[recipe.seed]
+    # Deciding, its start is the one of its seed.
+    for outcome in outcomes:
+        if outcome.method == "start, decided by D":
+            assert outcome.weights == begun[outcome.seed]
+    assert run.recipe_of(plan, outcomes[0]).seed == 4
+    assert len(trained) == 6
+    # One start for all is one of these: it is found, not trained anew.
+    plan.starts, plan.start.seed = "one", 1
+    again = run.run(plan)
+    assert again[0].weights == begun[1]
+
+
 def test_a_bad_frame_is_refused_before_anything_is_trained(
     plan, trained, streets, tmp_path
 ):
