@@ -22,7 +22,8 @@ WORKDIR /build
 RUN apt-get update && apt-get install -y --no-install-recommends g++
 RUN python -m venv /opt/wseg \
     && /opt/wseg/bin/pip install --no-cache-dir uv==0.13.9
-ENV VIRTUAL_ENV=/opt/wseg
+# Whoever runs a step can write no bytecode there.
+ENV VIRTUAL_ENV=/opt/wseg UV_COMPILE_BYTECODE=1
 COPY locks locks
 RUN case "$LOCK-$DEVICE" in \
         python31?-cpu) cuda= ;; \

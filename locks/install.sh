@@ -3,6 +3,9 @@
 # and the oldest glibc that its wheels run on, if that is a recent one.
 # Safe to interrupt: FOLDER/.installed is written last, and only on success.
 set -eu
+# Compiled once here, not by each process: an environment may say
+# PYTHONDONTWRITEBYTECODE, and TFX takes three times as long to import then.
+export UV_COMPILE_BYTECODE=1
 version=$1 lock=$2 folder=$3 glibc=${4:-}
 uv_version=0.13.9
 
