@@ -73,9 +73,9 @@ def _read(path: str, given: list[str | None]) -> Results:
 
 
 def _show(results: Results, summary: bool) -> None:
-    from pipeline.experiments import tables
+    from pipeline.experiments import report, tables
 
-    show = tables.summary if summary else tables.pages
+    show = tables.summary if summary else report.page
     say(show(results, tables.figures(results)))
 
 

@@ -25,6 +25,8 @@ Options = TypeVar("Options", Stage, GroundOptions, SelfTraining)
 
 # The common start, among the names of methods.
 START = "start"
+# A column that no confusion count tells, among the names of metrics.
+MISSES = "critical_misses"
 # What is drawn anew beside the seeds, and what a report may share with what
 # was trained on: as the gate says it.
 UNITS = ("images", "drives")
@@ -89,10 +91,10 @@ class Experiment:
         reference: The method that the others are tested against.
         seeds: Of the fine-tuning, and of the start with `starts: each`:
             order and augmentation.
-        metrics: Columns of the tables, names of `wseg_tf.metrics.table`; by
-            default the IoU of the critical classes and of the two most
-            important groups, what is found of the first, the mean IoU and the
-            expected severity.
+        metrics: Columns of the tables, names of `wseg_tf.metrics.table` or
+            `critical_misses`; by default the IoU of the critical classes and of
+            the two most important groups, what is found of the first, the mean
+            IoU, the expected severity and the critical misses.
         tested: Metrics whose differences to the reference get an interval and
             a test, corrected for their number; the fewer, the more a test can
             find. By default the most important group's IoU and what is found
@@ -333,8 +335,15 @@ def metric_names(plan: Experiment) -> list[str]:
         *(f"iou_group/{group}" for group in others[:1]),
         "mean_iou",
         "expected_severity",
+        MISSES,
     ]
-    return [one for name in chosen for one in expand(name, classes, "metric")]
+    return [
+        one
+        for name in chosen
+        for one in (
+            [name] if name == MISSES else expand(name, classes, "metric")
+        )
+    ]
 
 
 def compared_metrics(plan: Experiment) -> list[str]:

@@ -26,7 +26,7 @@ ACROSS = "mean_iou"
 def write(
     plan: Experiment, frames: Frames, outcomes: Sequence[Outcome]
 ) -> Results:
-    """Writes `results.md` and `.json`, `misses.json` and the pictures.
+    """Writes `results.md` and `.json`, and the pictures.
 
     Args:
         plan: The experiment.
@@ -36,16 +36,12 @@ def write(
     Returns:
         What the tables are made of.
     """
+    outcomes = misses.count(plan, frames, outcomes)
     found = results.gather(plan, frames, outcomes, _hardware())
     computed = tables.figures(found)
     own = folder(plan)
     results.write(found, tables.as_values(computed), own)
-    missed = misses.count(plan, frames, outcomes)
-    write_whole(os.path.join(own, "misses.json"), misses.as_text(missed))
-    text = misses.as_markdown(missed, plan.data.class_set, plan.reference)
-    write_whole(
-        os.path.join(own, TABLES), f"{tables.pages(found, computed)}\n{text}"
-    )
+    write_whole(os.path.join(own, TABLES), page(found, computed))
     for name in frames.reported:
         contrast = figures.find_contrast(plan, outcomes, name)
         if contrast is not None:
@@ -56,6 +52,17 @@ def write(
     if rounds := figures.rounds_of(plan, outcomes):
         _save(plot_rounds(rounds), own, "rounds.png")
     return found
+
+
+def page(found: Results, computed: tables.Figures) -> str:
+    """Returns all tables: of figures, and of what was missed.
+
+    Args:
+        found: The results.
+        computed: Their figures.
+    """
+    parts = tables.pages(found, computed), misses.as_markdown(found)
+    return "\n".join(part for part in parts if part)
 
 
 def draw(found: Results, computed: tables.Figures, own: str) -> None:

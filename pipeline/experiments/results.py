@@ -15,7 +15,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from wseg_tf.configuration import ConfigurationError
 from wseg_tf.filesystems import read_bytes, write_whole
 from wseg_tf.json_files import read_json
 from wseg_tf.metrics.confusion import Counts
+from wseg_tf.metrics.misses import Misses
 from wseg_tf.training.objectives import build_ground
 
 RESULTS = "results.json"
@@ -171,11 +172,18 @@ def write(results: Results, figures: Mapping[str, Any], folder: str) -> None:
                     name: value
                     for name, value in asdict(outcome).items()
                     # Where they lie is nobody's matter.
-                    if name not in ("weights", "counts")
+                    if name not in ("weights", "counts", "missed")
                 },
                 "counts": {
                     name: counts.sum(axis=0).tolist()
                     for name, counts in outcome.counts.items()
+                },
+                "missed": {
+                    name: {
+                        part: counts.sum(axis=0).tolist()
+                        for part, counts in missed._asdict().items()
+                    }
+                    for name, missed in outcome.missed.items()
                 },
             }
             for outcome in results.outcomes
@@ -217,7 +225,17 @@ def read(path: str) -> Results:
         content: dict[str, Any] = read_json(path, dict[str, Any])
         figures = content.pop("figures")
         outcomes = [
-            Outcome(**{**run, "weights": "", "counts": _summed(run["counts"])})
+            Outcome(
+                **{
+                    **run,
+                    "weights": "",
+                    "counts": _summed(run["counts"]),
+                    "missed": {
+                        name: Misses(**_summed(parts))
+                        for name, parts in run.get("missed", {}).items()
+                    },
+                }
+            )
             for run in content.pop("outcomes")
         ]
         results = Results(
@@ -260,10 +278,22 @@ def _packed(results: Results) -> bytes:
     arrays = {
         f"{place}/{name}": _narrow(counts)
         for place, outcome in enumerate(results.outcomes)
-        for name, counts in outcome.counts.items()
+        for name, counts in _arrays(outcome).items()
     }
     np.savez_compressed(content, **arrays)
     return content.getvalue()
+
+
+def _arrays(outcome: Outcome) -> dict[str, Counts]:
+    """Returns all that was counted image by image, by name."""
+    return {
+        **outcome.counts,
+        **{
+            f"{name}/{part}": counts
+            for name, missed in outcome.missed.items()
+            for part, counts in missed._asdict().items()
+        },
+    }
 
 
 def _narrow(counts: Counts) -> Any:
@@ -285,24 +315,31 @@ def _with_images(results: Results, path: str) -> Results:
     outcomes = []
     with np.load(content) as arrays:
         for place, outcome in enumerate(results.outcomes):
-            own = {
-                name: arrays[f"{place}/{name}"].astype(np.int64)
-                if f"{place}/{name}" in arrays
-                else np.zeros_like(total)
-                for name, total in outcome.counts.items()
-            }
-            for name, total in outcome.counts.items():
-                if (own[name].sum(axis=0) != total[0]).any():
+            own = {}
+            for name, total in _arrays(outcome).items():
+                key = f"{place}/{name}"
+                found = arrays[key].astype(np.int64) if key in arrays else None
+                if found is None or (found.sum(axis=0) != total[0]).any():
                     raise ConfigurationError(
                         f"Invalid counts {path}. Expected those of each image "
                         f"of {outcome.method!r}, seed {outcome.seed}, on "
                         f"{name!r}, which sum up to those in results.json. "
                         "Received: others."
                     )
-            outcomes.append(Outcome(**{**vars(outcome), "counts": own}))
-    return Results(
-        **{**vars(results), "outcomes": outcomes, "over_units": None}
-    )
+                own[name] = found
+            outcomes.append(
+                replace(
+                    outcome,
+                    counts={name: own[name] for name in outcome.counts},
+                    missed={
+                        name: Misses(
+                            *(own[f"{name}/{part}"] for part in Misses._fields)
+                        )
+                        for name in outcome.missed
+                    },
+                )
+            )
+    return replace(results, outcomes=outcomes, over_units=None)
 
 
 def commit() -> str | None:

@@ -16,7 +16,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -43,6 +43,7 @@ from wseg_tf.filesystems import is_remote, local_target, write_whole
 from wseg_tf.json_files import read_json
 from wseg_tf.locks import held
 from wseg_tf.metrics.confusion import Counts
+from wseg_tf.metrics.misses import Misses
 from wseg_tf.serving import CONFUSION, SegmentationService
 from wseg_tf.training.loop import build_model, train
 from wseg_tf.training.objectives import build_ground
@@ -69,6 +70,8 @@ class Outcome:
             start from are their digest.
         weights: Where they are.
         rounds: Of an adaptation: what its labels were, round by round.
+        missed: Critical regions by image, and those missed, by evaluation set
+            (`regions [images, N]`, `missed [images, N, N]`), once counted.
     """
 
     method: str
@@ -78,6 +81,7 @@ class Outcome:
     recipe: str
     weights: str
     rounds: Sequence[Mapping[str, Any]] = ()
+    missed: Mapping[str, Misses] = field(default_factory=dict)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.experiments.plan import START
+from pipeline.experiments.plan import MISSES, START
 from pipeline.experiments.results import OVER_UNITS, Results
 from pipeline.experiments.statistics import (
     CONFIDENCE,
@@ -29,6 +29,7 @@ HEADS = {
     "mean_iou": "mean IoU",
     "critical_iou": "critical IoU",
     "expected_severity": "severity",
+    MISSES: "critical misses per 100 images",
     "iou": "{}",
     "iou_group": "group {}",
     "merged_recall": "found of group {}",
@@ -120,25 +121,48 @@ def _is_compared(results: Results, method: str) -> bool:
     return method not in (START, results.reference)
 
 
-def _counts(results: Results, name: str, method: str) -> Counts:
-    """Returns counts by image and seed `[images, S, N, N]`."""
-    own = [o.counts[name] for o in results.outcomes if o.method == method]
-    return np.stack(own, axis=1)
+def _differing(results: Results) -> list[str]:
+    """Returns the metrics whose differences are shown, tested or not."""
+    shown = {*results.tested, MISSES}
+    return [name for name in results.metrics if name in shown]
 
 
-def _drawn(results: Results, name: str) -> dict[str, Counts]:
-    """Returns counts of sets drawn anew `[replicates, S, N, N]`, by method."""
+def _counts(results: Results, name: str, method: str, metric: str) -> Counts:
+    """Returns what a metric is of, by image and seed `[images, S, ...]`."""
+    own = [o for o in results.outcomes if o.method == method]
+    if metric != MISSES:
+        return np.stack([o.counts[name] for o in own], axis=1)
+    missed = np.stack([o.missed[name].missed.sum((1, 2)) for o in own], axis=1)
+    # Without the counts of each image, one row stands for all images.
+    images = len(results.sets[name].images) // len(missed)
+    return np.stack([missed, np.full_like(missed, images)], axis=-1)
+
+
+def _score(results: Results, metric: str, counts: Counts) -> Any:
+    if metric == MISSES:
+        return 100 * counts[..., 0] / counts[..., 1]
+    return score(metric, counts, results.classes, results.severity)
+
+
+def _drawn(results: Results, name: str) -> dict[tuple[str, bool], Counts]:
+    """Returns counts of sets drawn anew `[replicates, S, ...]`.
+
+    By method, and whether they are of misses.
+    """
     if results.over_units is not None:
         return {}
     units = results.sets[name].units(results.resample)
     if len(units) < 2:
         return {}
     found = {}
+    # One metric stands for all that are of the same counts.
+    kinds = {metric == MISSES: metric for metric in results.metrics}
     for method in results.methods:
-        counts = _counts(results, name, method)
-        summed = np.stack([counts[own].sum(axis=0) for own in units])
-        # The same sets for all methods.
-        found[method] = replicate(summed, REPLICATES, seed=0)
+        for is_missed, metric in kinds.items():
+            counts = _counts(results, name, method, metric)
+            summed = np.stack([counts[own].sum(axis=0) for own in units])
+            # The same sets for all methods.
+            found[method, is_missed] = replicate(summed, REPLICATES, seed=0)
     return found
 
 
@@ -147,20 +171,23 @@ def _figure(
     name: str,
     method: str,
     metric: str,
-    drawn: Mapping[str, Counts],
+    drawn: Mapping[tuple[str, bool], Counts],
 ) -> Figure:
     def scored(counts: Counts) -> Any:
-        return score(metric, counts, results.classes, results.severity)
+        return _score(results, metric, counts)
 
     own, other = (
-        scored(_counts(results, name, each).sum(axis=0))
+        scored(_counts(results, name, each, metric).sum(axis=0))
         for each in (method, results.reference)
     )
     if results.over_units is not None:
         over_units = results.over_units[name][method][metric]
     elif drawn:
         # What has no seed of its own is compared with every seed.
-        apart = scored(drawn[method]) - scored(drawn[results.reference])
+        kind = metric == MISSES
+        apart = scored(drawn[method, kind]) - scored(
+            drawn[results.reference, kind]
+        )
         units = len(results.sets[name].units(results.resample))
         over_units = unit_variance(apart.mean(axis=1), units)
     else:
@@ -223,7 +250,8 @@ def pages(results: Results, found: Figures) -> str:
                 _cell(
                     row[name],
                     name,
-                    name in results.tested and _is_compared(results, method),
+                    name in _differing(results)
+                    and _is_compared(results, method),
                 )
                 for name in names
             ]
@@ -239,13 +267,13 @@ def pages(results: Results, found: Figures) -> str:
 
 
 def summary(results: Results, found: Figures) -> str:
-    """Returns one small table: the tested differences of all sets, marked.
+    """Returns one small table: the differences of all sets, marked.
 
     Args:
         results: The results.
         found: What `figures` returned.
     """
-    columns = [(name, own) for name in results.tested for own in found]
+    columns = [(name, own) for name in _differing(results) for own in found]
     rows = [["method", *(f"{_head(n)}, {own}" for n, own in columns)]]
     for method in results.methods:
         if not _is_compared(results, method):
@@ -301,8 +329,11 @@ def _key(results: Results, found: Figures, is_short: bool = False) -> str:
         )
     if seeds < 2:
         text += " One seed has no interval: two is the least, five are advised."
-    if explored := [name for name in found if name in results.exploratory]:
-        text += f" Not tested: {', '.join(explored)}."
+    untested = [name for name in found if name in results.exploratory]
+    if MISSES in {*results.metrics} - {*results.tested}:
+        untested.append("critical misses")
+    if untested:
+        text += f" Not tested: {', '.join(untested)}."
     return text
 
 
@@ -329,10 +360,12 @@ def _cell(figure: Figure, metric: str, is_compared: bool) -> str:
 
 
 def _number(value: float, metric: str, signed: bool = False) -> str:
-    """Shares are written in percent, severities as they are."""
+    """Shares are written in percent, severities and misses as they are."""
     if math.isnan(value):
         return "absent"
     sign = "+" if signed else ""
+    if metric == MISSES:
+        return f"{value:{sign}.1f}"
     if kind_of(metric).lower_is_better:
         return f"{value:{sign}.3f}"
     return f"{100 * value:{sign}.1f}"

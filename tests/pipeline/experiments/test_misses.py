@@ -1,7 +1,5 @@
 """What is missed is of the frames and the weights at hand, and kept."""
 
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,9 +7,9 @@ import tensorflow as tf
 from pipeline.config.data_options import DataOptions
 from pipeline.experiments import misses
 from pipeline.experiments.frames import find_frames
-from pipeline.experiments.misses import Missed
 from pipeline.experiments.plan import Experiment, Method
 from pipeline.experiments.run import START, Outcome
+from tests.pipeline.experiments.test_tables import outcomes, results
 from wseg_tf import CAMVID
 from wseg_tf.data.streets import write_streets
 from wseg_tf.training.recipe import Recipe
@@ -68,51 +66,33 @@ def test_they_are_counted_once_for_each_model_and_decision(
         # The start's weights in the start's folder, and another decision.
         outcome_of(tmp_path / "a", "decided"),
     ]
-    found = misses.count(plan, frames, outcomes)["val"]
+    start, other, decided = (
+        each.missed["val"] for each in misses.count(plan, frames, outcomes)
+    )
     assert looked == [START, "continued CE", "decided"]
-    [start], [other], [decided] = (found[each.method] for each in outcomes)
     assert start.regions.shape == (3, 11)
     assert start.regions.sum() > 0
     # All is missed as road; nothing where all is car; all as tree.
-    by_class = start.regions.sum(axis=0)
     np.testing.assert_array_equal(start.missed[..., ROAD], start.regions)
     np.testing.assert_array_equal(decided.missed[..., TREE], start.regions)
     assert other.missed.sum() == 0
-    assert start.per_100 == pytest.approx(100 * by_class.sum() / 3)
-    again = misses.count(plan, frames, outcomes)["val"]
+    again = misses.count(plan, frames, outcomes)
     assert len(looked) == 3
-    assert again[START][0].per_100 == start.per_100
+    np.testing.assert_array_equal(again[0].missed["val"].missed, start.missed)
     outcome_of(tmp_path / "a", START, b"trained further")
     misses.count(plan, frames, outcomes[:1])
     assert looked[3:] == [START]
 
 
-def runs_of(*missed):
-    """Runs over two images of four regions; so many cars called road."""
-    runs = []
-    for count in missed:
-        regions = np.zeros([2, 11], np.int64)
-        regions[:, CAR] = 2
-        own = np.zeros([2, 11, 11], np.int64)
-        own[0, CAR, ROAD] = count
-        runs.append(Missed(regions, own))
-    return runs
-
-
 def test_the_table_has_means_changes_and_the_worst_confusions():
-    found = {"val": {START: runs_of(4), "CE": runs_of(2, 4), "W": runs_of(1)}}
-    text = misses.as_markdown(found, CAMVID, "CE")
+    cars = {START: [30], "continued CE": [15, 30], "W": [6, 9]}
+    own = results(outcomes(0.7, missed=cars))
+    text = misses.as_markdown(own)
     rows = [line for line in text.splitlines() if line.startswith("|")][2:]
+    # Of 30 images, with two cars each.
     assert rows == [
-        "| start | 200.0 | 200.0 | car as road 200.0 |",
-        "| CE | 150.0 | 200.0 | car as road 150.0 |",
-        "| W | 50.0 (-67 %) | 200.0 | car as road 50.0 |",
+        "| start | 100.0 | 200.0 | car as road 100.0 |",
+        "| continued CE | 75.0 | 200.0 | car as road 75.0 |",
+        "| W | 25.0 (-67 %) | 200.0 | car as road 25.0 |",
     ]
-
-
-def test_json_holds_every_run():
-    content = json.loads(misses.as_text({"val": {"CE": runs_of(2, 4)}}))
-    first, second = content["val"]["CE"]
-    assert (first["per_100"], second["per_100"]) == (100.0, 200.0)
-    assert first["images"] == 2
-    assert second["missed"][CAR][ROAD] == 4
+    assert misses.as_markdown(results(outcomes(0.7))) == ""

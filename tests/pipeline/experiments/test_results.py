@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.experiments.plan import MISSES, START
 from pipeline.experiments.report import draw
+from pipeline.experiments.report import page as page_of
 from pipeline.experiments.results import COUNTS, RESULTS, read, write
-from pipeline.experiments.tables import as_values, figures, pages, summary
+from pipeline.experiments.tables import as_values, figures, summary
 from tests.pipeline.experiments.test_tables import (
     GROUND,
     IMAGES,
@@ -23,25 +25,32 @@ from wseg_tf import CAMVID
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.metrics.table import scores
 
+CARS = {START: [30], "continued CE": [15, 18], "W": [6, 9]}
+
 
 @pytest.fixture
 def written(tmp_path):
-    own = results(outcomes(0.7, apart=0.02), notes="A note.")
+    own = results(
+        outcomes(0.7, apart=0.02, missed=CARS),
+        notes="A note.",
+        metrics=["iou/car", "mean_iou", "expected_severity", MISSES],
+    )
     write(own, as_values(figures(own)), str(tmp_path))
     return own, tmp_path
 
 
 def test_what_is_read_shows_the_same_tables(written):
     own, folder = written
-    page = pages(own, figures(own))
+    page = page_of(own, figures(own))
+    assert "car as road" in page
     found = read(str(folder / RESULTS))
     assert found.over_units is None
-    assert pages(found, figures(found)) == page
+    assert page_of(found, figures(found)) == page
     # Without the counts of each image too: their share was saved.
     (folder / COUNTS).unlink()
     alone = read(str(folder / RESULTS))
     assert alone.over_units is not None
-    assert pages(alone, figures(alone)) == page
+    assert page_of(alone, figures(alone)) == page
 
 
 def test_counts_of_each_image_give_figures_that_were_not_asked_for(written):
@@ -88,7 +97,7 @@ def test_counts_are_kept_in_few_bytes(written):
 
 def test_counts_of_other_runs_are_refused(written):
     _, folder = written
-    other = results(outcomes(0.8))
+    other = results(outcomes(0.8, missed=CARS))
     elsewhere = folder / "other"
     write(other, as_values(figures(other)), str(elsewhere))
     shutil.copy(elsewhere / COUNTS, folder / COUNTS)
@@ -137,7 +146,7 @@ def test_the_tables_of_the_documents_are_what_the_commands_print(path):
     found = read(str(path))
     computed = figures(found)
     for page, options, shown in (
-        ("results-tables.md", "", pages(found, computed)),
+        ("results-tables.md", "", page_of(found, computed)),
         ("results.md", " --summary", summary(found, computed)),
     ):
         text = Path("docs", page).read_text()

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from pipeline.experiments.plan import (
+    MISSES,
     START,
     compared_metrics,
     load,
@@ -19,6 +20,7 @@ from pipeline.experiments.run import Outcome
 from pipeline.experiments.tables import as_values, figures, pages, summary
 from wseg_tf import CAMVID
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.metrics.misses import Misses
 from wseg_tf.metrics.table import scores
 from wseg_tf.training.objectives import build_ground
 
@@ -30,6 +32,7 @@ PLAN = load(
         "metrics=[iou/car, mean_iou, expected_severity]",
     ],
 )
+CAR, ROAD = CAMVID.index("car"), CAMVID.index("road")
 GROUND = build_ground(PLAN.severity, CAMVID).values.tolist()
 IMAGES = 30
 IMAGE_SET = EvaluationSet(
@@ -49,7 +52,16 @@ def counts(hits, seed):
     return found
 
 
-def outcomes(better, seeds=(0, 1), apart=0.0):
+def missed_of(cars):
+    """Two cars in each image; so many are called road, one an image."""
+    regions = np.zeros([IMAGES, 11], np.int64)
+    regions[:, CAR] = 2
+    missed = np.zeros([IMAGES, 11, 11], np.int64)
+    missed[:cars, CAR, ROAD] = 1
+    return {"val": Misses(regions, missed)}
+
+
+def outcomes(better, seeds=(0, 1), apart=0.0, missed=None):
     """Runs of three methods; W's hits differ by seed, too."""
     hits = {START: 0.5, "continued CE": 0.6, "W": better}
     return [
@@ -60,9 +72,10 @@ def outcomes(better, seeds=(0, 1), apart=0.0):
             1.0,
             "recipe",
             "",
+            missed=missed_of(missed[name][place]) if missed else {},
         )
         for name, share in hits.items()
-        for seed in ((0,) if name == START else seeds)
+        for place, seed in enumerate((0,) if name == START else seeds)
     ]
 
 
@@ -105,6 +118,54 @@ def test_means_and_differences_are_over_seeds():
     # Two seeds: t(1) of their spread is the least that the interval spans.
     least = stats.t.ppf(0.975, 1) * apart.std(ddof=1) / math.sqrt(2)
     assert found.difference.high - found.difference.mean > least
+
+
+def test_misses_are_a_column_with_an_interval_but_no_test_of_their_own():
+    cars = {START: [30], "continued CE": [15, 18], "W": [6, 9]}
+    own = results(
+        outcomes(0.7, missed=cars),
+        metrics=["mean_iou", MISSES],
+        tested=["mean_iou"],
+    )
+    found = figures(own)["val"]["W"][MISSES]
+    assert found.values == pytest.approx((20, 30))  # of 30 images, per 100
+    apart = found.difference
+    assert apart.mean == pytest.approx(-30)
+    # Seeds agree. In their mean 6 of 30 images differ by one, 6 by a half.
+    variance = (6 * 1 + 6 * 0.25) / 30 - 0.3**2
+    half = stats.t.ppf(0.975, 29) * math.sqrt(variance / 29)
+    assert apart.high - apart.mean == pytest.approx(100 * half, rel=0.05)
+    assert found.corrected is None
+    table = summary(own, figures(own))
+    assert "critical misses per 100 images, val |" in table
+    assert "| W | " in table
+    assert "| -30.0* |" in table
+    assert "Not tested: critical misses." in table
+    # By drives, an image counts as an image of its drive.
+    by_drive = dataclasses.replace(own, resample="drives")
+    assert figures(by_drive)["val"]["W"][MISSES].values == found.values
+    # Without images: the same, from what was saved.
+    summed = [
+        dataclasses.replace(
+            each,
+            counts={"val": each.counts["val"].sum(0, keepdims=True)},
+            missed={
+                "val": Misses(
+                    *(part.sum(0, keepdims=True) for part in each.missed["val"])
+                )
+            },
+        )
+        for each in own.outcomes
+    ]
+    saved = as_values(figures(own))
+    over_units = {
+        "val": {
+            method: {metric: row["over_units"] for metric, row in rows.items()}
+            for method, rows in saved["val"].items()
+        }
+    }
+    alone = dataclasses.replace(own, outcomes=summed, over_units=over_units)
+    assert as_values(figures(alone)) == saved
 
 
 def test_seeds_that_disagree_take_a_gain_away():
@@ -271,5 +332,6 @@ def test_what_is_tabled_by_default_are_the_classes_own():
         "iou_group/1",
         "mean_iou",
         "expected_severity",
+        MISSES,
     ]
     assert compared_metrics(plan)[0] == "iou_group/2"
