@@ -145,11 +145,15 @@ def test_the_saved_figures_follow_from_the_saved_counts(path):
 def test_the_tables_of_the_documents_are_what_the_commands_print(path):
     found = read(str(path))
     computed = figures(found)
-    for page, options, shown in (
-        ("results-tables.md", "", page_of(found, computed)),
-        ("results.md", " --summary", summary(found, computed)),
+    for pages, options, shown in (
+        (["results-tables.md"], "", page_of(found, computed)),
+        (
+            ["results.md", "results-weak-starts.md"],
+            " --summary",
+            summary(found, computed),
+        ),
     ):
-        text = Path("docs", page).read_text()
+        text = "\n".join(Path("docs", page).read_text() for page in pages)
         command = f"```sh\nwseg experiment {path}{options}\n```\n\n"
         assert f"{command}{shown}" in text
 
