@@ -204,6 +204,22 @@ def refuse_ids(
     return refuse(is_bad, lambda: tf.reshape(find(), [-1]), rows, message, show)
 
 
+def keras_mask(y_pred: Any) -> tf.Tensor | None:
+    """Returns where Keras says that predictions mean nothing.
+
+    Layers such as `Masking`, and `Embedding(mask_zero=True)`, leave a mask on
+    what follows them: steps that only fill a sequence up.
+
+    Args:
+        y_pred: What the network gave, `[..., N]`.
+
+    Returns:
+        bool `[P]`, False where they mean nothing; None if nothing is masked.
+    """
+    mask = getattr(y_pred, "_keras_mask", None)
+    return None if mask is None else tf.reshape(tf.cast(mask, tf.bool), [-1])
+
+
 def target_kind(y_true: tf.Tensor, pred: tf.TensorShape) -> str:
     """Returns what targets hold, read from their shape, whatever their dtype.
 

@@ -85,7 +85,9 @@ def train(
         def whose(pairs: dict[str, list[Any]]) -> dict[str, Any]:
             resolved = resolve(recipe, classes)
             digest = listing_digest(pairs, described)
-            return identity(resolved, classes, digest)
+            own = identity(resolved, classes, digest)
+            # They are exported with the model, which is judged by them.
+            return {**own, "critical": [*classes.critical]}
 
         # Nobody comes to meet a worker whose training has ended.
         if len(named_workers()[0]) > 1 and _has_ended(folder):

@@ -18,6 +18,8 @@ from tfx.types.standard_component_specs import (
 from tfx.utils import path_utils
 
 from pipeline.gate.digests import record, verify
+from wseg_tf.data.checks import DataError
+from wseg_tf.serving import read_card
 
 EVALUATED = "eval"
 # Custom properties of the blessing: what was judged, by its digest.
@@ -32,6 +34,7 @@ class VerifyingExecutor(Executor):
     def Do(self, input_dict, output_dict, exec_properties):  # type: ignore[no-untyped-def]  # noqa: N802
         """Verifies what is judged, judges it, and notes what it was."""
         before = _verified(input_dict)
+        _check_baseline(input_dict)
         super().Do(input_dict, output_dict, exec_properties)
         _verified(input_dict)  # Nor did they change meanwhile.
         blessing = artifact_utils.get_single_instance(output_dict[BLESSING_KEY])
@@ -51,6 +54,24 @@ def _verified(given: dict[str, list[Any]]) -> dict[str, str]:
         folder = artifact_utils.get_split_uri([examples], EVALUATED)
         found[ON] = verify(examples, folder, EVALUATED)
     return found
+
+
+def _check_baseline(given: dict[str, list[Any]]) -> None:
+    """Refuses a baseline that would count the candidate's labels as others."""
+    models = [
+        read_card(path_utils.serving_model_path(model.uri))[0]
+        for key in (MODEL_KEY, BASELINE_MODEL_KEY)
+        for model in given.get(key) or []
+    ]
+    for theirs in models[1:]:
+        ours = models[0]
+        if (ours.names, ours.void) != (theirs.names, theirs.void):
+            raise DataError(
+                "Invalid baseline. Expected the classes of the model that is "
+                f"judged, {[*ours.names]}, void {ours.void}. Found: "
+                f"{[*theirs.names]}, void {theirs.void}; `wseg baseline "
+                "CONFIG --reset REASON` forgets it."
+            )
 
 
 class Evaluator(tfx.components.Evaluator):

@@ -18,6 +18,7 @@ from wseg_tf.ground.validation import (
     by_class,
     names_of,
     positions,
+    table_names,
     validated,
 )
 
@@ -31,7 +32,8 @@ class GroundMatrix:
     not be symmetric. Source: Liu et al. (AAAI 2020), Eq. 1 and Fig. 2.
 
     Args:
-        values: `[N, N]`, `N >= 2`, finite, `>= 0`, zero on the diagonal.
+        values: `[N, N]`, `N >= 2`, finite, `>= 0`, zero on the diagonal; a
+            table of pandas brings its names.
         classes: N distinct names, or a `ClassSet`. Defaults to None: nameless.
 
     Raises:
@@ -50,7 +52,14 @@ class GroundMatrix:
     """
 
     def __init__(self, values: Any, classes: ClassNames = None) -> None:
-        self._classes = names_of(classes)
+        names, own = names_of(classes), table_names(values)
+        if own is not None and names not in (None, own):
+            raise ValueError(
+                "Invalid value for argument `classes`. Expected the names of "
+                f"the table, {[*own]}; `GroundMatrix.of` reorders it. "
+                f"Received: classes={[*(names or ())]}."
+            )
+        self._classes = own or names
         self._values = validated(values, self._classes)
 
     @property

@@ -50,6 +50,30 @@ def names_of(classes: ClassNames) -> tuple[str, ...] | None:
     return names
 
 
+def table_names(values: Any) -> tuple[str, ...] | None:
+    """Returns the class names that a table brings along, as pandas' does.
+
+    Args:
+        values: What the user gave.
+
+    Returns:
+        Names in order; None of what has none, numbers by default among them.
+
+    Raises:
+        ValueError: If rows and columns are named otherwise.
+    """
+    if not hasattr(values, "columns"):
+        return None
+    down, across = ([*each] for each in (values.index, values.columns))
+    if down != across:
+        raise ValueError(
+            "Invalid value for argument `values`. Expected a table with the "
+            "same names, in the same order, of rows and columns. Received: "
+            f"{down} and {across}."
+        )
+    return None if down == [*range(len(down))] else names_of(down)
+
+
 def by_class(
     argument: str,
     given: Sequence[Any] | Mapping[str, Any],

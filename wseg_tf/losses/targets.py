@@ -16,6 +16,7 @@ import tensorflow as tf
 from wseg_tf.class_ids import (
     checked_void,
     in_a_row,
+    keras_mask,
     read_ids,
     refuse_unknown,
     signed,
@@ -79,6 +80,7 @@ def flatten(
     y_pred: Any,
     ignore_class: int | None = None,
     from_logits: bool = False,
+    mask: tf.Tensor | None = None,
 ) -> Pixels:
     """Lays targets and predictions out as one row a pixel, in float32.
 
@@ -88,13 +90,14 @@ def flatten(
     that shape is unknown, integers are class ids, and of floats their number
     tells. A pixel is void if its label is `ignore_class`, or if its
     distribution has no mass outside `ignore_class` (an all-zero row, in
-    particular).
+    particular), or if Keras masks it.
 
     Args:
         y_true: Class ids `[...]` or `[..., 1]`, or distributions `[..., N]`.
         y_pred: Logits or probabilities `[..., N]`, `N >= 2`.
         ignore_class: The label of void pixels. Defaults to None: no label is.
         from_logits: Whether `y_pred` holds logits. Defaults to False.
+        mask: What `keras_mask` returned: void where False. Defaults to None.
 
     Returns:
         The `Pixels`.
@@ -123,6 +126,9 @@ def flatten(
     kind = target_kind(y_true, y_pred.shape)
     if kind == "labels":
         labels = _labels(y_true, y_pred, ignore_class)
+        if mask is not None:
+            void = tf.constant(classes + 1, tf.uint32)
+            labels = tf.where(mask, labels, void)
         valid = labels <= classes
         return Pixels(predictions, labels, None, valid, shape, from_logits)
     if kind == "either":
@@ -133,6 +139,8 @@ def flatten(
         )
     else:
         target = _shares(y_true, y_pred)
+    if mask is not None:
+        target = tf.where(mask[:, None], target, 0.0)
     mass = tf.reduce_sum(target, axis=-1)
     if ignore_class is not None and 0 <= ignore_class < classes:
         mass = mass - target[:, ignore_class]
@@ -259,8 +267,10 @@ class PixelLoss(keras.losses.Loss):
     def _checked(
         self, y_true: Any, y_pred: Any, sample_weight: Any, reduction: str
     ) -> tf.Tensor:
-        y_pred, from_logits = predicted_logits(y_pred, self.from_logits)
-        pixels = flatten(y_true, y_pred, self.ignore_class, from_logits)
+        given, from_logits = predicted_logits(y_pred, self.from_logits)
+        pixels = flatten(
+            y_true, given, self.ignore_class, from_logits, keras_mask(y_pred)
+        )
         loss = self.reduced(pixels, sample_weight, reduction)
         return checked(loss, pixels, self.partial)
 

@@ -280,13 +280,15 @@ def in_order(
     """Returns D in the order of the classes.
 
     Args:
-        ground: D `[N, N]`: a `GroundMatrix`, reordered if it has names, or an
-            array, which is taken as it is.
+        ground: D `[N, N]`: a `GroundMatrix` or a table of pandas, reordered if
+            it has names, or an array, which is taken as it is.
         names: The classes' names in order, or None.
 
     Raises:
         ValueError: If the matrix is of other classes.
     """
+    if hasattr(ground, "columns"):
+        ground = GroundMatrix(ground)
     if isinstance(ground, GroundMatrix) and ground.classes is not None:
         return GroundMatrix.of(ground, names).values
     return np.asarray(ground, np.float64)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from wseg_tf.class_ids import (
     in_a_row,
+    keras_mask,
     read_ids,
     refuse_ids,
     refuse_labels,
@@ -35,7 +36,8 @@ def count_confusion(
 
     Args:
         y_true: Class ids `[...]` or `[..., 1]`, or distributions `[..., N]`
-            (their largest class; a row of zeros is void).
+            (their largest class; a row of zeros is void). What Keras masks of
+            `y_pred` is void, too.
         y_pred: Scores `[..., N]` of a floating type (logits or
             probabilities), or class ids `[...]` or `[..., 1]` of an integer
             type, or one-hots `[..., N]` of one beside class ids.
@@ -62,14 +64,18 @@ def count_confusion(
     array([[1, 0],
            [1, 0]])>
     """
+    mask = keras_mask(y_pred)
     y_true, given = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
     y_pred = _with_classes(y_true, given, classes)
     kind = target_kind(y_true, tf.TensorShape([*y_pred.shape[:-1], classes]))
     rows = _rows(kind, y_true, y_pred, classes, ignore_class)
+    void = tf.constant(classes + 1, tf.uint32)
     if sample_weight is not None:
         weights = pixel_weights(sample_weight, tf.shape(y_pred)[:-1])
         left_out = tf.equal(weights, 0.0) & (rows < classes)
-        rows = tf.where(left_out, tf.constant(classes + 1, tf.uint32), rows)
+        rows = tf.where(left_out, void, rows)
+    if mask is not None:
+        rows = tf.where(mask | (rows == classes), rows, void)
     if has_ids := y_pred.dtype.is_integer and y_pred.shape[-1] == 1:
         columns = read_ids(y_pred, classes)
     else:

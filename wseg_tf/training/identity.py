@@ -42,13 +42,16 @@ def identity(recipe: Recipe, classes: ClassSet, data: str) -> dict[str, Any]:
     if recipe.initial is not None:
         # Weights are what they hold, wherever they lie.
         chosen["initial"] = weights_digest(recipe.initial)
+    meant: dict[str, Any] = {
+        "names": [*classes.names],
+        "groups": [*classes.groups],
+        "void": classes.void,
+    }
+    if recipe.select is not None:  # Perhaps a score of theirs.
+        meant["critical"] = [*classes.critical]
     return {
         "recipe": chosen,
-        "classes": {
-            "names": [*classes.names],
-            "groups": [*classes.groups],
-            "void": classes.void,
-        },
+        "classes": meant,
         "data": data,
         "keras": keras.__version__.partition(".")[0],
     }

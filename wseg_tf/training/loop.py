@@ -45,7 +45,7 @@ from wseg_tf.training.strategy import (
     share,
     workers,
 )
-from wseg_tf.training.survey import Survey, survey
+from wseg_tf.training.survey import Survey, examples_digest, survey
 from wseg_tf.training.warm_start import start_from
 from wseg_tf.training.warner import Warner
 
@@ -111,7 +111,10 @@ def train(
         if checkpoints is not None:
             often = execution.checkpoint_steps
             kept = Checkpoints(checkpoints, often, is_chief)
-            kept.claim(identity(recipe, classes, surveyed.digest))
+            own = identity(recipe, classes, surveyed.digest)
+            if recipe.select is not None and validation is not None:
+                own["validation"] = examples_digest(validation)
+            kept.claim(own)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
     steps = _steps(recipe, surveyed, strategy)

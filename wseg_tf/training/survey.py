@@ -46,23 +46,19 @@ def survey(
     """
     bins = len(classes) + 1
 
-    def mark(example: dict[str, tf.Tensor]) -> tf.Tensor:
-        content = tf.stack([example["image/encoded"], example["label/encoded"]])
-        return tf.strings.to_hash_bucket_fast(content, 2**62)
-
     def count(example: dict[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
         _, label = decode(example)
         # Whatever is no class is void.
         label = tf.minimum(tf.cast(label, tf.int32), len(classes))
         counts = tf.math.bincount(label, minlength=bins, dtype=tf.int64)
-        return mark(example), counts, tf.shape(label)
+        return _mark(example), counts, tf.shape(label)
 
     digest = hashlib.sha256()
     statistics = PixelStatistics.empty(len(classes))
     images = 0
     if counted is not None:
         statistics = counted
-        for marks in examples.map(mark, tf.data.AUTOTUNE):
+        for marks in examples.map(_mark, tf.data.AUTOTUNE):
             digest.update(marks.numpy().tobytes())
             images += 1
     else:
@@ -85,3 +81,20 @@ def survey(
             f"{found[0]} images and {found[1] - 1} classes."
         )
     return Survey(statistics, digest.hexdigest())
+
+
+def examples_digest(examples: tf.data.Dataset) -> str:
+    """Returns what changes with any image, any label and their order.
+
+    Args:
+        examples: Examples of `wseg_tf.data.input`, a finite data set.
+    """
+    digest = hashlib.sha256()
+    for marks in examples.map(_mark, tf.data.AUTOTUNE):
+        digest.update(marks.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _mark(example: dict[str, tf.Tensor]) -> tf.Tensor:
+    content = tf.stack([example["image/encoded"], example["label/encoded"]])
+    return tf.strings.to_hash_bucket_fast(content, 2**62)

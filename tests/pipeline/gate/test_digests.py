@@ -1,6 +1,8 @@
 """What changes between two steps is found by the second."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ from tfx.types import standard_artifacts
 from pipeline.gate.digests import WARMUP, digest, record, verify
 from pipeline.gate.evaluator import AGAINST, JUDGED, ON, VerifyingExecutor
 from pipeline.training import RecordingExecutor
+from wseg_tf.classes import CAMVID, ClassSet
 from wseg_tf.data.checks import DataError
+from wseg_tf.serving import CARD
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -29,6 +33,7 @@ def model_of(folder: Path) -> Any:
         folder / "Format-Serving",
         saved_model="graph",
         variables__data="weights",
+        **{CARD: json.dumps({"classes": CAMVID.as_dict(), "ground": None})},
     )
     artifact = standard_artifacts.Model()
     artifact.uri = str(folder)
@@ -126,6 +131,40 @@ def test_the_evaluator_notes_what_it_judged(
     ):
         noted = blessing.get_string_custom_property(key)
         assert noted == digest(str(tmp_path / folder))
+
+
+@pytest.mark.parametrize(
+    ("classes", "refused"),
+    [
+        (
+            replace(CAMVID, names=(*CAMVID.names[:9], *CAMVID.names[:8:-1])),
+            True,
+        ),
+        (replace(CAMVID, void=255), True),
+        (replace(CAMVID, groups=(1,) * 11), False),
+    ],
+    ids=["order", "void", "groups"],
+)
+def test_a_baseline_of_another_order_is_no_yardstick(
+    given: dict[str, list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    classes: ClassSet,
+    refused: bool,
+) -> None:
+    judged = []
+    monkeypatch.setattr(TheirEvaluator, "Do", lambda *a: judged.append(True))
+    (baseline,) = given["baseline_model"]
+    folder = Path(baseline.uri) / "Format-Serving"
+    card = json.dumps({"classes": classes.as_dict(), "ground": None})
+    write(folder, **{CARD: card})
+    record(baseline, str(folder))
+    made = {"blessing": [standard_artifacts.ModelBlessing()]}
+    if refused:
+        with pytest.raises(DataError, match=r"Invalid baseline.*--reset"):
+            VerifyingExecutor().Do(given, made, {})
+    else:
+        VerifyingExecutor().Do(given, made, {})
+    assert judged == [True] * (not refused)
 
 
 def test_what_nobody_noted_is_not_judged(

@@ -8,6 +8,7 @@ import pytest
 
 from wseg_tf.classes import CAMVID, CITYSCAPES
 from wseg_tf.ground import GroundMatrix
+from wseg_tf.metrics.formulas import in_order
 
 NAMES = ["sky", "car", "person"]
 VALUES = [[0, 1, 1], [4, 0, 2], [5, 3, 0]]
@@ -309,3 +310,33 @@ def test_a_file_that_holds_no_matrix_is_named(tmp_path, read, content, said):
         read(str(path))
     assert type(found.value) is ValueError
     assert str(path) in str(found.value)
+
+
+class Table:
+    """Rows and columns with names, as a DataFrame has them."""
+
+    def __init__(self, values, index, columns):
+        self.values, self.index, self.columns = values, index, columns
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype)
+
+
+def test_the_names_of_a_table_are_kept_and_put_in_order():
+    values = [[0, 1, 2], [3, 0, 4], [5, 6, 0]]
+    names = ["sky", "car", "road"]
+    table = Table(values, names, names)
+    D = GroundMatrix(table)
+    assert D.classes == tuple(names)
+    other = GroundMatrix.of(table, ["car", "sky", "road"])
+    assert other.cost("car", "sky") == 3
+    assert other.values[0, 1] == 3
+    np.testing.assert_array_equal(
+        in_order(table, ["car", "sky", "road"]), other.values
+    )
+    with pytest.raises(ValueError, match="reorders it"):
+        GroundMatrix(table, ["car", "sky", "road"])
+    with pytest.raises(ValueError, match="same names, in the same order"):
+        GroundMatrix(Table(values, names, names[::-1]))
+    nameless = Table(values, range(3), range(3))
+    assert GroundMatrix(nameless, names) == D

@@ -1,3 +1,4 @@
+import dataclasses
 from typing import Any
 
 import keras
@@ -141,6 +142,16 @@ def test_how_it_runs_is_no_part_of_what_it_is() -> None:
     )
     assert identity(Recipe(seed=1), CAMVID, "data") != one
     assert identity(Recipe(), CAMVID, "other") != one
+
+
+def test_who_must_not_be_missed_counts_where_weights_are_selected() -> None:
+    other = dataclasses.replace(CAMVID, critical_classes=("bicyclist",))
+    for recipe, differs in (
+        (Recipe(), False),
+        (Recipe(select="critical_iou"), True),
+    ):
+        one, two = (identity(recipe, each, "data") for each in (CAMVID, other))
+        assert (one != two) == differs
 
 
 def test_a_recipe_decides_how_wide_the_network_is() -> None:

@@ -237,6 +237,16 @@ def test_the_checkpoints_of_other_data_are_refused(
         run(RECIPE, data.skip(1), tmp_path)
 
 
+def test_the_best_weights_on_other_images_are_no_best_here(
+    data: tf.data.Dataset, tmp_path: Path
+) -> None:
+    with pytest.raises(KilledError):
+        run(RECIPE, data, tmp_path, KillAt(1))
+    checkpoints = str(tmp_path / "checkpoints")
+    with pytest.raises(ValueError, match="of another: validation was"):
+        train(RECIPE, CAMVID, data, data.skip(2), checkpoints=checkpoints)
+
+
 STATEFUL = {
     "adam": Stage(epochs=2, optimizer="adam", schedule="step", drops=[1]),
     "lamb": Stage(epochs=2, optimizer="lamb"),
