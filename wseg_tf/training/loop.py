@@ -187,7 +187,7 @@ def build_model(recipe: Recipe, classes: ClassSet) -> keras.Model:
     with strategy.scope(), policy(recipe.precision):
         model = _network(recipe, classes)
         if recipe.initial is not None:
-            start_from(model, recipe.initial)
+            start_from(model, recipe.initial, classes)
     return model
 
 

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from wseg_tf.classes import ClassSet
 from wseg_tf.models.imagenet import import_imagenet
 from wseg_tf.models.registry import load_weights
 from wseg_tf.models.weight_files import read_layers
+from wseg_tf.serving import CARD, read_card
 
 LOG = logging.getLogger("wseg_tf.training")
 # Files of one network, all of it; and others', of an encoder.
@@ -24,7 +26,9 @@ VARIABLES = os.path.join("variables", "variables")
 EXPORTED = "weights/{}/.ATTRIBUTES/VARIABLE_VALUE"
 
 
-def start_from(model: keras.Model, path: str) -> None:
+def start_from(
+    model: keras.Model, path: str, classes: ClassSet | None = None
+) -> None:
     """Gives a model the weights of an earlier one, or a trained encoder.
 
     Args:
@@ -34,16 +38,22 @@ def start_from(model: keras.Model, path: str) -> None:
             such, of which the one with the highest number counts; or a `.pth`,
             `.pt`, `.npz` or `.h5` file of others, whose weights the encoder
             gets by `wseg_tf.models.import_imagenet`.
+        classes: What the model's outputs mean; an exported model says what its
+            own do. Defaults to None: whatever they do.
 
     Raises:
-        ValueError: If there is none, or it is of another network.
+        ValueError: If there is none, or it is of another network, or of other
+            classes or another order of them.
     """
     if path.endswith(OWN):
         _from_file(model, path)
     elif path.endswith(FILES):
         _from_others(model, path)
     else:
-        _from_exported(model, newest_version(path))
+        version = newest_version(path)
+        if classes is not None:
+            _refuse_other_classes(version, classes)
+        _from_exported(model, version)
 
 
 def weights_digest(path: str) -> str:
@@ -156,6 +166,23 @@ def _from_exported(model: keras.Model, folder: str) -> None:
     for name, variable in zip(names, model.variables, strict=True):
         values: npt.NDArray[np.float32] = reader.get_tensor(name)
         variable.assign(values)
+
+
+def _refuse_other_classes(folder: str, classes: ClassSet) -> None:
+    """Refuses weights whose outputs mean other classes, where they say so."""
+    if not tf.io.gfile.exists(os.path.join(folder, CARD)):
+        return
+    own = read_card(folder)[0].names
+    for place, (name, wanted) in enumerate(
+        zip(own, classes.names, strict=False)
+    ):
+        if name != wanted:
+            raise ValueError(
+                "Invalid value for argument `initial`. Expected a model of the "
+                f"classes of {classes.name!r}, in their order: class {place} "
+                f"is {wanted!r}. Received: initial={folder!r}, whose class "
+                f"{place} is {name!r}."
+            )
 
 
 def _other_network(

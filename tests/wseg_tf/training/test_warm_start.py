@@ -1,3 +1,4 @@
+import dataclasses
 import zipfile
 from pathlib import Path
 
@@ -44,6 +45,19 @@ def test_weights_come_from_every_form(folder: Path, name: str) -> None:
     model = net(5)
     assert not same(model, net(1))
     start_from(model, str(folder / name))
+    assert same(model, net(1))
+
+
+def test_weights_of_classes_in_another_order_are_refused(folder: Path) -> None:
+    path, names = str(folder / "serving"), CAMVID.names
+    swapped = (names[1], names[0], *names[2:])
+    other = dataclasses.replace(CAMVID, name="own", names=swapped)
+    model = net(5)
+    with pytest.raises(ValueError, match=r"class 0 is .* whose class 0 is"):
+        start_from(model, path, other)
+    assert same(model, net(5))
+    # Groups and void are no outputs' meaning.
+    start_from(model, path, dataclasses.replace(CAMVID, name="own", void=255))
     assert same(model, net(1))
 
 
