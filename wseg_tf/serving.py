@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
@@ -24,7 +24,7 @@ from wseg_tf.data.records import decode, parse
 from wseg_tf.decisions import LIKELIEST, decide, ground_of
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import tensors
-from wseg_tf.views import Views, class_scores
+from wseg_tf.views import Network, Views, class_scores
 
 # Pixels of the largest image that is answered, by default: twice Cityscapes'.
 # An image costs about 4 N + 16 bytes a pixel, N the number of classes.
@@ -34,6 +34,17 @@ CARD = os.path.join("assets.extra", "wseg_tf.json")
 SERVING = "serving_default"
 CONFUSION = "confusion"
 PIXELS = "pixels"
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """The network of an exported model, called as a Keras model is."""
+
+    network: Network
+    variables: Sequence[tf.Variable] = ()  # The exported model holds them.
+
+    def __call__(self, images: tf.Tensor, training: bool) -> tf.Tensor:
+        return self.network(images)
 
 
 class SegmentationService(tf.Module):
@@ -52,7 +63,7 @@ class SegmentationService(tf.Module):
 
     def __init__(
         self,
-        model: keras.Model,
+        model: keras.Model | _Loaded,
         classes: ClassSet,
         height: int,
         width: int,
@@ -70,10 +81,9 @@ class SegmentationService(tf.Module):
         self._max_pixels = max_pixels
         self.ids = ids_type(classes)
         self._views = views or Views()
-        is_fixed = self._views.windows or [*self._views.scales] == [1.0]
-        seen = self._size if is_fixed else (None, None)
+        seen = self._size if self._views.take_one_size else (None, None)
         # Traced once, for all that is offered.
-        self._logits: Callable[[tf.Tensor], tf.Tensor] = tf.function(
+        self._logits: Network = tf.function(
             lambda images: model(images, training=False),
             input_signature=[tf.TensorSpec([None, *seen, 3])],
             autograph=False,
@@ -301,20 +311,34 @@ def read_card(folder: str) -> tuple[ClassSet, GroundMatrix | None]:
     Raises:
         ValueError: If it says nothing, or is damaged or another's.
     """
+    card = _card(folder)
+    return card["classes"], card["ground"]
+
+
+def _card(folder: str) -> dict[str, Any]:
+    """Reads all that a model says of itself, with its classes and D."""
     try:
         with tf.io.gfile.GFile(os.path.join(folder, CARD)) as file:
-            card = json.load(file)
-        ground = card["ground"]
-        return (
-            class_set(card["classes"]),
-            None if ground is None else GroundMatrix(**ground),
-        )
+            card: dict[str, Any] = json.load(file)
+        card["classes"] = class_set(card["classes"])
+        if card["ground"] is not None:
+            card["ground"] = GroundMatrix(**card["ground"])
+        return card
     # What is raised differs with what is missing, damaged or another's.
     except Exception as error:
         raise ValueError(
-            "Invalid model. Expected the folder of a SavedModel that "
-            f"wseg_tf exported. Received: {folder}."
+            "Invalid model. Expected the folder of a SavedModel that wseg_tf "
+            f"exported. Received: {folder}{_versions(folder)}."
         ) from error
+
+
+def _versions(folder: str) -> str:
+    """Says which models are in a folder that is none itself."""
+    found = tf.io.gfile.glob(os.path.join(folder, "*", CARD))
+    if not found:
+        return ""
+    newest = max(found).removesuffix(CARD).rstrip("/")
+    return f", which holds {len(found)} of them, such as {newest}"
 
 
 class ServedModel:
@@ -322,20 +346,32 @@ class ServedModel:
 
     Args:
         folder: The SavedModel.
+        views: How it looks at an image, in place of what it was exported for.
+            By default as it was.
 
     Raises:
-        ValueError: If the folder holds no such model, or one with operations
-            that do more than compute.
+        ValueError: If the folder holds no such model, one with operations
+            that do more than compute, or one that has not these views.
     """
 
-    def __init__(self, folder: str) -> None:
-        self.classes, self.ground = read_card(folder)
+    def __init__(self, folder: str, views: Views | None = None) -> None:
+        card = _card(folder)
+        self.classes: ClassSet = card["classes"]
+        self.ground: GroundMatrix | None = card["ground"]
         self._saved = saved_models.load(folder)
-        offered = set(self._saved.signatures)
-        if not {SERVING, CONFUSION} <= offered:
+        signatures = self._saved.signatures
+        if not {SERVING, CONFUSION} <= set(signatures):
             raise ValueError(
                 f"Invalid model {folder}. Expected the signatures {SERVING!r} "
-                f"and {CONFUSION!r}. Received: {sorted(offered)}."
+                f"and {CONFUSION!r}. Received: {sorted(signatures)}."
+            )
+        self._segment = signatures[SERVING]
+        self._count = signatures[CONFUSION]
+        if views is not None:
+            service = _with_views(folder, self._saved, card, views)
+            self._segment, self._count = (
+                service.segment,
+                service.count_confusion,
             )
 
     def segment(self, encoded: bytes) -> npt.NDArray[Any]:
@@ -350,7 +386,7 @@ class ServedModel:
         Raises:
             ValueError: If it has no answer; says why.
         """
-        found = self._saved.signatures[SERVING](tf.constant([encoded]))
+        found = self._segment(tf.constant([encoded]))
         # Models of earlier versions fail as a whole.
         if "errors" in found and (error := found["errors"].numpy()[0]):
             raise ValueError(error.decode())
@@ -366,6 +402,24 @@ class ServedModel:
         Returns:
             Exact counts `[N, N]`; rows truth, columns predictions.
         """
-        found = self._saved.signatures[CONFUSION](tf.constant([record]))
+        found = self._count(tf.constant([record]))
         counts: npt.NDArray[np.int64] = found["confusion"].numpy()[0]
         return counts
+
+
+def _with_views(
+    folder: str, saved: Any, card: dict[str, Any], views: Views
+) -> SegmentationService:
+    """Offers the network of an exported model with views of the image."""
+    own, size = Views(**card.get("views", {})), card["size"]
+    network = getattr(saved, "_logits", None)
+    if network is None or (own.take_one_size and not views.take_one_size):
+        raise ValueError(
+            "Invalid value for argument `views`. Expected windows, or no zoom, "
+            f"of {folder}, whose network takes {size[0]}x{size[1]} alone. "
+            f"Received: views={views}."
+        )
+    decides_by = ground_of(card["decision"], card["ground"])
+    most = card["max_pixels"]
+    model, classes = _Loaded(network), card["classes"]
+    return SegmentationService(model, classes, *size, decides_by, most, views)

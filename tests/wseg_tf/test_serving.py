@@ -247,3 +247,14 @@ def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Expected one of the classes"):
         export(eleven, str(tmp_path / "model"), CAMVID, *SIZE, others)
     assert not (tmp_path / "model").exists()
+
+
+def test_a_folder_of_models_is_told_from_a_model(
+    model: keras.Model, tmp_path: Path
+) -> None:
+    for version in ("7", "8"):
+        export(model, str(tmp_path / "serving" / version), CAMVID, *SIZE)
+    with pytest.raises(ValueError, match=r"holds 2 of them, such as .*/8\.$"):
+        ServedModel(str(tmp_path / "serving"))
+    with pytest.raises(ValueError, match=r"Received: \S+$"):
+        ServedModel(str(tmp_path))

@@ -39,7 +39,8 @@ def find(
     if not splits:
         raise DataError(
             f"{folder}: expected CamVid's folders, at least one of "
-            f"{', '.join(SPLITS)}, each with its annot folder. Found: none."
+            f"{', '.join(SPLITS)}, each with its annot folder. Found: none; "
+            "`dataset` names another layout, or a description of the folder."
         )
     return [
         Pair(name, image, label, split, name.split("_")[0], dataset)
