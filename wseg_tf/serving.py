@@ -368,11 +368,10 @@ class ServedModel:
         self._segment = signatures[SERVING]
         self._count = signatures[CONFUSION]
         if views is not None:
-            service = _with_views(folder, self._saved, card, views)
-            self._segment, self._count = (
-                service.segment,
-                service.count_confusion,
-            )
+            # Kept: its functions know it by a weak reference.
+            self._service = _with_views(folder, self._saved, card, views)
+            self._segment = self._service.segment
+            self._count = self._service.count_confusion
 
     def segment(self, encoded: bytes) -> npt.NDArray[Any]:
         """Segments one encoded image.
