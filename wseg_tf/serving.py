@@ -212,7 +212,7 @@ class SegmentationService(tf.Module):
 def export(
     model: keras.Model,
     folder: str,
-    classes: ClassSet,
+    classes: ClassSet | Any,
     height: int,
     width: int,
     ground: GroundMatrix | None = None,
@@ -230,7 +230,8 @@ def export(
     Args:
         model: Maps images `[B, H, W, 3]`, 0..255, to logits `[B, H, W, N]`.
         folder: Where the SavedModel is written.
-        classes: The class set the logits are in the order of.
+        classes: The class set the logits are in the order of, or whatever
+            `wseg_tf.class_set` takes.
         height: Height the network sees.
         width: Width the network sees.
         ground: The ground matrix it was trained with, brought into the order
@@ -245,16 +246,24 @@ def export(
             Defaults to once, as a whole.
 
     Raises:
-        ValueError: If the model's channels are not the class set's classes,
-            the decision is unknown or lacks its ground matrix, that is one of
-            other classes, or `max_pixels` is below 1.
+        ValueError: If the model's channels are not the class set's classes, it
+            takes images of another size, the decision is unknown or lacks its
+            ground matrix, that is one of other classes, or `max_pixels` is
+            below 1.
     """
+    classes, views = class_set(classes), views or Views()
     channels = model.output_shape[-1]
     if channels != len(classes):
         raise ValueError(
             f"Invalid value for argument `model`. Expected {len(classes)} "
             f"output channels, one for each class of `{classes.name}`. "
             f"Received: {channels}."
+        )
+    own, given = tuple(model.input_shape[1:3]), (height, width)
+    if any(k not in (None, n) for k, n in zip(own, given, strict=True)):
+        raise ValueError(
+            "Invalid value for arguments `height` and `width`. Expected the "
+            f"size of the images that `model` takes, {own}. Received: {given}."
         )
     if max_pixels < 1:
         raise ValueError(
@@ -282,7 +291,7 @@ def export(
         "decision": decision,
         "size": [height, width],
         "max_pixels": max_pixels,
-        "views": asdict(views or Views()),
+        "views": asdict(views),
         "ids": service.ids.name,
     }
     path = os.path.join(folder, CARD)
