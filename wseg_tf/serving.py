@@ -419,15 +419,20 @@ def _with_views(
     folder: str, saved: Any, card: dict[str, Any], views: Views
 ) -> SegmentationService:
     """Offers the network of an exported model with views of the image."""
-    own, size = Views(**card.get("views", {})), card["size"]
+    own, (height, width) = Views(**card.get("views", {})), card["size"]
     network = getattr(saved, "_logits", None)
     if network is None or (own.take_one_size and not views.take_one_size):
         raise ValueError(
             "Invalid value for argument `views`. Expected windows, or no zoom, "
-            f"of {folder}, whose network takes {size[0]}x{size[1]} alone. "
+            f"of {folder}, whose network takes {height}x{width} alone. "
             f"Received: views={views}."
         )
-    decides_by = ground_of(card["decision"], card["ground"])
-    most = card["max_pixels"]
-    model, classes = _Loaded(network), card["classes"]
-    return SegmentationService(model, classes, *size, decides_by, most, views)
+    return SegmentationService(
+        _Loaded(network),
+        card["classes"],
+        height,
+        width,
+        ground=ground_of(card["decision"], card["ground"]),
+        max_pixels=card["max_pixels"],
+        views=views,
+    )

@@ -258,8 +258,8 @@ def find(
     # Where both lie in one folder, the images' pattern may name labels too.
     taken = {*labels.values()}
     images = {key: path for key, path in images.items() if path not in taken}
-    for own, kind in ((images, "images"), (labels, "labels")):
-        if not own:
+    for there, kind in ((images, "images"), (labels, "labels")):
+        if not there:
             where = posixpath.join(folder, getattr(description, kind)[0])
             raise DataError(f"{where}: no such {kind}.")
     labelled = images
@@ -273,7 +273,7 @@ def find(
         frame[1]: split for frame, split in named.items() if frame not in labels
     } | {frame[1]: split for frame, split in named.items()}
     by_split: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
-    for kind, paths in enumerate((labelled, labels)):
+    for side, paths in enumerate((labelled, labels)):
         for frame, path in paths.items():
             split, drive, name = frame
             own = split or named.get(frame) or others
@@ -282,7 +282,7 @@ def find(
             if own is None:
                 continue
             key = f"{drive}/{name}" if drive else name
-            by_split.setdefault(own, ({}, {}))[kind][key] = path
+            by_split.setdefault(own, ({}, {}))[side][key] = path
     pairs = []
     for split in sorted(by_split) if splits is None else map(normal, splits):
         found = match(*by_split.get(split, ({}, {})), split, folder, _NO_LABEL)
