@@ -26,12 +26,19 @@ def verify(
         import tensorflow as tf
 
         from pipeline.release.model_files import versions
-        from pipeline.release.statement import StatementError, verify_version
+        from pipeline.release.statement import (
+            STATEMENT,
+            StatementError,
+            verify_version,
+        )
 
         folder = version
         if there := versions(version):
             folder = os.path.join(version, str(there[-1]))
-        elif not tf.io.gfile.isdir(version):
+        elif not any(
+            tf.io.gfile.exists(os.path.join(version, name))
+            for name in ("saved_model.pb", STATEMENT)
+        ):
             refuse(f"{version}: expected the folder of a version. Found: none.")
         try:
             found, is_signed = verify_version(folder, key)
