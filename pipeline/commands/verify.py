@@ -25,12 +25,9 @@ def verify(
     with refusals():
         import tensorflow as tf
 
+        from pipeline.gate.digests import STATEMENT
         from pipeline.release.model_files import versions
-        from pipeline.release.statement import (
-            STATEMENT,
-            StatementError,
-            verify_version,
-        )
+        from pipeline.release.statement import StatementError, verify_version
 
         folder = version
         if there := versions(version):
