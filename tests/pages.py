@@ -8,6 +8,7 @@ begins with `# NAME.py` is a file of that name.
 
 from __future__ import annotations
 
+import glob
 import re
 import runpy
 import shlex
@@ -15,6 +16,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +30,8 @@ BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 FILE = re.compile(r"# ([\w/]+\.py)\b")
+# What a shell keeps for the lines below, as in VERSION=$(ls folder | tail -1).
+KEPT = re.compile(r"(\w+)=\$\((.*)\)")
 EXIT = re.compile(r"#.*exit code (\d+)")
 
 
@@ -90,18 +94,19 @@ def run(block: Block, names: dict[str, Any]) -> None:
             exec(compile(block.text, block.page, "exec"), names)
     elif block.language == "sh":
         for line in shell_lines(block.text):
-            _command(line)
+            _command(line, names)
 
 
-def _command(line: str) -> None:
+def _command(line: str, names: dict[str, Any]) -> None:
     """Runs `wseg` and `python` in this process, anything else by bash."""
-    told = EXIT.search(line)
+    told, kept = EXIT.search(line), KEPT.fullmatch(line)
     words = [] if "<<" in line else shlex.split(line, comments=True)
     if words[:1] == ["wseg"]:
         from typer.testing import CliRunner
 
         from pipeline.cli import app
 
+        words = [each for word in words for each in _expanded(word, names)]
         to = words.index(">") if ">" in words else len(words)
         done = CliRunner().invoke(app, words[1:to])
         code, output = done.exit_code, done.output
@@ -115,7 +120,17 @@ def _command(line: str) -> None:
         return
     else:
         ended = subprocess.run(
-            ["bash", "-euc", line], capture_output=True, text=True
+            ["bash", "-euc", kept[2] if kept else line],
+            capture_output=True,
+            text=True,
         )
         code, output = ended.returncode, ended.stdout + ended.stderr
+        if kept:
+            names[kept[1]] = ended.stdout.strip()
     assert code == (int(told[1]) if told else 0), f"{line}\n{output}"
+
+
+def _expanded(word: str, names: dict[str, Any]) -> list[str]:
+    """Returns what a shell would make of a word: variables and patterns."""
+    word = Template(word).safe_substitute(names)
+    return sorted(glob.glob(word)) or [word]

@@ -294,7 +294,9 @@ def fill(
     except ValueError as error:
         place = _failing(merged)
         said = re.sub(r"(?<=argument `)", place, str(error), count=1)
-        raise ConfigurationError(f"{source}: {said}") from error
+        own = [each for each in overrides if each.startswith(place)]
+        origin = " with ".join([source, ", ".join(own)] if own else [source])
+        raise ConfigurationError(f"{origin}: {said}") from error
 
 
 def _failing(node: Any) -> str:
@@ -353,8 +355,9 @@ def _override(merged: Any, override: str, schema: type) -> None:
         is_text = overriding.is_text(kind)
         content = parse_any(value, overriding.SOURCE, as_written=is_text)
         overriding.assign(merged, schema, key, content)
-    except OmegaConfBaseException:
-        raise
+    except OmegaConfBaseException as error:
+        said = _one_sentence(error, overriding.SOURCE)
+        raise ConfigurationError(said) from error
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
 

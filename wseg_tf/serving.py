@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import keras
@@ -24,7 +24,7 @@ from wseg_tf.data.records import decode, parse
 from wseg_tf.decisions import LIKELIEST, decide, ground_of
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import tensors
-from wseg_tf.views import Views, class_scores
+from wseg_tf.views import Network, Views, class_scores
 
 # Pixels of the largest image that is answered, by default: twice Cityscapes'.
 # An image costs about 4 N + 16 bytes a pixel, N the number of classes.
@@ -34,6 +34,17 @@ CARD = os.path.join("assets.extra", "wseg_tf.json")
 SERVING = "serving_default"
 CONFUSION = "confusion"
 PIXELS = "pixels"
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """The network of an exported model, called as a Keras model is."""
+
+    network: Network
+    variables: Sequence[tf.Variable] = ()  # The exported model holds them.
+
+    def __call__(self, images: tf.Tensor, training: bool) -> tf.Tensor:
+        return self.network(images)
 
 
 class SegmentationService(tf.Module):
@@ -52,7 +63,7 @@ class SegmentationService(tf.Module):
 
     def __init__(
         self,
-        model: keras.Model,
+        model: keras.Model | _Loaded,
         classes: ClassSet,
         height: int,
         width: int,
@@ -70,10 +81,9 @@ class SegmentationService(tf.Module):
         self._max_pixels = max_pixels
         self.ids = ids_type(classes)
         self._views = views or Views()
-        is_fixed = self._views.windows or [*self._views.scales] == [1.0]
-        seen = self._size if is_fixed else (None, None)
+        seen = self._size if self._views.take_one_size else (None, None)
         # Traced once, for all that is offered.
-        self._logits: Callable[[tf.Tensor], tf.Tensor] = tf.function(
+        self._logits: Network = tf.function(
             lambda images: model(images, training=False),
             input_signature=[tf.TensorSpec([None, *seen, 3])],
             autograph=False,
@@ -202,7 +212,7 @@ class SegmentationService(tf.Module):
 def export(
     model: keras.Model,
     folder: str,
-    classes: ClassSet,
+    classes: ClassSet | Any,
     height: int,
     width: int,
     ground: GroundMatrix | None = None,
@@ -220,7 +230,8 @@ def export(
     Args:
         model: Maps images `[B, H, W, 3]`, 0..255, to logits `[B, H, W, N]`.
         folder: Where the SavedModel is written.
-        classes: The class set the logits are in the order of.
+        classes: The class set the logits are in the order of, or whatever
+            `wseg_tf.class_set` takes.
         height: Height the network sees.
         width: Width the network sees.
         ground: The ground matrix it was trained with, brought into the order
@@ -235,16 +246,24 @@ def export(
             Defaults to once, as a whole.
 
     Raises:
-        ValueError: If the model's channels are not the class set's classes,
-            the decision is unknown or lacks its ground matrix, that is one of
-            other classes, or `max_pixels` is below 1.
+        ValueError: If the model's channels are not the class set's classes, it
+            takes images of another size, the decision is unknown or lacks its
+            ground matrix, that is one of other classes, or `max_pixels` is
+            below 1.
     """
+    classes, views = class_set(classes), views or Views()
     channels = model.output_shape[-1]
     if channels != len(classes):
         raise ValueError(
             f"Invalid value for argument `model`. Expected {len(classes)} "
             f"output channels, one for each class of `{classes.name}`. "
             f"Received: {channels}."
+        )
+    own, given = tuple(model.input_shape[1:3]), (height, width)
+    if any(k not in (None, n) for k, n in zip(own, given, strict=True)):
+        raise ValueError(
+            "Invalid value for arguments `height` and `width`. Expected the "
+            f"size of the images that `model` takes, {own}. Received: {given}."
         )
     if max_pixels < 1:
         raise ValueError(
@@ -272,7 +291,7 @@ def export(
         "decision": decision,
         "size": [height, width],
         "max_pixels": max_pixels,
-        "views": asdict(views or Views()),
+        "views": asdict(views),
         "ids": service.ids.name,
     }
     path = os.path.join(folder, CARD)
@@ -301,20 +320,34 @@ def read_card(folder: str) -> tuple[ClassSet, GroundMatrix | None]:
     Raises:
         ValueError: If it says nothing, or is damaged or another's.
     """
+    card = _card(folder)
+    return card["classes"], card["ground"]
+
+
+def _card(folder: str) -> dict[str, Any]:
+    """Reads all that a model says of itself, with its classes and D."""
     try:
         with tf.io.gfile.GFile(os.path.join(folder, CARD)) as file:
-            card = json.load(file)
-        ground = card["ground"]
-        return (
-            class_set(card["classes"]),
-            None if ground is None else GroundMatrix(**ground),
-        )
+            card: dict[str, Any] = json.load(file)
+        card["classes"] = class_set(card["classes"])
+        if card["ground"] is not None:
+            card["ground"] = GroundMatrix(**card["ground"])
+        return card
     # What is raised differs with what is missing, damaged or another's.
     except Exception as error:
         raise ValueError(
-            "Invalid model. Expected the folder of a SavedModel that "
-            f"wseg_tf exported. Received: {folder}."
+            "Invalid model. Expected the folder of a SavedModel that wseg_tf "
+            f"exported. Received: {folder}{_versions(folder)}."
         ) from error
+
+
+def _versions(folder: str) -> str:
+    """Says which models are in a folder that is none itself."""
+    found = tf.io.gfile.glob(os.path.join(folder, "*", CARD))
+    if not found:
+        return ""
+    newest = max(found).removesuffix(CARD).rstrip("/")
+    return f", which holds {len(found)} of them, such as {newest}"
 
 
 class ServedModel:
@@ -322,21 +355,32 @@ class ServedModel:
 
     Args:
         folder: The SavedModel.
+        views: How it looks at an image, in place of what it was exported for.
+            By default as it was.
 
     Raises:
-        ValueError: If the folder holds no such model, or one with operations
-            that do more than compute.
+        ValueError: If the folder holds no such model, one with operations
+            that do more than compute, or one that has not these views.
     """
 
-    def __init__(self, folder: str) -> None:
-        self.classes, self.ground = read_card(folder)
+    def __init__(self, folder: str, views: Views | None = None) -> None:
+        card = _card(folder)
+        self.classes: ClassSet = card["classes"]
+        self.ground: GroundMatrix | None = card["ground"]
         self._saved = saved_models.load(folder)
-        offered = set(self._saved.signatures)
-        if not {SERVING, CONFUSION} <= offered:
+        signatures = self._saved.signatures
+        if not {SERVING, CONFUSION} <= set(signatures):
             raise ValueError(
                 f"Invalid model {folder}. Expected the signatures {SERVING!r} "
-                f"and {CONFUSION!r}. Received: {sorted(offered)}."
+                f"and {CONFUSION!r}. Received: {sorted(signatures)}."
             )
+        self._segment = signatures[SERVING]
+        self._count = signatures[CONFUSION]
+        if views is not None:
+            # Kept: its functions know it by a weak reference.
+            self._service = _with_views(folder, self._saved, card, views)
+            self._segment = self._service.segment
+            self._count = self._service.count_confusion
 
     def segment(self, encoded: bytes) -> npt.NDArray[Any]:
         """Segments one encoded image.
@@ -350,7 +394,7 @@ class ServedModel:
         Raises:
             ValueError: If it has no answer; says why.
         """
-        found = self._saved.signatures[SERVING](tf.constant([encoded]))
+        found = self._segment(tf.constant([encoded]))
         # Models of earlier versions fail as a whole.
         if "errors" in found and (error := found["errors"].numpy()[0]):
             raise ValueError(error.decode())
@@ -366,6 +410,29 @@ class ServedModel:
         Returns:
             Exact counts `[N, N]`; rows truth, columns predictions.
         """
-        found = self._saved.signatures[CONFUSION](tf.constant([record]))
+        found = self._count(tf.constant([record]))
         counts: npt.NDArray[np.int64] = found["confusion"].numpy()[0]
         return counts
+
+
+def _with_views(
+    folder: str, saved: Any, card: dict[str, Any], views: Views
+) -> SegmentationService:
+    """Offers the network of an exported model with views of the image."""
+    own, (height, width) = Views(**card.get("views", {})), card["size"]
+    network = getattr(saved, "_logits", None)
+    if network is None or (own.take_one_size and not views.take_one_size):
+        raise ValueError(
+            "Invalid value for argument `views`. Expected windows, or no zoom, "
+            f"of {folder}, whose network takes {height}x{width} alone. "
+            f"Received: views={views}."
+        )
+    return SegmentationService(
+        _Loaded(network),
+        card["classes"],
+        height,
+        width,
+        ground=ground_of(card["decision"], card["ground"]),
+        max_pixels=card["max_pixels"],
+        views=views,
+    )

@@ -55,6 +55,11 @@ class Views:
             )
 
     @property
+    def take_one_size(self) -> bool:
+        """Whether the network sees images of its own size alone."""
+        return self.windows or [*self.scales] == [1.0]
+
+    @property
     def are_plain(self) -> bool:
         """Whether the image is seen once, as a whole."""
         return [*self.scales] == [1.0] and not (self.flip or self.windows)

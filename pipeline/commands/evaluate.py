@@ -12,6 +12,8 @@ from pipeline.commands.arguments import (
     JudgedFolder,
     Model,
     Split,
+    ViewsText,
+    views_of,
 )
 from pipeline.commands.json_output import json_target, write_json
 from pipeline.commands.screen import SCREEN, iou_table, refusals, say
@@ -28,6 +30,7 @@ def evaluate(
     data: JudgedFolder,
     dataset: Dataset = "camvid",
     split: Split = "val",
+    views: ViewsText = None,
     report: JsonFile = None,
     confusion: Annotated[
         Optional[str],  # noqa: UP045 (typer reads it at run time)
@@ -46,7 +49,7 @@ def evaluate(
         pairs = described.find(data, [split])
         outputs = json_target(report) + ([confusion] if confusion else [])
         check_outputs(outputs, [model, dataset, *files_of(pairs)])
-        served = ServedModel(model)
+        served = ServedModel(model, views_of(views))
         check_classes(served.classes, described)
         images = count_images(served.count_confusion, pairs, described)
         counts = images.candidate.sum(axis=0)

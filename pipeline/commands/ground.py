@@ -179,11 +179,8 @@ def _severities(given: str | None) -> dict[str, float]:
 
     if given is None:
         return {}
-    text = (
-        given
-        if given.lstrip().startswith("{")
-        else configuration.text_of(given)
-    )
+    is_file = given.endswith((".yaml", ".yml"))
+    text = configuration.text_of(given) if is_file else given
     read = configuration.parse_any(text, "--severities")
     if not isinstance(read, dict) or not all(
         isinstance(cost, (int, float)) and not isinstance(cost, bool)

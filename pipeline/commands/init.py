@@ -16,7 +16,8 @@ def init(
     out: Annotated[
         Optional[str],  # noqa: UP045 (typer reads it at run time)
         typer.Option(
-            help="The configuration to write; two files more lie beside it."
+            help="The configuration to write, FOLDER.yaml by default; the "
+            "description of the data, OUT-data.yaml, lies beside it."
         ),
     ] = None,
     images: Annotated[

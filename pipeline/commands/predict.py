@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.commands.arguments import Model, OutFolder
+from pipeline.commands.arguments import (
+    Model,
+    OutFolder,
+    ViewsText,
+    views_of,
+)
 from pipeline.commands.screen import first_line, refusals, refuse, say
 
 if TYPE_CHECKING:
@@ -34,6 +39,7 @@ def predict(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace what is there.")
     ] = False,
+    views: ViewsText = None,
 ) -> None:
     """Writes the class ids of images, and pictures of them with a legend.
 
@@ -52,7 +58,7 @@ def predict(
         check_outputs(outputs, [model, *stems.values()])
         if not overwrite:
             _refuse_written(outputs)
-        served = ServedModel(model)
+        served = ServedModel(model, views_of(views))
         unanswered = []
         for stem, path in stems.items():
             try:

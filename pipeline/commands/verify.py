@@ -25,13 +25,17 @@ def verify(
     with refusals():
         import tensorflow as tf
 
+        from pipeline.gate.digests import STATEMENT
         from pipeline.release.model_files import versions
         from pipeline.release.statement import StatementError, verify_version
 
         folder = version
         if there := versions(version):
             folder = os.path.join(version, str(there[-1]))
-        elif not tf.io.gfile.isdir(version):
+        elif not any(
+            tf.io.gfile.exists(os.path.join(version, name))
+            for name in ("saved_model.pb", STATEMENT)
+        ):
             refuse(f"{version}: expected the folder of a version. Found: none.")
         try:
             found, is_signed = verify_version(folder, key)

@@ -392,9 +392,11 @@ def _folder(folder: str, classes: ClassSet) -> Count:
             picture = Image.open(io.BytesIO(read_bytes(path)))
             ids = np.asarray(picture)
         except (OSError, SyntaxError) as error:
+            is_missing = isinstance(error, FileNotFoundError)
+            found = "none" if is_missing else "one that cannot be read"
             raise ValueError(
                 f"Invalid predictions. Expected a PNG of class ids, {path}. "
-                f"Received: none ({type(error).__name__})."
+                f"Received: {found}."
             ) from error
         if ids.shape != truth.shape or ids.dtype.kind not in "ui":
             raise ValueError(

@@ -139,12 +139,21 @@ def verdict(findings: list[Finding]) -> str:
         findings: What every rule found.
 
     Returns:
-        That all rules hold, or the sentence of each that does not.
+        That all rules hold, and why some do without a figure; or the sentence
+        of each that does not.
     """
-    failed = [each.sentence for each in findings if not each.holds]
     if not findings:
         return "there are no rules"
-    return "; ".join(failed) or f"all {len(findings)} rules hold"
+    failed = [each.sentence for each in findings if not each.holds]
+    if failed:
+        return "; ".join(failed)
+    reasons = [found for each in findings if (found := each.decisive.reason)]
+    several = len(findings) > 1
+    told = f"all {len(findings)} rules hold" if several else "the rule holds"
+    if not reasons:
+        return told
+    why = "; ".join(dict.fromkeys(reasons))
+    return f"{told}, {len(reasons)} without a figure: {why}"
 
 
 def judge(

@@ -31,7 +31,7 @@ from wseg_tf.metrics.table import iou_rows, scores
 COSTLIEST = 8
 
 
-CURVES = ("loss", "mean_iou", "critical_iou")
+CURVES = ("loss", "validation_loss", "mean_iou", "critical_iou")
 
 
 def facts(run: Run) -> dict[str, Any]:

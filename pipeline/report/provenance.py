@@ -19,6 +19,8 @@ import wseg_tf
 from pipeline.release.decisions import now, who
 from wseg_tf.filesystems import read_bytes
 
+# Kubernetes sets it in every container.
+IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 PACKAGES = ("tensorflow", "keras", "tfx", "numpy")
 
 
@@ -67,11 +69,18 @@ def started(run: str) -> dict[str, Any]:
     return {
         "when": now(),
         "run": run or None,
-        "by": who(),
+        "by": _by(),
         "command": command(sys.argv),
         **commit(os.path.dirname(os.path.dirname(str(pipeline.__file__)))),
         "hardware": hardware(),
     }
+
+
+def _by() -> str:
+    """Says who started the run; a step of a cluster knows itself alone."""
+    if IN_CLUSTER in os.environ:
+        return f"{who()}, a step in a cluster, which knows who started the run"
+    return who()
 
 
 def command(arguments: list[str]) -> str:

@@ -183,6 +183,7 @@ SCHEMA: Schema = {
             _object(
                 stage=_TEXT,
                 loss=_or_null(_NUMBER),
+                validation_loss=_or_null(_NUMBER),
                 mean_iou=_or_null(_SHARE),
                 critical_iou=_or_null(_SHARE),
             )

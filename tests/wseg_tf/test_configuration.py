@@ -114,6 +114,12 @@ def test_empty_file_is_all_defaults() -> None:
         ("[" * 5000, (), r"nested too deeply"),
         ("path: \x00", (), r"Invalid YAML in recipe.yaml"),
         ("a: 1\n---\nb: 2", (), r"Invalid YAML in recipe.yaml line 2"),
+        ("batch: 1", ("batch=many",), r"`batch` in the command line.*'many'"),
+        (
+            "stages: [{epochs: 2}]",
+            ("batch=3", "stages.0.epochs=0"),
+            r"recipe.yaml with stages.0.epochs=0: .*`stages.0.epochs`",
+        ),
         ("", ("batch=[1",), r"Invalid YAML in the command line line 1"),
         ("- 1", (), r"Expected keys and values. Received: a list"),
         ("", ("batch",), r"Expected key=value.*'batch'"),

@@ -13,7 +13,7 @@ from wseg_tf.data.records import serialise
 from wseg_tf.data.streets import draw_scene
 from wseg_tf.decisions import decide
 from wseg_tf.ground import GroundMatrix
-from wseg_tf.metrics import confusion_count
+from wseg_tf.metrics import Confusion, confusion_count
 from wseg_tf.serving import (
     CARD,
     CONFUSION,
@@ -247,3 +247,37 @@ def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Expected one of the classes"):
         export(eleven, str(tmp_path / "model"), CAMVID, *SIZE, others)
     assert not (tmp_path / "model").exists()
+
+
+def test_a_folder_of_models_is_told_from_a_model(
+    model: keras.Model, tmp_path: Path
+) -> None:
+    for version in ("7", "8"):
+        export(model, str(tmp_path / "serving" / version), CAMVID, *SIZE)
+    with pytest.raises(ValueError, match=r"holds 2 of them, such as .*/8\.$"):
+        ServedModel(str(tmp_path / "serving"))
+    with pytest.raises(ValueError, match=r"Received: \S+$"):
+        ServedModel(str(tmp_path))
+
+
+def test_a_model_of_another_size_is_refused(tmp_path: Path) -> None:
+    for own in ((32, 40), (32, None)):
+        image = keras.Input([*own, 3])
+        model = keras.Model(image, keras.layers.Conv2D(11, 1)(image))
+        with pytest.raises(ValueError, match=r"`width`. Expected.*\(48, 40\)"):
+            export(model, str(tmp_path / "model"), CAMVID, 48, 40)
+        assert not (tmp_path / "model").exists()
+
+
+def test_classes_are_whatever_names_them(tmp_path: Path) -> None:
+    image = keras.Input([None, None, 3])
+    model = keras.Model(image, keras.layers.Conv2D(3, 1)(image))
+    names = ["sky", "road", "Parked Car"]
+    ground = GroundMatrix.severity_aware(names)
+    export(model, str(tmp_path / "model"), names, *SIZE, ground)
+    served = ServedModel(str(tmp_path / "model"))
+    assert served.classes == class_set(names)
+    assert served.ground == ground
+    assert Confusion.of(names, ground).names == tuple(names)
+    with pytest.raises(ValueError, match="Received: 'camvidd'"):
+        export(model, str(tmp_path / "new"), "camvidd", *SIZE)

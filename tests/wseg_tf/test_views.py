@@ -163,21 +163,64 @@ def test_views_that_see_nothing_are_refused(
         Views(**options)  # type: ignore[arg-type]
 
 
+def certain_model() -> keras.Model:
+    """A network that tells eleven classes apart, whatever they are."""
+    keras.utils.set_random_seed(3)
+    image = keras.Input([None, None, 3])
+    hidden = keras.layers.Conv2D(6, 3, padding="same")(image / 255.0)
+    certain = keras.initializers.RandomNormal(stddev=6.0, seed=1)
+    logits = keras.layers.Conv2D(
+        11, 1, kernel_initializer=certain, dtype="float32"
+    )
+    return keras.Model(image, logits(hidden))
+
+
+def test_a_finished_model_looks_as_one_that_was_exported_so(
+    tmp_path: Path,
+) -> None:
+    model, ground = certain_model(), GroundMatrix(COSTS, CAMVID)
+    zooms = Views(scales=[0.5, 1.0])
+    folders = {}
+    for name, views in (("plain", None), ("every", EVERY), ("zooms", zooms)):
+        folders[name] = str(tmp_path / name)
+        export(
+            model, folders[name], CAMVID, 32, 40, ground,
+            decision="least_risk", views=views,
+        )  # fmt: skip
+    picture, label = draw_scene(1, 45, 37)
+    encoded = tf.io.encode_png(picture).numpy()
+    pair = Pair("1", "i", "l", "eval", "drive", "streets")
+    record = serialise(pair, check_pair(encoded, encode_labels(label), CAMVID))
+    answers = {}
+    for name, views, wanted in (
+        ("plain", None, "plain"),
+        ("every", None, "every"),
+        ("zooms", None, "zooms"),
+        ("plain", EVERY, "every"),
+        ("every", Views(), "plain"),
+        ("zooms", EVERY, "every"),
+    ):
+        served = ServedModel(folders[name], views)
+        found = served.segment(encoded), served.count_confusion(record)
+        if views is None:
+            answers[wanted] = found
+        for own, expected in zip(found, answers[wanted], strict=True):
+            np.testing.assert_array_equal(own, expected)
+    ids = [each[0] for each in answers.values()]
+    assert all((ids[k] != ids[k - 1]).any() for k in range(3))
+    with pytest.raises(ValueError, match=r"takes 32x40 alone.*0\.5") as said:
+        ServedModel(folders["plain"], zooms)
+    assert "\n" not in str(said.value)
+
+
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_what_is_served_is_what_is_counted(
     tmp_path: Path, precision: str
 ) -> None:
     """Each signature looks as it should; void pixels are not counted."""
-    keras.utils.set_random_seed(3)
     size, ground = (32, 40), GroundMatrix(COSTS, CAMVID)
     with policy(precision):
-        image = keras.Input([None, None, 3])
-        hidden = keras.layers.Conv2D(6, 3, padding="same")(image / 255.0)
-        certain = keras.initializers.RandomNormal(stddev=6.0, seed=1)
-        logits = keras.layers.Conv2D(
-            11, 1, kernel_initializer=certain, dtype="float32"
-        )(hidden)
-        model = keras.Model(image, logits)
+        model = certain_model()
     folder = str(tmp_path / "model")
     export(
         model, folder, CAMVID, *size, ground, decision="least_risk", views=EVERY

@@ -253,8 +253,7 @@ def _of_ids(
         own = {k: k for k in (*range(len(classes)), classes.void)}
         words = f"0..{len(classes) - 1} or void {classes.void}"
         return own, f"class ids {words} ({classes.name})"
-    words = f"one of the {len(id_map)} ids of the map"
-    return id_map, f"class ids {words} ({classes.name})"
+    return id_map, f"one of the {len(id_map)} ids of the map ({classes.name})"
 
 
 def _of_colours(
@@ -294,5 +293,5 @@ def _refuse_unknown(
         for k in unknown[:_LONGEST_LIST]
     )
     more = len(unknown) - _LONGEST_LIST
-    shown += f" and {more} others" if more > 0 else ""
+    shown += f" and {more} more" if more > 0 else ""
     raise DataError(f"{name}: expected {expected}. Found: {shown}.")

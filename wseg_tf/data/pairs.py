@@ -41,6 +41,7 @@ def match(
     labels: Mapping[str, str],
     split: str,
     folder: str,
+    cure: str = "",
 ) -> list[tuple[str, str, str]]:
     """Matches images and labels by name.
 
@@ -49,6 +50,7 @@ def match(
         labels: Path of each label, by name.
         split: Name of the split, for messages.
         folder: The folder, for messages.
+        cure: What ends the message of an image without label.
 
     Returns:
         Name, image path and label path of each pair, in the order of names.
@@ -65,7 +67,8 @@ def match(
         if alone:
             raise DataError(
                 f"{ours[alone[0]]}: {kind} without {other}"
-                f"{_and_others(len(alone) - 1)} (split {split!r})."
+                f"{_and_others(len(alone) - 1)} (split {split!r})"
+                f"{cure * (kind == 'image')}."
             )
     if not images:
         raise DataError(f"{folder}: no images in split {split!r}.")

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wseg_tf.classes import ClassSet
+from wseg_tf.classes import class_set as classes_of
 from wseg_tf.ground import builders, files, maps
 from wseg_tf.ground.structure import Structure, find_structure
 from wseg_tf.ground.validation import (
@@ -209,14 +210,15 @@ class GroundMatrix:
     @classmethod
     def severity_aware(
         cls,
-        class_set: ClassSet,
+        class_set: ClassSet | Any,
         across: Mapping[int, float] | None = None,
         within: float = 0.5,
     ) -> GroundMatrix:
         """Returns a matrix as Fig. 2, left: severe across importance groups.
 
         Args:
-            class_set: Names and importance groups, e.g. `CITYSCAPES`.
+            class_set: Names and importance groups, e.g. `CITYSCAPES`, or
+                whatever `wseg_tf.class_set` takes.
             across: Cost of taking a class of each group for one of another
                 group. Defaults to the number of the group.
             within: Share of it that a confusion inside the group costs.
@@ -232,19 +234,23 @@ class GroundMatrix:
         >>> D.cost("car", "sky"), D.cost("car", "bicyclist")
         (4.0, 2.0)
         """
+        classes = classes_of(class_set)
         if across is None:
-            across = {level: float(level) for level in class_set.levels}
+            across = {level: float(level) for level in classes.levels}
         inside = {group: within * cost for group, cost in across.items()}
-        return cls.from_groups(class_set.groups, inside, across, class_set)
+        return cls.from_groups(classes.groups, inside, across, classes)
 
     @classmethod
     def importance_aware(
-        cls, class_set: ClassSet, weights: Mapping[int, float] | None = None
+        cls,
+        class_set: ClassSet | Any,
+        weights: Mapping[int, float] | None = None,
     ) -> GroundMatrix:
         """Returns a matrix as Fig. 2, right: a weight per importance group.
 
         Args:
-            class_set: Names and importance groups, e.g. `CAMVID`.
+            class_set: Names and importance groups, e.g. `CAMVID`, or
+                whatever `wseg_tf.class_set` takes.
             weights: Cost of missing a class of each group. Defaults to the
                 number of the group. (The paper prints no numbers.)
 

@@ -90,11 +90,17 @@ def by_class(
         The entries, and the names or None.
 
     Raises:
-        ValueError: If the keys are not the names.
+        ValueError: If the keys are not the names, or there are no entries.
     """
     names = names_of(classes)
     if not isinstance(given, Mapping):
-        return list(given), names
+        try:
+            return list(given), names
+        except TypeError:
+            raise ValueError(
+                f"Invalid value for argument `{argument}`. Expected an entry "
+                f"for each class. Received: {argument}={given!r}."
+            ) from None
     names = tuple(given) if names is None else names
     if set(given) != set(names):
         raise ValueError(

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from wseg_tf.class_ids import checked_void, is_integer
 from wseg_tf.classes import ClassSet
+from wseg_tf.classes import class_set as classes_of
 from wseg_tf.ground import GroundMatrix, names_of
 from wseg_tf.metrics import tensors
 from wseg_tf.metrics.formulas import in_order
@@ -137,7 +138,7 @@ class Confusion(keras.metrics.Metric):
     @classmethod
     def of(
         cls,
-        class_set: ClassSet,
+        class_set: ClassSet | Any,
         ground: GroundMatrix | npt.ArrayLike | None = None,
         report: str | Sequence[str] | None = None,
         **arguments: Any,
@@ -145,7 +146,7 @@ class Confusion(keras.metrics.Metric):
         """Builds the metric for a class set: its void, names and groups.
 
         Args:
-            class_set: The classes.
+            class_set: The classes, or whatever `wseg_tf.class_set` takes.
             ground: D `[N, N]`, `D[true, predicted]`. Defaults to `None`.
             report: Scores to give. Defaults to `"mean_iou"`,
                 `"critical_iou"`, `"pixel_accuracy"`, and, with `ground`,
@@ -161,16 +162,17 @@ class Confusion(keras.metrics.Metric):
         >>> Confusion.of(CAMVID).ignore_class
         11
         """
+        classes = classes_of(class_set)
         if report is None:
             report = ("mean_iou", "critical_iou", "pixel_accuracy")
             report += () if ground is None else ("expected_severity",)
         return cls(
-            len(class_set),
-            ignore_class=class_set.void,
+            len(classes),
+            ignore_class=classes.void,
             report=report,
-            names=class_set.names,
-            groups=class_set.groups,
-            critical=class_set.critical,
+            names=classes.names,
+            groups=classes.groups,
+            critical=classes.critical,
             ground=ground,
             **arguments,
         )

@@ -93,6 +93,14 @@ def test_what_is_wrong_is_one_sentence_and_writes_nothing(tmp_path):
             "`--severities`",
         ),
         (
+            ["propose", "camvid", "--out", out, "--severities", "car=2"],
+            "`--severities`. Expected a cost for each group or class",
+        ),
+        (
+            ["propose", "camvid", "--out", out, "--severities", "no.yaml"],
+            "no.yaml (no such file)",
+        ),
+        (
             ["propose", "camvid", "--out", out, "--severities", "{car: -1}"],
             "`severities`. Expected finite costs >= 0. Received: car=-1",
         ),

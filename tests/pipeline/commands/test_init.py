@@ -57,11 +57,11 @@ def test_init_overwrites_nothing(folder: Path) -> None:
 
 
 def test_init_refuses_in_one_sentence(folder: Path) -> None:
-    (folder / "val" / "frame 2_mask.png").unlink()
+    (folder / "val" / "frame 2.jpg").unlink()
     code, lines = wseg("init", folder)
     assert code == USER_ERROR
     assert len(lines) == 1
-    assert "frame 2.jpg: expected a partner" in lines[0]
+    assert "frame 2_mask.png: expected a partner" in lines[0]
     assert [*folder.parent.glob("*.yaml")] == []
 
 

@@ -155,3 +155,20 @@ def test_an_image_beside_itself_in_another_format_is_refused(
     code, screen = wseg("predict", model, "photos")
     assert code == USER_ERROR
     assert "predictions/B.png for photos/B.JPG and photos/B.png" in screen
+
+
+def test_other_views_are_tried_and_must_be_views(
+    model: Path, photos: Path
+) -> None:
+    code, said = wseg("predict", model, "photos", "--views", "{flip: true}")
+    assert code == 0, said
+    assert written(photos / "predictions") == ALL
+    for given, expected in (
+        ("{flop: true}", "`flop` in --views. Expected one of"),
+        ("{scales: [9]}", "`scales`. Expected at least 0.1 and at most 4"),
+        ("{scales: [0.5]}", "Expected windows, or no zoom"),
+        ("flip", "Invalid configuration --views"),
+    ):
+        code, said = wseg("evaluate", model, photos / "made", "--views", given)
+        assert (code, len(said.splitlines())) == (USER_ERROR, 1), said
+        assert expected in said

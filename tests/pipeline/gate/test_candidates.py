@@ -179,8 +179,12 @@ def test_a_folder_of_label_pngs(
     named = re.escape(f"{pair.name}.png: Invalid")
     with pytest.raises(ValueError, match=rf"{named}.*`predictions`.*\[{N}\]"):
         counts(open_candidate(str(tmp_path), CAMVID), street_folder)
-    (tmp_path / f"{pair.name}.png").unlink()
-    with pytest.raises(ValueError, match=r"Expected a PNG of class ids, .*png"):
+    written = tmp_path / f"{pair.name}.png"
+    written.write_bytes(written.read_bytes()[:40])
+    with pytest.raises(ValueError, match="Received: one that cannot be read"):
+        counts(open_candidate(str(tmp_path), CAMVID), street_folder)
+    written.unlink()
+    with pytest.raises(ValueError, match=r"class ids, .*png. Received: none"):
         counts(open_candidate(str(tmp_path), CAMVID), street_folder)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.gate.image_counts import ImageCounts
-from pipeline.gate.judge import Finding, judge
+from pipeline.gate.judge import Finding, judge, verdict
 from pipeline.gate.rules import Gate, Rule
 from wseg_tf.classes import CAMVID
 
@@ -203,6 +203,14 @@ def test_a_missing_baseline_fails_where_one_is_required(bound: str) -> None:
     optional = find(evaluated, {"baseline": "optional"}, **{bound: 0.0})
     assert optional.holds
     assert "which the gate allows" in optional.sentence
+    # The verdict says it, once for all such rules.
+    floor = find(evaluated, floor=0.5)
+    assert verdict([floor]) == "the rule holds"
+    assert verdict([floor, optional, optional]) == (
+        "all 3 rules hold, 2 without a figure: there is no baseline yet, "
+        "which the gate allows"
+    )
+    assert verdict([optional, required]) == required.sentence
 
 
 def test_a_rule_about_critical_classes_is_one_for_each() -> None:

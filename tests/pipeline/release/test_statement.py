@@ -222,5 +222,10 @@ def test_the_command_ends_as_it_found(tmp_path: Path) -> None:
     assert ask(str(version.parent))[0] == 0
     assert ask(str(version), "--key", str(tmp_path / "none"))[0] == 2
     assert ask(str(tmp_path / "none"))[0] == 2
+    (tmp_path / "of something else").mkdir()
+    assert ask(str(tmp_path / "of something else"))[0] == 2
     (version / "saved_model.pb").write_text("swapped")
     assert ask(str(version), "--key", str(public))[0] == 3
+    # A version that states nothing any more is one, and is refused.
+    (version / STATEMENT).unlink()
+    assert ask(str(version))[0] == 3

@@ -61,6 +61,7 @@ def test_a_run_is_named_with_who_and_what(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("sys.argv", ["/bin/wseg", "run", "a b.yaml"])
+    monkeypatch.delenv(provenance.IN_CLUSTER, raising=False)
     found = provenance.started("2026")
     assert found["run"] == "2026"
     assert found["command"] == "wseg run 'a b.yaml'"
@@ -68,6 +69,11 @@ def test_a_run_is_named_with_who_and_what(
     assert found["hardware"]["cores"] >= 1
     assert found["hardware"]["processor"]
     assert provenance.started("")["run"] is None
+    assert "cluster" not in found["by"]
+    monkeypatch.setenv(provenance.IN_CLUSTER, "10.0.0.1")
+    own = provenance.started("2026")["by"]
+    assert own.startswith(found["by"])
+    assert "a step in a cluster" in own
     assert provenance.command(["/x/pipeline/__main__.py", "run"]) == (
         "python -m pipeline run"
     )

@@ -172,7 +172,7 @@ MANY = np.arange(100, 148, dtype=np.uint8).reshape(6, 8)
             r"ids\.png: expected class ids 0\.\.10 or void 11 \(camvid\). "
             r"Found: 200\.",
         ),
-        (IMAGE, encoded(MANY), r"Found: 100, 101, 102, 103, 104 and 43 others"),
+        (IMAGE, encoded(MANY), r"Found: 100, 101, 102, 103, 104 and 43 more"),
         (
             IMAGE,
             SIXTEEN_BITS,

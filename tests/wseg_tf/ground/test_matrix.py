@@ -204,6 +204,18 @@ def test_presets_follow_the_groups(class_set):
             assert importance.values[j, i] == (j != i) * true
 
 
+def test_presets_take_whatever_names_classes():
+    own = ["floor", {"name": "Parked Car", "group": 3}]
+    severity = GroundMatrix.severity_aware({"classes": own})
+    np.testing.assert_array_equal(severity.values, [[0, 1], [3, 0]])
+    assert severity.classes == ("floor", "Parked Car")
+    assert GroundMatrix.importance_aware("camvid").classes == CAMVID.names
+    with pytest.raises(ValueError, match="Invalid class set"):
+        GroundMatrix.severity_aware("camvidd")
+    with pytest.raises(ValueError, match=r"`weights`. Expected an entry"):
+        GroundMatrix.from_importance(CAMVID)
+
+
 @pytest.mark.parametrize("names", [None, NAMES, ["a,b", 'say "x"', "é: - #"]])
 def test_files_read_back_equal(tmp_path, names):
     made = GroundMatrix(np.array(VALUES) / 3, names)

@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -28,6 +29,12 @@ ORDER = [8, 9, 10, 3, 4, 6, 1, 2, 5, 7, 0]
 
 def _texts(figure: Figure) -> list[str]:
     return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def _captions(axes: Axes) -> list[str]:
+    legend = axes.get_legend()
+    assert legend is not None
+    return [text.get_text() for text in legend.get_texts()]
 
 
 def _renders(figure: Figure) -> None:
@@ -182,14 +189,20 @@ def test_a_history_begins_a_curve_of_the_loss_with_each_stage() -> None:
         {"stage": "one", "loss": "2.0", "mean_iou": "0.25"},
         {"stage": "two", "loss": "7.0", "mean_iou": "0.5"},
     ]
+    for row, value in zip(rows, ("", "2.5", "8.0"), strict=True):
+        row["validation_loss"] = value
     figure = plot_history(rows, "demo")
     loss, iou = figure.axes
     curves = [
         (list(line.get_xdata()), list(line.get_ydata()))
         for line in loss.lines
-        if len(line.get_xdata()) and line.get_linestyle() == "-"
+        if line.get_marker() == "o"
     ]
-    assert curves[:2] == [([1, 2], [3.0, 2.0]), ([3], [7.0])]
+    trained, judged = curves[:2], curves[2:]
+    assert trained == [([1, 2], [3.0, 2.0]), ([3], [7.0])]
+    assert judged == [([2], [2.5]), ([3], [8.0])]
+    assert _captions(loss) == ["training", "validation"]
+    assert _captions(iou) == ["mean IoU", "IoU of critical classes"]
     mean = iou.lines[0]
     assert (list(mean.get_xdata()), list(mean.get_ydata())) == (
         [2, 3],
@@ -197,6 +210,9 @@ def test_a_history_begins_a_curve_of_the_loss_with_each_stage() -> None:
     )
     assert _texts(figure) == ["one", "two"]
     _renders(figure)
+    # Without a validation, none is promised.
+    loss = plot_history([{"stage": "one", "loss": 3.0}]).axes[0]
+    assert _captions(loss) == ["training"]
 
 
 FLEET = class_set(

@@ -113,7 +113,7 @@ def discover(
         The `Discovery`.
 
     Raises:
-        DataError: If there are no labels, images have none, several sorts
+        DataError: If there are no labels, one has no image, several sorts
             fit, or there is nothing to judge on; one sentence.
     """
     files = classify(folder, image_files(folder))
@@ -212,7 +212,7 @@ def _rank(match: Match) -> tuple[object, ...]:
         -len(match.pairs),
         match.in_colours,
         preferred,
-        len(match.alone),
+        len(match.alone) + len(match.unlabelled),
         "{drive}" not in text,
         wild,
         len(text),
@@ -272,7 +272,7 @@ def _refuse_rivals(folder: str, best: Match, ranked: Sequence[Match]) -> None:
 
 
 def _refuse_alone(folder: str, match: Match) -> None:
-    """Refuses images without labels, unless their whole split has none."""
+    """Refuses labels without images."""
     if match.alone:
         count = len(match.alone) - 1
         others = f", nor for {count} others" if count else ""

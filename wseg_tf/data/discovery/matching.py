@@ -35,8 +35,8 @@ class Match:
         images: Pattern of the images.
         labels: Pattern of the labels.
         pairs: Image and label of each frame, by split, drive and name.
-        alone: Paths without partner, of labels and of images in the splits
-            that have labels.
+        alone: Paths of labels without an image.
+        unlabelled: Images without a label, in the splits that have some.
         in_colours: Whether the labels are painted in colours.
     """
 
@@ -44,6 +44,7 @@ class Match:
     labels: Pattern
     pairs: dict[Key, tuple[Place, Place]]
     alone: tuple[str, ...] = ()
+    unlabelled: tuple[Place, ...] = ()
     in_colours: bool = False
 
     @property
@@ -101,12 +102,12 @@ def _match(
     both = sorted(left.keys() & right.keys())
     pairs = {key: (left[key], right[key]) for key in both}
     splits = {split for split, _, _ in both}
-    alone = [
-        place.path
-        for side in (left, right)
-        for key, place in sorted(side.items())
-        if key not in pairs and (side is right or key[0] in splits)
+    unlabelled = [
+        left[key]
+        for key in sorted(left.keys() - right.keys())
+        if key[0] in splits
     ]
+    alone = [right[key].path for key in sorted(right.keys() - left.keys())]
     endings = (
         {pair[side].ending for pair in pairs.values()} for side in (0, 1)
     )
@@ -116,6 +117,7 @@ def _match(
         replace(labels, ending=theirs),
         pairs,
         tuple(alone),
+        tuple(unlabelled),
     )
 
 
@@ -331,4 +333,5 @@ def apart(match: Match, others: Sequence[Place]) -> Match:
         not_before=tuple(sorted(before)),
         not_behind=tuple(sorted(behind)),
     )
-    return replace(match, images=images)
+    named = images.keys(match.unlabelled) or {}
+    return replace(match, images=images, unlabelled=tuple(named.values()))

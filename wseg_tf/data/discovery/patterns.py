@@ -127,9 +127,13 @@ class Pattern:
 
     def _name(self, stem: str) -> str:
         end = len(stem) - len(self.tail)
-        if stem.startswith(self.head) and stem.endswith(self.tail):
-            return stem[len(self.head) : end]
-        return ""
+        if not (stem.startswith(self.head) and stem.endswith(self.tail)):
+            return ""
+        name = stem[len(self.head) : end]
+        is_others = name.startswith(self.not_before) or name.endswith(
+            self.not_behind
+        )
+        return "" if is_others else name
 
 
 def _place(name: str, expression: str) -> str:

@@ -29,6 +29,7 @@ def describe(found: Discovery) -> str:
         f"dataset: {_quoted(found.name)}",
         f"images: {_quoted(found.match.images.text)}",
         f"labels: {_quoted(found.match.labels.text)}",
+        *_unlabelled(found),
         *_splits(found),
         *_bits(found, total),
         *_map(found, total),
@@ -45,7 +46,8 @@ def summary(found: Discovery) -> str:
         for split, each in found.contents.items()
     }
     counts = ", ".join(f"{split} {count}" for split, count in pairs.items())
-    left_out = f"; {found.left_out} images have no part" * (found.left_out > 0)
+    count = found.left_out
+    left_out = f"; {count} image{'s' * (count > 1)} left out" * (count > 0)
     what = "colours" if found.match.in_colours else "ids"
     told = found.meaning.known
     classes = f"{len(found.meaning.classes)} classes"
@@ -63,6 +65,17 @@ def critical_classes(found: Discovery) -> tuple[str, ...]:
         for name in found.meaning.classes.critical
         if found.frames(name, found.eval)
     )
+
+
+def _unlabelled(found: Discovery) -> list[str]:
+    paths = [image.path for image in found.match.unlabelled]
+    if not paths:
+        return []
+    return [
+        f"# Images without a label: {len(paths)}, such as {_quoted(paths[0])}.",
+        "# Without this line they are refused.",
+        "unlabelled: skip",
+    ]
 
 
 def _splits(found: Discovery) -> list[str]:

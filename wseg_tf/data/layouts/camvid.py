@@ -34,13 +34,14 @@ def find(
             label stands alone.
     """
     present = {posixpath.basename(path) for path in folders(folder)}
-    if splits is None:
-        splits = [split for split in SPLITS if split in present]
-    if not splits:
+    if not present & {*SPLITS, *(splits or ())}:
         raise DataError(
             f"{folder}: expected CamVid's folders, at least one of "
-            f"{', '.join(SPLITS)}, each with its annot folder. Found: none."
+            f"{', '.join(SPLITS)}, each with its annot folder. Found: none; "
+            "`dataset` names another layout, or a description of the folder."
         )
+    if splits is None:
+        splits = [split for split in SPLITS if split in present]
     return [
         Pair(name, image, label, split, name.split("_")[0], dataset)
         for split in splits

@@ -34,6 +34,7 @@ from wseg_tf.data.pairs import Pair, match, normal, refuse_links_out
 from wseg_tf.filesystems import read_bytes
 
 VOID = "void"
+_NO_LABEL = "; if that is meant, add `unlabelled: skip`"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Description:
         bits: Bits of an id in the files: 8, 16, or 24 for R + 256 G + 65536 B.
         divisor: What stored numbers are divided by, rounded down, to give
             ids, where they count instances, too.
+        unlabelled: `skip` leaves out the images that have no label.
         splits: What tells the splits, where paths do not.
         source: Path of the description, for messages.
     """
@@ -65,6 +67,7 @@ class Description:
     absent: Sequence[str] = ()
     bits: int = 8
     divisor: int = 1
+    unlabelled: str = ""
     splits: Splits = field(default_factory=Splits)
     source: str = ""
 
@@ -255,16 +258,22 @@ def find(
     # Where both lie in one folder, the images' pattern may name labels too.
     taken = {*labels.values()}
     images = {key: path for key, path in images.items() if path not in taken}
-    if not images:
-        where = posixpath.join(folder, description.images[0])
-        raise DataError(f"{where}: no such images.")
-    named, others = assign(description.splits, folder, images)
+    for there, kind in ((images, "images"), (labels, "labels")):
+        if not there:
+            where = posixpath.join(folder, getattr(description, kind)[0])
+            raise DataError(f"{where}: no such {kind}.")
+    labelled = images
+    if description.unlabelled:
+        labelled = {key: path for key, path in images.items() if key in labels}
+    # Shares are of the pairs; what is named may have no label.
+    known = labelled if description.splits.shares else images
+    named, others = assign(description.splits, folder, known)
     # A label alone is told of in the split that its drive is in.
     of_drive = {
         frame[1]: split for frame, split in named.items() if frame not in labels
     } | {frame[1]: split for frame, split in named.items()}
     by_split: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
-    for kind, paths in enumerate((images, labels)):
+    for side, paths in enumerate((labelled, labels)):
         for frame, path in paths.items():
             split, drive, name = frame
             own = split or named.get(frame) or others
@@ -273,10 +282,10 @@ def find(
             if own is None:
                 continue
             key = f"{drive}/{name}" if drive else name
-            by_split.setdefault(own, ({}, {}))[kind][key] = path
+            by_split.setdefault(own, ({}, {}))[side][key] = path
     pairs = []
     for split in sorted(by_split) if splits is None else map(normal, splits):
-        found = match(*by_split.get(split, ({}, {})), split, folder)
+        found = match(*by_split.get(split, ({}, {})), split, folder, _NO_LABEL)
         for key, image, label in found:
             drive = key.rpartition("/")[0] or description.dataset
             name = key.replace("/", "_")

@@ -68,6 +68,12 @@ def _bits(entry: Entry) -> int:
     return number
 
 
+def _skip(entry: Entry) -> str:
+    if entry != "skip":
+        raise ValueError(f"Expected skip. Found: {_shown(entry)}.")
+    return "skip"
+
+
 def _share(entry: Entry) -> float:
     try:
         share = float(_text(entry))
@@ -178,6 +184,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "absent": _texts,
     "bits": _bits,
     "divisor": _positive,
+    "unlabelled": _skip,
 }
 SPLIT_READERS: dict[str, Callable[[Any], Any]] = {
     "drives": _by_split(_texts),

@@ -120,6 +120,35 @@ def test_every_pair_of_a_layout_is_found(name: str, tmp_path: Path) -> None:
     assert inspect(pairs, layout(description)).problems == ()
 
 
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_an_image_without_a_label_is_left_out_and_told_of(
+    name: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "data"
+    expected = write(folder, LAYOUTS[name])
+    image, label = (
+        str(folder / each) for each in LAYOUTS[name]("train", "south", 19)
+    )
+    Path(label).unlink()
+    read = {*pairs_of(folder, tmp_path)}
+    assert {(own, its) for _, own, its in read} == expected - {(image, label)}
+    text = (tmp_path / "found.yaml").read_text()
+    assert "; 1 image left out" in text
+    assert f'label: 1, such as "{Path(image).relative_to(folder)}"' in text
+    assert yaml.safe_load(text)["unlabelled"] == "skip"
+
+
+def test_a_picture_that_no_frame_is_called_like_is_no_frame(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "data"
+    expected = write(folder, LAYOUTS["split first"])
+    photograph(folder / "train" / "images" / "preview.jpg")
+    read = {*pairs_of(folder, tmp_path)}
+    assert {(image, label) for _, image, label in read} == expected
+    assert "unlabelled" not in (tmp_path / "found.yaml").read_text()
+
+
 def test_files_that_are_neither_are_left_out(tmp_path: Path) -> None:
     expected = write(tmp_path / "data", LAYOUTS["split first"])
     train = tmp_path / "data" / "train"
@@ -251,11 +280,6 @@ def images_alone(folder: Path) -> None:
         photograph(folder / "images" / f"{n}.jpg", seed=n)
 
 
-def one_alone(folder: Path) -> None:
-    write(folder, LAYOUTS["split first"])
-    photograph(folder / "train" / "images" / "north_99.jpg")
-
-
 def label_alone(folder: Path) -> None:
     write(folder, LAYOUTS["split first"])
     ids(folder / "val" / "labels" / "east_99.png", areas(0, 1))
@@ -310,8 +334,7 @@ def instances(folder: Path) -> None:
         (lambda folder: folder.mkdir(), "expected images and labels.*none"),
         (labels_alone, "no images among 3 files, such as labels/0.png"),
         (images_alone, "no labels among 3 files, such as images/0.jpg"),
-        (one_alone, r"images/north_99\.jpg: expected a partner, as 6 other"),
-        (label_alone, r"labels/east_99\.png: expected a partner"),
+        (label_alone, r"labels/east_99\.png: expected a partner, as 6 other"),
         (other_names, r"images/0\.jpg and labels/x\.png, for example"),
         (two_labels, r"several: .*coarse.* and .*labels.*--labels"),
         (two_images, r"several: .*images.* and .*right.*--images"),

@@ -69,8 +69,9 @@ def test_names_the_first_that_stands_alone(
 def test_refuses_what_is_missing(tmp_path, make_png):
     with pytest.raises(DataError, match=r"nowhere: no such folder\.$"):
         find_pairs("camvid", str(tmp_path / "nowhere"))
-    with pytest.raises(DataError, match="expected CamVid's folders"):
-        find_pairs("camvid", str(tmp_path))
+    for splits in (None, "val"):
+        with pytest.raises(DataError, match="expected CamVid's folders"):
+            find_pairs("camvid", str(tmp_path), splits)
     make(tmp_path, make_png, "train", ["a_1"])
     with pytest.raises(DataError, match="val: no such folder"):
         find_pairs("camvid", str(tmp_path), "val")

@@ -81,8 +81,58 @@ def test_split_by_drive(tmp_path, make_png, describe):
         (1, 2, 3): 3, (0, 0, 0): 11, (9, 9, 9): 9,
     }  # fmt: skip
     (tmp_path / "south" / "a_mask.png").unlink()
-    with pytest.raises(DataError, match="image without label"):
+    with pytest.raises(DataError, match=r"image without label.*unlabelled"):
         find_pairs(path, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "drives: {val: ['08', 'on']}",
+        "lists: {val: val.txt, train: train.txt}",
+        "expressions: {val: '(08|on)/'}",
+    ],
+)
+def test_images_without_labels_are_left_out_where_it_is_said(
+    many, describe, told
+):
+    for split, drives in (("val", ("08", "on")), ("train", ("06", "07"))):
+        with open(f"{many}/{split}.txt", "w") as file:
+            file.writelines(f"{d}/{n}\n" for d in drives for n in "ab")
+    for frame in ("06/b", "08/a", "null/a", "null/b"):
+        os.remove(f"{many}/lab/{frame}.png")
+    with pytest.raises(DataError, match="without label"):
+        find_pairs(describe(LISTED + told), many)
+    pairs = find_pairs(describe(f"{LISTED}unlabelled: skip\n{told}"), many)
+    found = {f"{pair.split}/{pair.name}" for pair in pairs}
+    assert {"train/06_a", "train/07_b", "val/08_b", "val/on_a"} <= found
+    assert not found & {"train/06_b", "val/08_a", "train/null_a"}
+
+
+def test_shares_are_drawn_of_the_images_that_have_labels(many, describe):
+    for drive in ("06", "07", "08", "on", "null", "1.0"):
+        for name in "ab":
+            os.remove(f"{many}/lab/{drive}/{name}.png")
+    text = f"{LISTED}unlabelled: skip\nshares: {{val: 0.5}}"
+    splits = splits_of(find_pairs(describe(text), many))
+    assert {split: len(own) for split, own in splits.items()} == {
+        "train": 1,
+        "val": 1,
+    }
+
+
+def test_labels_that_are_nowhere_are_told_of(many, describe):
+    text = LISTED.replace("lab/", "label/") + "unlabelled: skip"
+    with pytest.raises(DataError, match=r"label/.*: no such labels"):
+        find_pairs(describe(text), many)
+
+
+def test_a_label_without_an_image_is_refused_whatever_is_skipped(
+    many, describe
+):
+    os.remove(f"{many}/img/06/a.png")
+    with pytest.raises(DataError, match=r"06/a.png: label without image"):
+        find_pairs(describe(f"{LISTED}unlabelled: skip"), many)
 
 
 def test_a_duplicate_name_is_refused(tmp_path, make_png, describe):
@@ -248,6 +298,7 @@ def test_drives_are_text_as_written(many, describe, written, held_out):
         ("absent: [road]", "`absent` needs"),
         ("bits: 12", "8, 16 or 24"),
         ("divisor: 0", "at least 1"),
+        ("unlabelled: yes", "invalid `unlabelled`. Expected skip"),
         ("lists: {val: none.txt}", "none.txt: cannot be read"),
         ("lists: [val.txt]", "invalid `lists`"),
         ("expressions: {val: '['}", "Expected a regular expression"),
