@@ -1,22 +1,25 @@
 """What a data set costs: core hours, disk and memory, stage by stage.
 
-python -m benchmarks.sizing [--measure] [--hours 24] [--epochs 60]
+python -m benchmarks.sizing [--measure [--photographs FOLDER]]
+    [--hours 24] [--epochs 60]
 
 The model: a stage takes `start + megapixels * rate` core seconds, of all images
 together. `--measure` fits both to two runs of each stage and holds the model to
-two others; otherwise the figures below are used, which it printed. Core seconds
-and not seconds, since other programs swell them least.
+others; otherwise the figures below are used, which it printed. Core seconds
+and not seconds, since other programs swell them least. The photographs are the
+split `val` of a folder in CamVid's layout, six or more of one size, such as
+`benchmarks.photographs` makes; without them streets are drawn.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import tempfile
 import time
-import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +29,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 Size = tuple[int, int]
 Run = tuple[int, Size]
 FITTED: tuple[Run, Run] = ((4, (480, 640)), (16, (720, 960)))
-CHECKED: tuple[Run, Run] = ((8, (720, 960)), (12, (480, 640)))
-LISTED = 20_000
+CHECKED: tuple[Run, ...] = ((8, (720, 960)), (12, (480, 640)))
+# Photographs, of the size they have.
+FITTED_COUNTS, CHECKED_COUNT = (2, 6), 4
 TRAINING, EVALUATION = "an epoch of ENet", "evaluation"
 SHOWN = ("ingest", "statistics", TRAINING, EVALUATION, "pseudo-labelling")
 
@@ -57,8 +61,8 @@ COSTS: dict[str, Cost] = {
     EVALUATION: Cost(7.854, 0.4114),
     "pseudo-labelling": Cost(7.878, 1.2213),
 }
-# Bytes of memory while a pair is listed, and bytes of its line.
-LISTING = (2089, 295)
+# Bytes of a pair's line in the manifest, see `benchmarks.listing`.
+LINE = 295
 
 
 @dataclass(frozen=True)
@@ -113,12 +117,15 @@ def megapixels(run: Run) -> float:
     return count * height * width / 1e6
 
 
-def stages(folder: Path, run: Run) -> dict[str, Callable[[], Any]]:
+def stages(
+    folder: Path, run: Run, photographs: str | None = None
+) -> dict[str, Callable[[], Any]]:
     """Returns the work of each stage, in order.
 
     Args:
         folder: An empty one.
         run: Images and their height and width.
+        photographs: The folder they are in. Drawn by default.
     """
     import apache_beam as beam
     import tensorflow_data_validation as tfdv
@@ -138,7 +145,9 @@ def stages(folder: Path, run: Run) -> dict[str, Callable[[], Any]]:
     from wseg_tf.training.recipe import Recipe
 
     count, size = run
-    write_streets(str(folder / "streets"), {"val": count}, size)
+    data = photographs or str(folder / "streets")
+    if photographs is None:
+        write_streets(data, {"val": count}, size)
     examples, model = folder / "examples", folder / "model"
     files = str(examples / "Split-eval" / "*")
     network = models.build("enet", len(CAMVID))
@@ -147,8 +156,8 @@ def stages(folder: Path, run: Run) -> dict[str, Callable[[], Any]]:
     step = training_step(network)
 
     def ingest() -> None:
-        pairs = find_pairs("streets", str(folder / "streets"), "val")
-        convert({"eval": pairs}, layout("streets"), str(examples))
+        pairs = find_pairs("camvid", data, "val")[:count]
+        convert({"eval": pairs}, layout("camvid"), str(examples))
 
     def statistics() -> None:
         tfdv.generate_statistics_from_tfrecord(
@@ -174,7 +183,7 @@ def stages(folder: Path, run: Run) -> dict[str, Callable[[], Any]]:
         labeller = Labeller(
             configuration.dump(recipe),
             configuration.dump(SelfTraining()),
-            CAMVID.name,
+            json.dumps(CAMVID.as_dict()),
             0,
         )
         found = sorted(map(str, (examples / "Split-eval").iterdir()))
@@ -214,55 +223,65 @@ def training_step(model: Any) -> Callable[[Any, Any], Any]:
     return compiled
 
 
-def measure(run: Run) -> dict[str, float]:
+def measure(run: Run, photographs: str | None = None) -> dict[str, float]:
     """Returns the core seconds of each stage of a run.
 
     Args:
         run: Images and their height and width.
+        photographs: The folder they are in. Drawn by default.
     """
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, work in stages(Path(folder), run).items():
+        for name, work in stages(Path(folder), run, photographs).items():
             start = time.process_time()
             work()
             found[name] = time.process_time() - start
     return found
 
 
-def measure_listing() -> tuple[float, float]:
-    """Returns bytes of memory and of the manifest for each pair listed."""
-    from pipeline.ingest.manifest import write_manifest
-    from wseg_tf.data.layouts import layout
-    from wseg_tf.data.pairs import Pair
+def photograph_runs(folder: str) -> tuple[tuple[Run, Run], Sequence[Run]]:
+    """Returns the runs to fit and to check with photographs.
 
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "frame.png"
-        file.write_bytes(b"0")
-        pairs = [
-            Pair(f"{i:08d}", str(file), str(file), "train", "A", "camvid")
-            for i in range(LISTED)
-        ]
-        tracemalloc.start()
-        manifest = write_manifest(folder, {"train": pairs}, layout("camvid"))
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        written = (Path(manifest) / "train.jsonl").stat().st_size
-    return round(peak / LISTED), round(written / LISTED)
+    Args:
+        folder: The folder they are in.
+
+    Raises:
+        ValueError: If they are too few, or of several sizes.
+    """
+    from PIL import Image
+
+    from wseg_tf.data.layouts import find_pairs
+
+    sizes = []
+    for pair in find_pairs("camvid", folder, "val"):
+        with Image.open(pair.image) as image:
+            sizes.append((image.height, image.width))
+    fewest = max(FITTED_COUNTS)
+    if len(sizes) < fewest or len({*sizes}) > 1:
+        raise ValueError(
+            "Invalid value for argument `photographs`. Expected a folder with "
+            f"{fewest} images or more of one size in `val`. Received: "
+            f"{len(sizes)} images of {len({*sizes})} sizes in {folder!r}."
+        )
+    first, second = ((count, sizes[0]) for count in FITTED_COUNTS)
+    return (first, second), [(CHECKED_COUNT, sizes[0])]
 
 
-def calibrate() -> tuple[dict[str, Cost], tuple[float, float]]:
+def calibrate(photographs: str | None = None) -> dict[str, Cost]:
     """Fits every stage's cost, and prints how it predicts other runs."""
+    runs: tuple[tuple[Run, Run], Sequence[Run]] = FITTED, CHECKED
+    if photographs is not None:
+        runs = photograph_runs(photographs)
+    fitted, checked = runs
     measure((2, (240, 320)))  # What loads once does not count.
-    first, second = (measure(run) for run in FITTED)
-    costs = {name: fit(FITTED, (first[name], second[name])) for name in SHOWN}
+    first, second = (measure(run, photographs) for run in fitted)
+    costs = {name: fit(fitted, (first[name], second[name])) for name in SHOWN}
     for name, cost in costs.items():
         print(f'    "{name}": {cost},', flush=True)
-    listing = measure_listing()
-    print(f"LISTING = {listing}")
     print("\n| run | stage | model | measured |\n|---|---|---|---|")
-    for run in CHECKED:
+    for run in checked:
         count, (height, width) = run
-        found = measure(run)
+        found = measure(run, photographs)
         for name, cost in costs.items():
             predicted = cost.of(megapixels(run))
             print(
@@ -270,20 +289,14 @@ def calibrate() -> tuple[dict[str, Cost], tuple[float, float]]:
                 f"{predicted:.1f} | {found[name]:.1f} |",
                 flush=True,
             )
-    return costs, listing
+    return costs
 
 
-def show(
-    costs: dict[str, Cost],
-    listing: tuple[float, float],
-    hours: float,
-    epochs: int,
-) -> None:
+def show(costs: dict[str, Cost], hours: float, epochs: int) -> None:
     """Prints the tables.
 
     Args:
         costs: Of each stage.
-        listing: Bytes of memory and of a line for each pair.
         hours: A stage is to take.
         epochs: Of a training.
     """
@@ -298,14 +311,12 @@ def show(
             title = f"{epochs} epochs of ENet" if name == TRAINING else name
             cores = max(1, math.ceil(spent / hours))
             print(f"| {data.name} | {title} | {spent:,.1f} | {cores:,} |")
-    print("\n| data | records | manifest | memory that lists it |")
-    print("|---|---|---|---|")
+    print("\n| data | records | manifest |\n|---|---|---|")
     for data in SETS:
         total = data.train + data.evaluated
-        memory, line = (total * each / 1e9 for each in listing)
         print(
             f"| {data.name} | {total * data.megabytes / 1e3:,.0f} GB | "
-            f"{line:,.2f} GB | {memory:,.2f} GB |"
+            f"{total * LINE / 1e9:,.2f} GB |"
         )
 
 
@@ -313,11 +324,12 @@ def main() -> None:
     """Measures if asked to, and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--photographs", metavar="FOLDER")
     parser.add_argument("--hours", type=float, default=24)
     parser.add_argument("--epochs", type=int, default=60)
     options = parser.parse_args()
-    costs, listing = calibrate() if options.measure else (COSTS, LISTING)
-    show(costs, listing, options.hours, options.epochs)
+    costs = calibrate(options.photographs) if options.measure else COSTS
+    show(costs, options.hours, options.epochs)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import heapq
-import os
 import pickle
 import tempfile
+from array import array
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from typing import BinaryIO, Generic, TypeVar, cast
@@ -37,7 +37,10 @@ class Rows(Generic[Row]):
         # It closes, and is gone, with the rows.
         file = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
         self._file = cast(BinaryIO, file)
-        self._runs: list[list[tuple[int, int]]] = []
+        # Where blocks end, as numbers and not objects: each of those would keep
+        # a page of the rows beside it in memory.
+        self._ends = array("Q", [0])
+        self._runs: list[range] = []
         self._is_sorted = False
         self._count = 0
         self._write(rows)
@@ -74,17 +77,17 @@ class Rows(Generic[Row]):
 
     def _write(self, rows: Iterable[Row]) -> None:
         """Writes a run of blocks, each to be read at once."""
-        left = iter(rows)
-        run: list[tuple[int, int]] = []
+        left, first = iter(rows), len(self._ends)
         while block := [*islice(left, _BLOCK)]:
             content = pickle.dumps(block, pickle.HIGHEST_PROTOCOL)
-            self._file.seek(0, os.SEEK_END)  # Whoever reads has moved.
-            run.append((self._file.tell(), len(content)))
+            self._file.seek(self._ends[-1])  # Whoever reads has moved.
             self._file.write(content)
+            self._ends.append(self._ends[-1] + len(content))
             self._count += len(block)
-        self._runs.append(run)
+        self._runs.append(range(first, len(self._ends)))
 
-    def _read(self, run: list[tuple[int, int]]) -> Iterator[Row]:
-        for place, size in run:
-            self._file.seek(place)
-            yield from pickle.loads(self._file.read(size))
+    def _read(self, run: range) -> Iterator[Row]:
+        for number in run:
+            start, end = self._ends[number - 1 : number + 1]
+            self._file.seek(start)
+            yield from pickle.loads(self._file.read(end - start))
