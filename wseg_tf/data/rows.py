@@ -60,8 +60,9 @@ class Rows(Generic[Row]):
         own = cls(())
         own._is_sorted = True
         left = iter(rows)
-        while run := sorted(islice(left, _RUN)):  # type: ignore[type-var]
-            own._write(run)
+        # No name holds a run while the next is read.
+        while own._write(sorted(islice(left, _RUN))):  # type: ignore[type-var]
+            pass
         return own
 
     def __len__(self) -> int:
@@ -75,8 +76,8 @@ class Rows(Generic[Row]):
             return heapq.merge(*runs)  # type: ignore[type-var]
         return chain.from_iterable(runs)
 
-    def _write(self, rows: Iterable[Row]) -> None:
-        """Writes a run of blocks, each to be read at once."""
+    def _write(self, rows: Iterable[Row]) -> int:
+        """Writes a run of blocks, each to be read at once; says how many."""
         left, first = iter(rows), len(self._ends)
         while block := [*islice(left, _BLOCK)]:
             content = pickle.dumps(block, pickle.HIGHEST_PROTOCOL)
@@ -85,6 +86,7 @@ class Rows(Generic[Row]):
             self._ends.append(self._ends[-1] + len(content))
             self._count += len(block)
         self._runs.append(range(first, len(self._ends)))
+        return len(self._runs[-1])
 
     def _read(self, run: range) -> Iterator[Row]:
         for number in run:
