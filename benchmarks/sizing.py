@@ -7,8 +7,9 @@ The model: a stage takes `start + megapixels * rate` core seconds, of all images
 together. `--measure` fits both to two runs of each stage and holds the model to
 others; otherwise the figures below are used, which it printed. Core seconds
 and not seconds, since other programs swell them least. The photographs are the
-split `val` of a folder in CamVid's layout, six or more of one size, such as
-`benchmarks.photographs` makes; without them streets are drawn.
+split `val` of a folder in CamVid's layout, of one size, such as
+`benchmarks.photographs` makes; each is taken as often as it takes. Without them
+streets are drawn.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +32,11 @@ Size = tuple[int, int]
 Run = tuple[int, Size]
 FITTED: tuple[Run, Run] = ((4, (480, 640)), (16, (720, 960)))
 CHECKED: tuple[Run, ...] = ((8, (720, 960)), (12, (480, 640)))
-# Photographs, of the size they have.
-FITTED_COUNTS, CHECKED_COUNT = (2, 6), 4
 TRAINING, EVALUATION = "an epoch of ENet", "evaluation"
 SHOWN = ("ingest", "statistics", TRAINING, EVALUATION, "pseudo-labelling")
+# Photographs to fit to and to check, of the size they have: few suffice for
+# stages in which a network sees them.
+COUNTS = {SHOWN[:2]: ((8, 48), 24), SHOWN[2:]: ((2, 6), 4)}
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,11 @@ class Cost:
 
 # What `--measure` printed; see docs/sizing.md.
 COSTS: dict[str, Cost] = {
-    "ingest": Cost(0.25, 0.0338),
-    "statistics": Cost(1.448, 0.0572),
-    TRAINING: Cost(12.609, 2.1968),
-    EVALUATION: Cost(7.854, 0.4114),
-    "pseudo-labelling": Cost(7.878, 1.2213),
+    "ingest": Cost(0.526, 0.026),
+    "statistics": Cost(2.899, 0.0064),
+    TRAINING: Cost(42.483, 0.9854),
+    EVALUATION: Cost(13.933, 0.4417),
+    "pseudo-labelling": Cost(17.936, 1.5719),
 }
 # Bytes of a pair's line in the manifest, see `benchmarks.listing`.
 LINE = 295
@@ -156,7 +159,11 @@ def stages(
     step = training_step(network)
 
     def ingest() -> None:
-        pairs = find_pairs("camvid", data, "val")[:count]
+        found = cycle(find_pairs("camvid", data, "val"))
+        pairs = [
+            replace(pair, name=f"{number}_{pair.name}")
+            for number, pair in enumerate(islice(found, count))
+        ]
         convert({"eval": pairs}, layout("camvid"), str(examples))
 
     def statistics() -> None:
@@ -223,65 +230,89 @@ def training_step(model: Any) -> Callable[[Any, Any], Any]:
     return compiled
 
 
-def measure(run: Run, photographs: str | None = None) -> dict[str, float]:
+def measure(
+    run: Run, photographs: str | None = None, names: Sequence[str] = SHOWN
+) -> dict[str, float]:
     """Returns the core seconds of each stage of a run.
 
     Args:
         run: Images and their height and width.
         photographs: The folder they are in. Drawn by default.
+        names: Stages to measure. Defaults to all.
     """
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, work in stages(Path(folder), run, photographs).items():
-            start = time.process_time()
-            work()
-            found[name] = time.process_time() - start
+            if name in names or name == SHOWN[0]:  # It makes the records.
+                start = time.process_time()
+                work()
+                found[name] = time.process_time() - start
     return found
 
 
-def photograph_runs(folder: str) -> tuple[tuple[Run, Run], Sequence[Run]]:
-    """Returns the runs to fit and to check with photographs.
+def size_of(photographs: str) -> Size:
+    """Returns the height and width of photographs.
 
     Args:
-        folder: The folder they are in.
+        photographs: The folder they are in.
 
     Raises:
-        ValueError: If they are too few, or of several sizes.
+        ValueError: If they are of several sizes.
     """
     from PIL import Image
 
     from wseg_tf.data.layouts import find_pairs
 
-    sizes = []
-    for pair in find_pairs("camvid", folder, "val"):
+    sizes = set()
+    for pair in find_pairs("camvid", photographs, "val"):
         with Image.open(pair.image) as image:
-            sizes.append((image.height, image.width))
-    fewest = max(FITTED_COUNTS)
-    if len(sizes) < fewest or len({*sizes}) > 1:
+            sizes.add((image.height, image.width))
+    if len(sizes) > 1:
         raise ValueError(
-            "Invalid value for argument `photographs`. Expected a folder with "
-            f"{fewest} images or more of one size in `val`. Received: "
-            f"{len(sizes)} images of {len({*sizes})} sizes in {folder!r}."
+            "Invalid value for argument `photographs`. Expected images of one "
+            f"size in `val`. Received: {sorted(sizes)} in {photographs!r}."
         )
-    first, second = ((count, sizes[0]) for count in FITTED_COUNTS)
-    return (first, second), [(CHECKED_COUNT, sizes[0])]
+    return sizes.pop()
 
 
 def calibrate(photographs: str | None = None) -> dict[str, Cost]:
-    """Fits every stage's cost, and prints how it predicts other runs."""
-    runs: tuple[tuple[Run, Run], Sequence[Run]] = FITTED, CHECKED
-    if photographs is not None:
-        runs = photograph_runs(photographs)
-    fitted, checked = runs
+    """Fits every stage's cost, and prints how it predicts other runs.
+
+    Args:
+        photographs: The folder they are in. Drawn by default.
+    """
     measure((2, (240, 320)))  # What loads once does not count.
-    first, second = (measure(run, photographs) for run in fitted)
-    costs = {name: fit(fitted, (first[name], second[name])) for name in SHOWN}
+    if photographs is None:
+        return held_to(FITTED, CHECKED)
+    size, costs = size_of(photographs), {}
+    for names, ((few, many), checked) in COUNTS.items():
+        fitted = (few, size), (many, size)
+        costs.update(held_to(fitted, [(checked, size)], photographs, names))
+    return costs
+
+
+def held_to(
+    fitted: tuple[Run, Run],
+    checked: Sequence[Run],
+    photographs: str | None = None,
+    names: Sequence[str] = SHOWN,
+) -> dict[str, Cost]:
+    """Fits the cost of stages and prints it, and how it predicts other runs.
+
+    Args:
+        fitted: The runs it is fitted to.
+        checked: The others.
+        photographs: The folder they are in. Drawn by default.
+        names: The stages. Defaults to all.
+    """
+    first, second = (measure(run, photographs, names) for run in fitted)
+    costs = {name: fit(fitted, (first[name], second[name])) for name in names}
     for name, cost in costs.items():
         print(f'    "{name}": {cost},', flush=True)
     print("\n| run | stage | model | measured |\n|---|---|---|---|")
     for run in checked:
         count, (height, width) = run
-        found = measure(run, photographs)
+        found = measure(run, photographs, names)
         for name, cost in costs.items():
             predicted = cost.of(megapixels(run))
             print(
