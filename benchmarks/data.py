@@ -13,6 +13,7 @@ import hashlib
 import io
 import os
 import resource
+import shlex
 import shutil
 import sys
 import tempfile
@@ -41,6 +42,7 @@ from wseg_tf.data.streets import draw_scene, write_streets
 CITY = "madeup"
 BARE = "bare loop, same checks"
 BEAM, BEAM_ONE_CORE = "ours, Beam", "ours, Beam on one core"
+BEAM_WORKERS = "ours, Beam, `workers: 2`"
 DEEPLAB2 = "DeepLab2, build_cityscapes_data"
 AUGMENTATION = Augmentation(
     flip=0.5, scale=(0.75, 1.5), brightness=0.1, contrast=0.2, saturation=0.2
@@ -169,22 +171,29 @@ def through_beam(
 ) -> None:
     """Adds `wseg data convert`, which the pipeline's Ingest step shares."""
     try:
+        from pipeline.config.beam_options import on_cores
         from pipeline.ingest.convert import convert
     except ImportError as error:
-        report.absent[BEAM] = report.absent[BEAM_ONE_CORE] = str(error)
+        cases = BEAM, BEAM_ONE_CORE, BEAM_WORKERS
+        report.absent.update(dict.fromkeys(cases, str(error)))
         return
     out = os.path.join(folder, "converted")
 
     def run(options: str) -> None:
         shutil.rmtree(out, ignore_errors=True)
-        split = {"train": pairs}
         convert(
-            split, layout("cityscapes_train_ids"), out, beam_options=options
+            {"train": pairs},
+            layout("cityscapes_train_ids"),
+            out,
+            beam_options=options,
+            shard_megabytes=8,  # Workers share the work by file.
         )
 
     one = "--direct_running_mode=multi_threading --direct_num_workers=1"
     report.add(BEAM, lambda: run(""), len(pairs))
     report.add(BEAM_ONE_CORE, lambda: run(one), len(pairs))
+    two = shlex.join(on_cores(2))
+    report.add(BEAM_WORKERS, lambda: run(two), len(pairs))
 
 
 def deeplab2(

@@ -1,23 +1,28 @@
 """What a data set costs: core hours, disk and memory, stage by stage.
 
-python -m benchmarks.sizing [--measure] [--hours 24] [--epochs 60]
+python -m benchmarks.sizing [--measure [--photographs FOLDER]]
+    [--hours 24] [--epochs 60]
 
 The model: a stage takes `start + megapixels * rate` core seconds, of all images
 together. `--measure` fits both to two runs of each stage and holds the model to
-two others; otherwise the figures below are used, which it printed. Core seconds
-and not seconds, since other programs swell them least.
+others; otherwise the figures below are used, which it printed. Core seconds
+and not seconds, since other programs swell them least. The photographs are the
+split `val` of a folder in CamVid's layout, of one size, such as
+`benchmarks.photographs` makes; each is taken as often as it takes. Without them
+streets are drawn.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import tempfile
 import time
-import tracemalloc
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +31,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 Size = tuple[int, int]
 Run = tuple[int, Size]
 FITTED: tuple[Run, Run] = ((4, (480, 640)), (16, (720, 960)))
-CHECKED: tuple[Run, Run] = ((8, (720, 960)), (12, (480, 640)))
-LISTED = 20_000
+CHECKED: tuple[Run, ...] = ((8, (720, 960)), (12, (480, 640)))
 TRAINING, EVALUATION = "an epoch of ENet", "evaluation"
 SHOWN = ("ingest", "statistics", TRAINING, EVALUATION, "pseudo-labelling")
+# Photographs to fit to and to check, of the size they have: few suffice for
+# stages in which a network sees them.
+COUNTS = {SHOWN[:2]: ((8, 48), 24), SHOWN[2:]: ((2, 6), 4)}
 
 
 @dataclass(frozen=True)
@@ -51,14 +58,14 @@ class Cost:
 
 # What `--measure` printed; see docs/sizing.md.
 COSTS: dict[str, Cost] = {
-    "ingest": Cost(0.25, 0.0338),
-    "statistics": Cost(1.448, 0.0572),
-    TRAINING: Cost(12.609, 2.1968),
-    EVALUATION: Cost(7.854, 0.4114),
-    "pseudo-labelling": Cost(7.878, 1.2213),
+    "ingest": Cost(0.526, 0.026),
+    "statistics": Cost(2.899, 0.0064),
+    TRAINING: Cost(42.483, 0.9854),
+    EVALUATION: Cost(13.933, 0.4417),
+    "pseudo-labelling": Cost(17.936, 1.5719),
 }
-# Bytes of memory while a pair is listed, and bytes of its line.
-LISTING = (2089, 295)
+# Bytes of a pair's line in the manifest, see `benchmarks.listing`.
+LINE = 295
 
 
 @dataclass(frozen=True)
@@ -113,12 +120,15 @@ def megapixels(run: Run) -> float:
     return count * height * width / 1e6
 
 
-def stages(folder: Path, run: Run) -> dict[str, Callable[[], Any]]:
+def stages(
+    folder: Path, run: Run, photographs: str | None = None
+) -> dict[str, Callable[[], Any]]:
     """Returns the work of each stage, in order.
 
     Args:
         folder: An empty one.
         run: Images and their height and width.
+        photographs: The folder they are in. Drawn by default.
     """
     import apache_beam as beam
     import tensorflow_data_validation as tfdv
@@ -138,7 +148,9 @@ def stages(folder: Path, run: Run) -> dict[str, Callable[[], Any]]:
     from wseg_tf.training.recipe import Recipe
 
     count, size = run
-    write_streets(str(folder / "streets"), {"val": count}, size)
+    data = photographs or str(folder / "streets")
+    if photographs is None:
+        write_streets(data, {"val": count}, size)
     examples, model = folder / "examples", folder / "model"
     files = str(examples / "Split-eval" / "*")
     network = models.build("enet", len(CAMVID))
@@ -147,8 +159,12 @@ def stages(folder: Path, run: Run) -> dict[str, Callable[[], Any]]:
     step = training_step(network)
 
     def ingest() -> None:
-        pairs = find_pairs("streets", str(folder / "streets"), "val")
-        convert({"eval": pairs}, layout("streets"), str(examples))
+        found = cycle(find_pairs("camvid", data, "val"))
+        pairs = [
+            replace(pair, name=f"{number}_{pair.name}")
+            for number, pair in enumerate(islice(found, count))
+        ]
+        convert({"eval": pairs}, layout("camvid"), str(examples))
 
     def statistics() -> None:
         tfdv.generate_statistics_from_tfrecord(
@@ -174,7 +190,7 @@ def stages(folder: Path, run: Run) -> dict[str, Callable[[], Any]]:
         labeller = Labeller(
             configuration.dump(recipe),
             configuration.dump(SelfTraining()),
-            CAMVID.name,
+            json.dumps(CAMVID.as_dict()),
             0,
         )
         found = sorted(map(str, (examples / "Split-eval").iterdir()))
@@ -214,55 +230,89 @@ def training_step(model: Any) -> Callable[[Any, Any], Any]:
     return compiled
 
 
-def measure(run: Run) -> dict[str, float]:
+def measure(
+    run: Run, photographs: str | None = None, names: Sequence[str] = SHOWN
+) -> dict[str, float]:
     """Returns the core seconds of each stage of a run.
 
     Args:
         run: Images and their height and width.
+        photographs: The folder they are in. Drawn by default.
+        names: Stages to measure. Defaults to all.
     """
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, work in stages(Path(folder), run).items():
-            start = time.process_time()
-            work()
-            found[name] = time.process_time() - start
+        for name, work in stages(Path(folder), run, photographs).items():
+            if name in names or name == SHOWN[0]:  # It makes the records.
+                start = time.process_time()
+                work()
+                found[name] = time.process_time() - start
     return found
 
 
-def measure_listing() -> tuple[float, float]:
-    """Returns bytes of memory and of the manifest for each pair listed."""
-    from pipeline.ingest.manifest import write_manifest
-    from wseg_tf.data.layouts import layout
-    from wseg_tf.data.pairs import Pair
+def size_of(photographs: str) -> Size:
+    """Returns the height and width of photographs.
 
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "frame.png"
-        file.write_bytes(b"0")
-        pairs = [
-            Pair(f"{i:08d}", str(file), str(file), "train", "A", "camvid")
-            for i in range(LISTED)
-        ]
-        tracemalloc.start()
-        manifest = write_manifest(folder, {"train": pairs}, layout("camvid"))
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        written = (Path(manifest) / "train.jsonl").stat().st_size
-    return round(peak / LISTED), round(written / LISTED)
+    Args:
+        photographs: The folder they are in.
+
+    Raises:
+        ValueError: If they are of several sizes.
+    """
+    from PIL import Image
+
+    from wseg_tf.data.layouts import find_pairs
+
+    sizes = set()
+    for pair in find_pairs("camvid", photographs, "val"):
+        with Image.open(pair.image) as image:
+            sizes.add((image.height, image.width))
+    if len(sizes) > 1:
+        raise ValueError(
+            "Invalid value for argument `photographs`. Expected images of one "
+            f"size in `val`. Received: {sorted(sizes)} in {photographs!r}."
+        )
+    return sizes.pop()
 
 
-def calibrate() -> tuple[dict[str, Cost], tuple[float, float]]:
-    """Fits every stage's cost, and prints how it predicts other runs."""
+def calibrate(photographs: str | None = None) -> dict[str, Cost]:
+    """Fits every stage's cost, and prints how it predicts other runs.
+
+    Args:
+        photographs: The folder they are in. Drawn by default.
+    """
     measure((2, (240, 320)))  # What loads once does not count.
-    first, second = (measure(run) for run in FITTED)
-    costs = {name: fit(FITTED, (first[name], second[name])) for name in SHOWN}
+    if photographs is None:
+        return held_to(FITTED, CHECKED)
+    size, costs = size_of(photographs), {}
+    for names, ((few, many), checked) in COUNTS.items():
+        fitted = (few, size), (many, size)
+        costs.update(held_to(fitted, [(checked, size)], photographs, names))
+    return costs
+
+
+def held_to(
+    fitted: tuple[Run, Run],
+    checked: Sequence[Run],
+    photographs: str | None = None,
+    names: Sequence[str] = SHOWN,
+) -> dict[str, Cost]:
+    """Fits the cost of stages and prints it, and how it predicts other runs.
+
+    Args:
+        fitted: The runs it is fitted to.
+        checked: The others.
+        photographs: The folder they are in. Drawn by default.
+        names: The stages. Defaults to all.
+    """
+    first, second = (measure(run, photographs, names) for run in fitted)
+    costs = {name: fit(fitted, (first[name], second[name])) for name in names}
     for name, cost in costs.items():
         print(f'    "{name}": {cost},', flush=True)
-    listing = measure_listing()
-    print(f"LISTING = {listing}")
     print("\n| run | stage | model | measured |\n|---|---|---|---|")
-    for run in CHECKED:
+    for run in checked:
         count, (height, width) = run
-        found = measure(run)
+        found = measure(run, photographs, names)
         for name, cost in costs.items():
             predicted = cost.of(megapixels(run))
             print(
@@ -270,20 +320,14 @@ def calibrate() -> tuple[dict[str, Cost], tuple[float, float]]:
                 f"{predicted:.1f} | {found[name]:.1f} |",
                 flush=True,
             )
-    return costs, listing
+    return costs
 
 
-def show(
-    costs: dict[str, Cost],
-    listing: tuple[float, float],
-    hours: float,
-    epochs: int,
-) -> None:
+def show(costs: dict[str, Cost], hours: float, epochs: int) -> None:
     """Prints the tables.
 
     Args:
         costs: Of each stage.
-        listing: Bytes of memory and of a line for each pair.
         hours: A stage is to take.
         epochs: Of a training.
     """
@@ -298,14 +342,12 @@ def show(
             title = f"{epochs} epochs of ENet" if name == TRAINING else name
             cores = max(1, math.ceil(spent / hours))
             print(f"| {data.name} | {title} | {spent:,.1f} | {cores:,} |")
-    print("\n| data | records | manifest | memory that lists it |")
-    print("|---|---|---|---|")
+    print("\n| data | records | manifest |\n|---|---|---|")
     for data in SETS:
         total = data.train + data.evaluated
-        memory, line = (total * each / 1e9 for each in listing)
         print(
             f"| {data.name} | {total * data.megabytes / 1e3:,.0f} GB | "
-            f"{line:,.2f} GB | {memory:,.2f} GB |"
+            f"{total * LINE / 1e9:,.2f} GB |"
         )
 
 
@@ -313,11 +355,12 @@ def main() -> None:
     """Measures if asked to, and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--photographs", metavar="FOLDER")
     parser.add_argument("--hours", type=float, default=24)
     parser.add_argument("--epochs", type=int, default=60)
     options = parser.parse_args()
-    costs, listing = calibrate() if options.measure else (COSTS, LISTING)
-    show(costs, listing, options.hours, options.epochs)
+    costs = calibrate(options.photographs) if options.measure else COSTS
+    show(costs, options.hours, options.epochs)
 
 
 if __name__ == "__main__":

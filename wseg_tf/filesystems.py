@@ -189,6 +189,24 @@ def read_bytes(path: str | os.PathLike[str], most: int = MOST_BYTES) -> bytes:
     return content
 
 
+def read_lines(path: str) -> Iterator[bytes]:
+    """Yields the lines of a file of any length, with their ends.
+
+    Args:
+        path: A local file, or a remote one.
+
+    Raises:
+        OSError: If it is no regular file.
+    """
+    import tensorflow as tf
+
+    prepare(path)
+    if not is_remote(path):
+        refuse_irregular(path)
+    with tf.io.gfile.GFile(path, "rb") as file:
+        yield from file
+
+
 def refuse_irregular(
     path: str | os.PathLike[str], most: float = float("inf")
 ) -> None:

@@ -32,6 +32,26 @@ RUNNERS = (
 CONTAINERS = ("DOCKER", "PROCESS", "EXTERNAL", "LOOPBACK")
 
 
+def on_cores(workers: int) -> list[str]:
+    """Returns options of Beam's own processes, on this machine.
+
+    Args:
+        workers: How many; one is this process, which uses all cores where a
+            step decodes.
+
+    Example:
+
+    >>> on_cores(2)
+    ['--direct_running_mode=multi_processing', '--direct_num_workers=2']
+    """
+    if workers == 1:
+        return [*IN_MEMORY]
+    return [
+        "--direct_running_mode=multi_processing",
+        f"--direct_num_workers={workers}",
+    ]
+
+
 def parse_options(arguments: str | Sequence[str]) -> Any:
     """Returns Beam's options from its command line.
 

@@ -6,11 +6,12 @@ import os
 from dataclasses import dataclass, field
 from typing import Optional
 
-from pipeline.config.beam_options import IN_MEMORY, with_plugins
+from pipeline.config.beam_options import IN_MEMORY, on_cores, with_plugins
 from pipeline.config.data_options import STREETS, DataOptions
 from pipeline.config.kubeflow_options import KubeflowOptions
 from pipeline.gate.rules import Gate
 from wseg_tf.filesystems import is_remote
+from wseg_tf.ranges import bounded, check_ranges
 from wseg_tf.training.recipe import Recipe
 
 LONGEST_NAME = 100
@@ -27,7 +28,9 @@ class RunConfig:
             package's own.
         training: The recipe.
         gate: The rules.
-        beam: Options passed on to Beam.
+        workers: Processes that share Beam's work on this machine; 1 is this
+            process alone.
+        beam: Options passed on to Beam: another engine, in place of `workers`.
         kubeflow: How a cluster runs it; not used by `wseg run`.
     """
 
@@ -36,11 +39,13 @@ class RunConfig:
     schema: Optional[str] = None  # noqa: UP045
     training: Recipe = field(default_factory=Recipe)
     gate: Gate = field(default_factory=Gate)
+    workers: int = bounded(1, 1)
     beam: list[str] = field(default_factory=lambda: [*IN_MEMORY])
     kubeflow: KubeflowOptions = field(default_factory=KubeflowOptions)
 
     def __post_init__(self) -> None:
-        """Refuses a name that cannot be a folder, and a gate without rules."""
+        """Refuses what cannot be run, and tells Beam of its workers."""
+        check_ranges(self)
         is_word = self.name.replace("-", "_").isidentifier()
         if not is_word or len(self.name) > LONGEST_NAME:
             raise ValueError(
@@ -54,6 +59,15 @@ class RunConfig:
                 "one rule, since a gate without rules pushes nothing. "
                 "Received: gate.rules=[]."
             )
+        own = on_cores(self.workers)
+        if self.workers > 1 and self.beam not in (IN_MEMORY, own):
+            raise ValueError(
+                "Invalid value for argument `workers`. Expected 1 beside "
+                f"`beam`, which says it itself. Received: workers="
+                f"{self.workers}, beam={self.beam}."
+            )
+        if self.workers > 1:
+            self.beam = own
 
     def folder(self, *parts: str) -> str:
         """Returns an absolute path below this pipeline's own folder."""

@@ -5,20 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
 import tensorflow as tf
 
-from pipeline.ingest.manifest import stats
+from pipeline.ingest.manifest import Listed, with_files
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.pairs import Pair
+from wseg_tf.data.rows import Rows
+from wseg_tf.data.threads import in_order
 from wseg_tf.filesystems import read_bytes, write_whole
 from wseg_tf.json_files import read_json
 
 SHARED = "shared.json"
 _SHOWN = 3
+# A size or a digest, whether the image is judged on, and its path.
+_Row = tuple[Any, bool, str]
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Shared:
         return "; ".join(said)
 
 
-def find_shared(training: Sequence[Pair], judged: Sequence[Pair]) -> Shared:
+def find_shared(training: Iterable[Pair], judged: Iterable[Pair]) -> Shared:
     """Finds what training and evaluation have in common.
 
     Args:
@@ -63,24 +69,31 @@ def find_shared(training: Sequence[Pair], judged: Sequence[Pair]) -> Shared:
     Returns:
         What is shared. Where a data set does not tell its drives, none is.
     """
-    known = {pair.drive for pair in training if pair.drive != pair.dataset}
-    drives = sorted({p.drive for p in judged if p.drive in known})
-    paths = {pair.image for pair in training}
-    images = {pair.image for pair in judged if pair.image in paths}
+    return shared_of(with_files(training), with_files(judged))
+
+
+def shared_of(training: Rows[Listed], judged: Rows[Listed]) -> Shared:
+    """Finds what training and evaluation have in common.
+
+    Args:
+        training: What is trained on, with its files' sizes.
+        judged: What the gate judges on, likewise.
+
+    Returns:
+        What is shared.
+    """
+    known = {pair.drive for pair, _ in training if pair.drive != pair.dataset}
+    drives = sorted({p.drive for p, _ in judged if p.drive in known})
     # Only files of one size can hold the same bytes.
-    sizes = _by_size(training), _by_size(judged)
-    alike = [
-        sorted({p for size in {*sizes[0]} & {*sizes[1]} for p in own[size]})
-        for own in sizes
-    ]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        learned, seen = (list(pool.map(_digest, each)) for each in alike)
-    images |= {
-        path
-        for path, digest in zip(alike[1], seen, strict=True)
-        if digest in {*learned}
-    }
-    names = [pair.name for pair in judged if pair.image in images]
+    sized = Rows.in_order(
+        (files[0][0], is_judged, pair.image)
+        for is_judged, own in ((False, training), (True, judged))
+        for pair, files in own
+    )
+    alike = ((judged, path) for _, judged, path in _of_both(sized))
+    digests = Rows.in_order(in_order(_digest, alike, os.cpu_count() or 1))
+    images = {path for _, is_judged, path in _of_both(digests) if is_judged}
+    names = [pair.name for pair, _ in judged if pair.image in images]
     return Shared(tuple(names), tuple(drives))
 
 
@@ -133,19 +146,22 @@ def read_shared(manifest: str) -> Shared:
     return shared
 
 
-def _by_size(pairs: Sequence[Pair]) -> dict[int, list[str]]:
-    """Returns the images of each size in bytes."""
-    found: dict[int, list[str]] = {}
-    for pair, files in zip(pairs, stats(pairs), strict=True):
-        found.setdefault(files[0][0], []).append(pair.image)
-    return found
+def _of_both(rows: Rows[_Row]) -> Iterator[_Row]:
+    """Yields rows whose key both training and evaluation have."""
+    both = {
+        key
+        for key, own in groupby(rows, itemgetter(0))
+        if len({is_judged for _, is_judged, _ in own}) > 1
+    }
+    return (row for row in rows if row[0] in both)
 
 
-def _digest(path: str) -> str:
+def _digest(image: tuple[bool, str]) -> tuple[str, bool, str]:
+    is_judged, path = image
     try:
-        return hashlib.sha256(read_bytes(path)).hexdigest()
+        return hashlib.sha256(read_bytes(path)).hexdigest(), is_judged, path
     except OSError:
-        return path  # Whoever reads it says why it cannot.
+        return path, is_judged, path  # Whoever reads it says why it cannot.
 
 
 def _few(names: Sequence[str]) -> str:

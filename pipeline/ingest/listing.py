@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import groupby
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby, islice
+from operator import itemgetter
 
 from pipeline.config.adaptation_config import (
     DOMAINS,
@@ -13,12 +15,13 @@ from pipeline.config.adaptation_config import (
 )
 from pipeline.config.data_options import STREETS, DataOptions, StreetsOptions
 from pipeline.config.pipeline_config import PipelineConfig
-from pipeline.ingest.leaks import find_shared, refuse_shared, write_shared
-from pipeline.ingest.manifest import write_manifest
+from pipeline.ingest.leaks import refuse_shared, shared_of, write_shared
+from pipeline.ingest.manifest import Listed, with_files, write_listed
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.checks import DataError
-from wseg_tf.data.layouts.described import find_images
+from wseg_tf.data.layouts.described import image_rows
 from wseg_tf.data.pairs import Pair
+from wseg_tf.data.rows import Rows
 from wseg_tf.data.streets import write_streets
 
 
@@ -36,15 +39,20 @@ def prepare_manifest(config: PipelineConfig) -> str:
             judged on what it is trained on.
         DataError: If a file has no partner; names it.
     """
-    splits = find_splits(config)
-    shared = find_shared(splits["train"], splits["eval"])
+    listed = _with_files(split_rows(config))
+    shared = shared_of(listed["train"], listed["eval"])
     refuse_shared(shared, config.gate.allow_shared)
-    manifest = _listed(config.folder("manifest"), splits, config.data)
+    manifest = _written(config.folder("manifest"), listed, config.data)
     write_shared(manifest, shared)
     return manifest
 
 
 def find_splits(config: PipelineConfig) -> dict[str, list[Pair]]:
+    """Finds the pairs of both splits, see `split_rows`."""
+    return {split: [*own] for split, own in split_rows(config).items()}
+
+
+def split_rows(config: PipelineConfig) -> dict[str, Rows[Pair]]:
     """Finds the pairs of both splits; draws the embedded streets.
 
     Args:
@@ -68,7 +76,7 @@ def find_splits(config: PipelineConfig) -> dict[str, list[Pair]]:
             "Received: data.path=None."
         )
     return {
-        split: data.layout.find(path, [own])[: data.limit]
+        split: _limited(data.layout.rows(path, [own]), data.limit)
         for split, own in (("train", data.train), ("eval", data.eval))
     }
 
@@ -89,18 +97,18 @@ def prepare_domains(config: AdaptationConfig) -> dict[str, str]:
     domains: dict[str, DomainOptions] = {
         domain: getattr(config, domain) for domain in DOMAINS
     }
-    splits = {
-        domain: domain_splits(
-            chosen, chosen.path or _draw_domain(config, domain)
+    listed = {
+        domain: _with_files(
+            domain_rows(chosen, chosen.path or _draw_domain(config, domain))
         )
         for domain, chosen in domains.items()
     }
-    learned = [pair for own in splits.values() for pair in own["train"]]
-    shared = find_shared(learned, splits["target"]["eval"])
+    learned = Rows(chain(*(own["train"] for own in listed.values())))
+    shared = shared_of(learned, listed["target"]["eval"])
     refuse_shared(shared, config.gate.allow_shared)
     manifests = {
-        domain: _listed(
-            config.folder(f"{domain}-manifest"), splits[domain], chosen.data
+        domain: _written(
+            config.folder(f"{domain}-manifest"), listed[domain], chosen.data
         )
         for domain, chosen in domains.items()
     }
@@ -109,6 +117,11 @@ def prepare_domains(config: AdaptationConfig) -> dict[str, str]:
 
 
 def domain_splits(domain: DomainOptions, path: str) -> dict[str, list[Pair]]:
+    """Finds the pairs of a domain, see `domain_rows`."""
+    return {split: [*own] for split, own in domain_rows(domain, path).items()}
+
+
+def domain_rows(domain: DomainOptions, path: str) -> dict[str, Rows[Pair]]:
     """Finds the pairs of a domain by the pipeline's splits.
 
     Args:
@@ -121,7 +134,7 @@ def domain_splits(domain: DomainOptions, path: str) -> dict[str, list[Pair]]:
     Raises:
         DataError: If a file has no partner, or a split would be empty.
     """
-    find = domain.data.layout.find
+    find = domain.data.layout.rows
     # What is drawn has drives of other names.
     drives = [] if domain.is_drawn else domain.drives
     if domain.held_out and not domain.is_drawn:
@@ -133,11 +146,11 @@ def domain_splits(domain: DomainOptions, path: str) -> dict[str, list[Pair]]:
         if domain.images is None:
             learned = find(path, [domain.train])
         else:
-            named = judged[0].dataset
-            learned = find_images(domain.images, path, domain.train, named)
+            named = next(iter(judged)).dataset
+            learned = image_rows(domain.images, path, domain.train, named)
         found = {"train": learned, "eval": judged}
     splits = {
-        split: _of_drives(pairs, drives)[: domain.limit]
+        split: _limited(_of_drives(pairs, drives), domain.limit)
         for split, pairs in found.items()
     }
     for split, pairs in splits.items():
@@ -150,8 +163,8 @@ def domain_splits(domain: DomainOptions, path: str) -> dict[str, list[Pair]]:
 
 
 def hold_out(
-    pairs: Sequence[Pair], share: float
-) -> tuple[list[Pair], list[Pair]]:
+    pairs: Iterable[Pair], share: float
+) -> tuple[Rows[Pair], Rows[Pair]]:
     """Splits the frames of each drive, in the order of their names.
 
     Args:
@@ -161,19 +174,29 @@ def hold_out(
     Returns:
         The first frames and the last ones.
     """
-    first: list[Pair] = []
-    last: list[Pair] = []
-    ordered = sorted(pairs, key=lambda pair: (pair.drive, pair.name))
-    for _, frames in groupby(ordered, key=lambda pair: pair.drive):
-        own = list(frames)
-        place = len(own) - math.ceil(share * len(own))
-        first += own[:place]
-        last += own[place:]
-    return first, last
+    ordered = Rows.in_order(
+        (pair.drive, pair.name, place, pair) for place, pair in enumerate(pairs)
+    )
+    sizes = Counter(drive for drive, *_ in ordered)
+
+    def part(is_last: bool) -> Iterator[Pair]:
+        for drive, frames in groupby(ordered, itemgetter(0)):
+            kept = sizes[drive] - math.ceil(share * sizes[drive])
+            for number, (*_, pair) in enumerate(frames):
+                if (number >= kept) is is_last:
+                    yield pair
+
+    return Rows(part(is_last=False)), Rows(part(is_last=True))
 
 
-def _of_drives(pairs: Sequence[Pair], drives: Sequence[str]) -> list[Pair]:
-    return [pair for pair in pairs if not drives or pair.drive in drives]
+def _of_drives(pairs: Rows[Pair], drives: Sequence[str]) -> Rows[Pair]:
+    if not drives:
+        return pairs
+    return Rows(pair for pair in pairs if pair.drive in drives)
+
+
+def _limited(pairs: Rows[Pair], limit: int | None) -> Rows[Pair]:
+    return pairs if limit is None else Rows(islice(pairs, limit))
 
 
 def _draw_domain(config: AdaptationConfig, domain: str) -> str:
@@ -192,7 +215,11 @@ def _draw(folder: str, data: DataOptions, streets: StreetsOptions) -> str:
     return folder
 
 
-def _listed(
-    folder: str, pairs: dict[str, list[Pair]], data: DataOptions
+def _with_files(splits: Mapping[str, Rows[Pair]]) -> dict[str, Rows[Listed]]:
+    return {split: with_files(own) for split, own in splits.items()}
+
+
+def _written(
+    folder: str, listed: Mapping[str, Rows[Listed]], data: DataOptions
 ) -> str:
-    return write_manifest(folder, pairs, data.layout, data.shard_megabytes)
+    return write_listed(folder, listed, data.layout, data.shard_megabytes)

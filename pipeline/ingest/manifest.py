@@ -5,7 +5,8 @@ what the labels mean. The folder's name is a digest of what it holds, so that a
 label that changes, or is added, or is mapped to another class makes another
 manifest, and TFX ingests anew. Each line names the record file it goes to:
 records are the same bytes however many workers write them, and in the order of
-hashes, so that neighbours in a drive lie apart.
+hashes, so that neighbours in a drive lie apart. Lines are sorted, written and
+read one after the other, so that memory does not grow with them.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby, islice
 from typing import Any
 
 import tensorflow as tf
@@ -24,17 +26,25 @@ from pipeline.config.data_options import SHARD_MEGABYTES
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
-from wseg_tf.filesystems import is_remote, read_bytes, write_whole
+from wseg_tf.data.rows import Rows
+from wseg_tf.data.threads import in_order
+from wseg_tf.filesystems import is_remote, read_lines, whole_file, write_bytes
 
 SPLITS = ("train", "eval")
 MEANING = "labels.json"
-# An object store answers after tens of milliseconds, but many at a time.
-ASKED_AT_ONCE = 32
+# An object store answers after tens of milliseconds, but many at a time; a
+# block of pairs is one's work.
+ASKED_AT_ONCE, _BLOCK = 32, 8
+_COPIED_AT_ONCE = 2**20
+
+# Bytes, and nanoseconds since 1970, of a pair's image and its label.
+Files = list[tuple[int, int]]
+Listed = tuple[Pair, Files]
 
 
 def write_manifest(
     folder: str,
-    pairs: Mapping[str, Sequence[Pair]],
+    pairs: Mapping[str, Iterable[Pair]],
     layout: Layout,
     shard_megabytes: float = SHARD_MEGABYTES,
 ) -> str:
@@ -50,24 +60,46 @@ def write_manifest(
         The manifest's folder; it holds `SPLIT.jsonl` for each split, and
         `labels.json`.
     """
+    listed = {split: with_files(own) for split, own in pairs.items()}
+    return write_listed(folder, listed, layout, shard_megabytes)
+
+
+def write_listed(
+    folder: str,
+    listed: Mapping[str, Rows[Listed]],
+    layout: Layout,
+    shard_megabytes: float = SHARD_MEGABYTES,
+) -> str:
+    """Writes the manifest of pairs whose files were looked at.
+
+    Args:
+        folder: The manifest becomes a folder in it.
+        listed: What `with_files` returned of each split.
+        layout: The layout they were found by.
+        shard_megabytes: MiB of images and labels for each record file.
+
+    Returns:
+        The manifest's folder.
+    """
     shard_bytes = max(1, round(shard_megabytes * 2**20))
-    texts = {
-        f"{split}.jsonl": "".join(
-            json.dumps(row, sort_keys=True) + "\n"
-            for row in _rows(own, shard_bytes)
-        )
-        for split, own in pairs.items()
-    }
-    # An empty split has its file too; labels come first, so that whoever
-    # finds a list finds what it means.
-    texts = {MEANING: json.dumps(layout.meaning(), indent=1) + "\n", **texts}
-    manifest = os.path.join(folder, _digest(texts))
-    for name, text in texts.items():
-        path = os.path.join(manifest, name)
-        if not tf.io.gfile.exists(path):
-            # A file is whole or it is not there. Not so the folder: an object
-            # store has none that could change its name.
-            write_whole(path, text)
+    with tempfile.TemporaryDirectory() as scratch:
+        # Labels come first, so that whoever finds a list finds what it means.
+        names = [MEANING, *(f"{split}.jsonl" for split in listed)]
+        meaning = json.dumps(layout.meaning(), indent=1) + "\n"
+        write_bytes(os.path.join(scratch, MEANING), meaning.encode())
+        for split, own in listed.items():
+            path = os.path.join(scratch, f"{split}.jsonl")
+            with tf.io.gfile.GFile(path, "w") as file:
+                file.write("")  # An empty split has its file, too.
+                for row in _rows(own, shard_bytes):
+                    file.write(json.dumps(row, sort_keys=True) + "\n")
+        manifest = os.path.join(folder, _digest(scratch))
+        for name in names:
+            path = os.path.join(manifest, name)
+            if not tf.io.gfile.exists(path):
+                # A file is whole or it is not there. Not so the folder: an
+                # object store has none that could change its name.
+                _copy(os.path.join(scratch, name), path)
     verify_manifest(manifest)
     return manifest
 
@@ -81,21 +113,41 @@ def verify_manifest(manifest: str) -> None:
     Raises:
         DataError: If a line was added, cut or changed since.
     """
-    texts = {}
-    for name in tf.io.gfile.listdir(manifest):
-        if name == MEANING or name.endswith(".jsonl"):
-            content = read_bytes(os.path.join(manifest, name))
-            texts[name] = content.decode(errors="replace")
-    if os.path.basename(manifest.rstrip("/")) != _digest(texts):
+    if os.path.basename(manifest.rstrip("/")) != _digest(manifest):
         raise DataError(
             f"{manifest}: expected the pairs that were listed, of which its "
             "name is the digest. Found: others; delete it and run again."
         )
 
 
-def _digest(texts: Mapping[str, str]) -> str:
-    content = repr(sorted(texts.items()))
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+def _digest(folder: str) -> str:
+    """Returns SHA-256 of `repr([(name, text), ...])`, read line by line."""
+    names = (
+        name
+        for name in tf.io.gfile.listdir(folder)
+        if name == MEANING or name.endswith(".jsonl")
+    )
+    digest = hashlib.sha256(b"[")
+    for number, name in enumerate(sorted(names)):
+        digest.update(f"{', ' * (number > 0)}({name!r}, '".encode())
+        for line in read_lines(os.path.join(folder, name)):
+            # Any text with a double quote, as JSON has, is put in single ones.
+            text = '"' + line.decode(errors="replace")
+            digest.update(repr(text)[2:-1].encode())
+        digest.update(b"')")
+    digest.update(b"]")
+    return digest.hexdigest()[:16]
+
+
+def _copy(source: str, path: str) -> None:
+    with (
+        whole_file(path) as place,
+        tf.io.gfile.GFile(source, "rb") as content,
+        tf.io.gfile.GFile(place, "wb") as file,
+    ):
+        file.write(b"")
+        while part := content.read(_COPIED_AT_ONCE):
+            file.write(part)
 
 
 def listing_digest(pairs: Mapping[str, Sequence[Pair]], layout: Layout) -> str:
@@ -128,25 +180,32 @@ def layout_of(manifest: str) -> Layout:
         return Layout.of_meaning(json.load(file))
 
 
-def _rows(pairs: Sequence[Pair], shard_bytes: int) -> Iterator[dict[str, Any]]:
+def _rows(listed: Rows[Listed], shard_bytes: int) -> Iterator[dict[str, Any]]:
     # In no order: training shuffles a few hundred records at a time, and
     # would see one drive after the other.
-    pairs = sorted(pairs, key=_lot)
-    found = stats(pairs)
-    ends = []
-    total = 0
-    for files in found:
-        total += sum(size for size, _ in files)
-        ends.append(total)
-    # A pair goes where its last byte falls.
-    shards = [(end - 1) // shard_bytes for end in ends]
-    numbers = {shard: number for number, shard in enumerate(sorted({*shards}))}
-    for index, (pair, files) in enumerate(zip(pairs, found, strict=True)):
+    drawn = Rows.in_order(
+        (_lot(pair), place, pair, files)
+        for place, (pair, files) in enumerate(listed)
+    )
+
+    def shards() -> Iterator[int]:
+        end = 0
+        for _, _, _, files in drawn:
+            end += sum(size for size, _ in files)
+            # A pair goes where its last byte falls.
+            yield (end - 1) // shard_bytes
+
+    count = sum(1 for _ in groupby(shards()))
+    number, before = -1, None
+    for index, (row, shard) in enumerate(zip(drawn, shards(), strict=True)):
+        number += shard != before
+        before = shard
+        _, _, pair, files = row
         yield {
             "pair": dataclasses.asdict(pair),
             "index": index,
-            "shard": numbers[shards[index]],
-            "shards": len(numbers),
+            "shard": number,
+            "shards": count,
             "bytes": [size for size, _ in files],
             "modified": [date for _, date in files],
         }
@@ -157,21 +216,32 @@ def _lot(pair: Pair) -> bytes:
     return hashlib.sha256(named.encode()).digest()
 
 
-def stats(pairs: Sequence[Pair]) -> list[list[tuple[int, int]]]:
-    """Returns size and date of the files of each pair.
+def with_files(pairs: Iterable[Pair]) -> Rows[Listed]:
+    """Looks at the files of pairs, several at a time.
 
     Args:
         pairs: The pairs.
 
     Returns:
-        For each pair bytes, and nanoseconds since 1970, of its image and, if
+        Each pair with bytes, and nanoseconds since 1970, of its image and, if
         it has one, its label; zeros for what is not there.
     """
-    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-        return list(pool.map(_sizes_and_dates, pairs))
+    left = iter(pairs)
+    blocks = iter(lambda: [*islice(left, _BLOCK)], [])
+
+    def look(block: list[Pair]) -> list[Listed]:
+        return [(pair, _sizes_and_dates(pair)) for pair in block]
+
+    looked = in_order(look, blocks, ASKED_AT_ONCE)
+    return Rows(chain.from_iterable(looked))
 
 
-def _sizes_and_dates(pair: Pair) -> list[tuple[int, int]]:
+def stats(pairs: Iterable[Pair]) -> list[Files]:
+    """Returns size and date of the files of each pair, see `with_files`."""
+    return [files for _, files in with_files(pairs)]
+
+
+def _sizes_and_dates(pair: Pair) -> Files:
     paths = (pair.image, pair.label)
     return [_size_and_date(path) for path in paths if path]
 

@@ -1,9 +1,9 @@
 """The pairs of a manifest become record files, by Beam; TFX is not needed.
 
-Only the lines of the manifest are shuffled, never images: each record file is
-read, checked and written by one worker, so memory is flat and the bytes do
-not depend on the number of workers. Where there is but one, as in memory, it
-checks a pair on each core.
+Only places in the manifest are shuffled, one for each record file, neither
+lines nor images: each record file is read, checked and written by one worker,
+so memory is flat and the bytes do not depend on the number of workers. Where
+there is but one, as in memory, it checks a pair on each core.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
 from wseg_tf.data.statistics import PixelStatistics
 from wseg_tf.data.threads import in_order
-from wseg_tf.filesystems import read_bytes, whole_file
+from wseg_tf.filesystems import read_bytes, read_lines, whole_file
 from wseg_tf.json_files import parse_json
 
 LOG = logging.getLogger(__name__)
@@ -39,6 +39,8 @@ QUARANTINE = "quarantine.jsonl"
 _SHOWN = 3
 
 ShardKey = tuple[str, int, int]
+# A record file, and where its lines lie: path of the list, first byte and end.
+Shard = tuple[ShardKey, tuple[str, int, int]]
 
 
 def write_records(
@@ -63,9 +65,9 @@ def write_records(
     meaning = layout_of(manifest).meaning()
     with root:
         shards = (
-            [_lines(root, manifest, split) for split in splits]
+            [_shards(root, manifest, split) for split in splits]
             | beam.Flatten()
-            | "BringShardsTogether" >> beam.GroupByKey()
+            | "SpreadShards" >> beam.Reshuffle()
             | "WriteShards"
             >> beam.ParDo(WriteShard(records, meaning, threads(root.options)))
         )
@@ -156,24 +158,41 @@ def refuse_unfit(
     )
 
 
-def _lines(root: Any, manifest: str, split: str) -> Any:
-    def keyed(line: str) -> tuple[ShardKey, tuple[int, str]]:
-        row = json.loads(line)
-        return (split, row["shard"], row["shards"]), (row["index"], line)
-
+def _shards(root: Any, manifest: str, split: str) -> Any:
     path = os.path.join(manifest, f"{split}.jsonl")
     return (
         root
         # Beam's own reader would take a folder's name for a pattern.
-        | f"Name[{split}]" >> beam.Create([path])
-        | f"Read[{split}]" >> beam.FlatMap(_lines_of)
-        | f"KeyByShard[{split}]" >> beam.Map(keyed)
+        | f"Name[{split}]" >> beam.Create([(split, path)])
+        | f"Find[{split}]" >> beam.FlatMapTuple(find_shards)
     )
 
 
-def _lines_of(path: str) -> Iterator[str]:
-    with tf.io.gfile.GFile(path) as file:
-        yield from (line for line in file if line.strip())
+def find_shards(split: str, path: str) -> Iterator[Shard]:
+    """Yields where the lines of each record file lie, one after the other.
+
+    Args:
+        split: The manifest's split.
+        path: Its `SPLIT.jsonl`.
+    """
+    start = end = 0
+    before = None
+    for line in read_lines(path):
+        row = json.loads(line)
+        key = split, row["shard"], row["shards"]
+        if before not in (None, key):
+            yield before, (path, start, end)
+            start = end
+        before, end = key, end + len(line)
+    if before is not None:
+        yield before, (path, start, end)
+
+
+def _lines(path: str, start: int, end: int) -> list[bytes]:
+    with tf.io.gfile.GFile(path, "rb") as file:
+        file.seek(start)
+        content: bytes = file.read(end - start)
+    return content.splitlines()
 
 
 def threads(options: Any) -> int:
@@ -216,10 +235,10 @@ class WriteShard(beam.DoFn):
         self._layout = Layout.of_meaning(self._meaning)
 
     def process(
-        self, element: tuple[ShardKey, Iterable[tuple[int, str]]]
+        self, element: Shard
     ) -> Iterator[tuple[ShardKey, dict[str, Any]]]:
         """Yields the shard's key with its problems and statistics."""
-        (split, shard, shards), lines = element
+        (split, shard, shards), place = element
         target = os.path.join(
             self._folder,
             f"Split-{split}",
@@ -228,7 +247,7 @@ class WriteShard(beam.DoFn):
         problems: list[dict[str, str]] = []
         counts: StatisticsBySplit = {split: {}}
 
-        def examine(line: str) -> tuple[Pair, bytes, PixelStatistics | str]:
+        def examine(line: bytes) -> tuple[Pair, bytes, PixelStatistics | str]:
             pair = Pair(**json.loads(line)["pair"])
             try:
                 checked = read_checked(pair, self._layout)
@@ -238,15 +257,13 @@ class WriteShard(beam.DoFn):
             frame = PixelStatistics.of_frame(checked.counts, size)
             return pair, serialise(pair, checked), frame
 
-        ordered = (line for _, line in sorted(lines))
+        lines = _lines(*place)
         with (
             _writing(target),
-            whole_file(target, _scratch(self._folder)) as place,
-            tf.io.TFRecordWriter(place) as writer,
+            whole_file(target, _scratch(self._folder)) as unfinished,
+            tf.io.TFRecordWriter(unfinished) as writer,
         ):
-            for pair, record, found in in_order(
-                examine, ordered, self._threads
-            ):
+            for pair, record, found in in_order(examine, lines, self._threads):
                 if isinstance(found, str):
                     problem = {"name": pair.name, "reason": found}
                     problems.append(problem)

@@ -5,13 +5,24 @@ from __future__ import annotations
 import os
 import posixpath
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import TypeVar
 
 from wseg_tf.data.checks import DataError
+from wseg_tf.data.rows import Rows
 from wseg_tf.filesystems import is_remote, read_bytes
 
 MOST_BYTES = 2**30
+_KINDS = ("", "image", "label")
+
+Key = TypeVar("Key", str, tuple[str, str, str])
+# A file by its key, with the number of the pattern that found it.
+Found = tuple[Key, int, str]
+# A key with the paths of its image and its label.
+Matched = tuple[Key, str, str]
 
 
 @dataclass(frozen=True)
@@ -37,79 +48,131 @@ class Pair:
 
 
 def match(
-    images: Mapping[str, str],
-    labels: Mapping[str, str],
+    images: Iterable[Found[str]],
+    labels: Iterable[Found[str]],
     split: str,
     folder: str,
-    cure: str = "",
-) -> list[tuple[str, str, str]]:
+) -> Rows[Matched[str]]:
     """Matches images and labels by name.
 
     Args:
-        images: Path of each image, by name.
-        labels: Path of each label, by name.
+        images: The images.
+        labels: The labels.
         split: Name of the split, for messages.
         folder: The folder, for messages.
-        cure: What ends the message of an image without label.
 
     Returns:
         Name, image path and label path of each pair, in the order of names.
 
     Raises:
-        DataError: If an image has no label, a label has no image, or there
-            is no pair; names the first and counts the others.
+        DataError: If a name is there twice, an image has no label, a label has
+            no image, or there is no pair; names the first and counts the
+            others.
     """
-    for ours, others, kind, other in (
-        (images, labels, "image", "label"),
-        (labels, images, "label", "image"),
-    ):
-        alone = sorted(set(ours) - set(others))
-        if alone:
+    frames = group(images, labels)
+    refuse_alone(frames, split, folder)
+    return frames
+
+
+def group(
+    images: Iterable[Found[Key]], labels: Iterable[Found[Key]]
+) -> Rows[Matched[Key]]:
+    """Brings images and labels of one key together.
+
+    Args:
+        images: The images.
+        labels: The labels.
+
+    Returns:
+        Key, image path and label path of each frame, in the order of keys; the
+        path of what is not there is empty.
+
+    Raises:
+        DataError: If two images, or two labels, have one key.
+    """
+    found = Rows.in_order(
+        (key, is_label, number, path)
+        for is_label, files in ((False, images), (True, labels))
+        for key, number, path in files
+    )
+    repeated: dict[bool, tuple[int, str, Key, str]] = {}
+
+    def matched() -> Iterator[Matched[Key]]:
+        for key, rows in groupby(found, key=itemgetter(0)):
+            # Two patterns may find one file.
+            own: dict[bool, dict[str, int]] = {False: {}, True: {}}
+            for _, is_label, number, path in rows:
+                own[is_label].setdefault(path, number)
+            for is_label, paths in own.items():
+                first, *more = paths or [""]
+                if more:
+                    one = paths[more[0]], more[0], key, first
+                    repeated[is_label] = min(one, repeated.get(is_label, one))
+            image, label = (next(iter(paths), "") for paths in own.values())
+            yield key, image, label
+
+    frames = Rows(matched())
+    for is_label in sorted(repeated):
+        _, path, key, first = repeated[is_label]
+        name = key if isinstance(key, str) else key[-1]
+        raise DataError(
+            f"{path}: duplicate name {name!r}, already used by {first}."
+        )
+    return frames
+
+
+def refuse_alone(
+    frames: Rows[Matched[str]], split: str, folder: str, cure: str = ""
+) -> None:
+    """Refuses an image without a label and a label without an image.
+
+    Args:
+        frames: The frames.
+        split: Name of the split, for messages.
+        folder: The folder, for messages.
+        cure: What ends the message of an image without label.
+
+    Raises:
+        DataError: If there is one, or no frame; names the first and counts
+            the others.
+    """
+    for kind, other in ((1, 2), (2, 1)):
+        alone = (frame[kind] for frame in frames if not frame[other])
+        first = next(alone, None)
+        if first is not None:
             raise DataError(
-                f"{ours[alone[0]]}: {kind} without {other}"
-                f"{_and_others(len(alone) - 1)} (split {split!r})"
-                f"{cure * (kind == 'image')}."
+                f"{first}: {_KINDS[kind]} without {_KINDS[other]}"
+                f"{_and_others(sum(1 for _ in alone))} (split {split!r})"
+                f"{cure * (kind == 1)}."
             )
-    if not images:
+    if not frames:
         raise DataError(f"{folder}: no images in split {split!r}.")
-    return [(name, images[name], labels[name]) for name in sorted(images)]
 
 
 def by_name(
     paths: Iterable[str], suffixes: Sequence[str] = (".png",)
-) -> dict[str, str]:
-    """Returns paths by file name, the suffix taken off.
+) -> Iterator[Found[str]]:
+    """Yields files by name, the suffix taken off.
 
     Args:
         paths: Paths; those without any of the suffixes are left out.
         suffixes: Endings of the names, compared in lower case.
-
-    Raises:
-        DataError: If two paths have the same name.
     """
-    named: dict[str, str] = {}
-    for path in sorted(paths):
+    for path in paths:
         base = posixpath.basename(path)
         ending = next((s for s in suffixes if base.lower().endswith(s)), None)
-        if ending is None or base.startswith("."):
-            continue
-        name = normal(base[: -len(ending)])
-        if name in named:
-            raise DataError(
-                f"{path}: duplicate name {name!r}, already used by "
-                f"{named[name]}."
-            )
-        named[name] = path
-    return named
+        if ending is not None and not base.startswith("."):
+            yield normal(base[: -len(ending)]), 0, path
 
 
-def files(folder: str) -> list[str]:
-    """Returns the paths of the files in a folder, in the order of names.
+def files(folder: str) -> Iterator[str]:
+    """Yields the paths of the files in a folder, in the order of names.
 
     Raises:
         DataError: If there is no such folder, or it cannot be read.
     """
-    return _entries(folder)[0]
+    names = Rows.in_order(n for n, is_dir in _entries(folder) if not is_dir)
+    return (posixpath.join(folder, name) for name in names)
 
 
 def folders(folder: str) -> list[str]:
@@ -119,9 +182,9 @@ def folders(folder: str) -> list[str]:
         DataError: If there is no such folder, or it cannot be read.
     """
     return [
-        path
-        for path in _entries(folder)[1]
-        if not posixpath.basename(path).startswith(".")
+        posixpath.join(folder, name)
+        for name in sorted(n for n, is_dir in _entries(folder) if is_dir)
+        if not name.startswith(".")
     ]
 
 
@@ -172,55 +235,54 @@ def refuse_links_out(folder: str, paths: Iterable[str]) -> None:
             )
 
 
-def _entries(folder: str) -> tuple[list[str], list[str]]:
-    """Returns the paths of files and of folders, each in order."""
+def _entries(folder: str) -> Iterator[tuple[str, bool]]:
+    """Yields the names of files and folders, and which are folders."""
     if is_remote(folder):
-        return _remote_entries(folder)
+        yield from _remote_entries(folder)
+        return
+    no_text = []
     try:
         with os.scandir(folder) as entries:
-            found = sorted((each.name, each.is_dir()) for each in entries)
+            for each in entries:
+                if _is_text(each.name):
+                    yield each.name, each.is_dir()
+                else:
+                    no_text.append(each.name)
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(f"{folder}: no such folder.") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{folder}: cannot be read ({reason}).") from None
-    for name, _ in found:
-        if not name.isascii():
-            _refuse_no_text(folder, name)
-    paths = [(posixpath.join(folder, name), is_dir) for name, is_dir in found]
-    return (
-        [path for path, is_dir in paths if not is_dir],
-        [path for path, is_dir in paths if is_dir],
-    )
+    if no_text:
+        raise not_unicode(folder, os.fsencode(min(no_text)))
 
 
-def _remote_entries(folder: str) -> tuple[list[str], list[str]]:
+def _remote_entries(folder: str) -> Iterator[tuple[str, bool]]:
     import tensorflow as tf
 
     if not tf.io.gfile.isdir(folder):
         raise DataError(f"{folder}: no such folder.")
     try:
-        names = sorted(tf.io.gfile.listdir(folder))
+        names = tf.io.gfile.listdir(folder)
     except tf.errors.OpError as error:
         raise DataError(f"{folder}: cannot be read ({error}).") from None
     except UnicodeDecodeError as error:
         raise not_unicode(folder, error.object) from None
-    paths: tuple[list[str], list[str]] = [], []
     for name in names:
         path = posixpath.join(folder, name.rstrip("/"))
         # Object stores end the names of folders with a slash.
         is_folder = name.endswith("/") or (
             "." not in name and tf.io.gfile.isdir(path)
         )
-        paths[is_folder].append(path)
-    return paths
+        yield name.rstrip("/"), is_folder
 
 
-def _refuse_no_text(folder: str, name: str) -> None:
+def _is_text(name: str) -> bool:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise not_unicode(folder, os.fsencode(name)) from None
+        return False
+    return True
 
 
 def not_unicode(folder: str, name: bytes) -> DataError:

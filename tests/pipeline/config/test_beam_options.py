@@ -8,10 +8,12 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.commands.screen import USER_ERROR
 from pipeline.config.beam_options import (
+    IN_MEMORY,
     check_options,
     parse_options,
     with_plugins,
 )
+from pipeline.config.loading import load
 from wseg_tf.configuration import ConfigurationError
 
 CONFIG = Path(__file__).parents[3] / "configs" / "demo.yaml"
@@ -114,3 +116,19 @@ def test_workers_are_told_to_import_what_opens_s3() -> None:
     options = parse_options(given).get_all_options()
     assert options["beam_plugins"] == ["tensorflow_io"]
     assert with_plugins([], *REMOTE) == []
+
+
+def test_one_key_shares_the_work_of_one_machine() -> None:
+    path = str(CONFIG)
+    alone, shared = load(path), load(path, ["workers=3"])
+    assert alone.beam == load(path, ["workers=1"]).beam == IN_MEMORY
+    parsed = parse_options(shared.beam).get_all_options()
+    assert parsed["direct_running_mode"] == "multi_processing"
+    assert parsed["direct_num_workers"] == 3
+    # What was resolved is read again as it is.
+    assert load(path, ["workers=3", f"beam={shared.beam}"]) == shared
+    with pytest.raises(ConfigurationError, match=r"`workers`.*beside `beam`"):
+        load(path, ["workers=2", "beam=[--direct_num_workers=2]"])
+    for few in ("0", "-1", "1.5"):
+        with pytest.raises(ConfigurationError, match="workers"):
+            load(path, [f"workers={few}"])

@@ -59,6 +59,8 @@ IDS = [f"{schema.__name__}.{field.name}" for schema, field, _ in NUMBERS]
 REQUIRED: dict[str, dict[str, Any]] = {
     "Rule": {"metric": "mean_iou", "floor": 0.5},
     "Experiment": {"name": "x"},
+    "PipelineConfig": {"name": "x"},
+    "AdaptationConfig": {"name": "x"},
 }
 
 

@@ -90,6 +90,27 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(
     ]
 
 
+@pytest.mark.parametrize("shard", [A_PAIR_A_FILE, 0.003, 1])
+def test_workers_are_told_where_the_lines_of_a_file_lie(
+    pairs: Pairs, tmp_path: Path, shard: float
+) -> None:
+    pairs = {**pairs, "none": []}
+    manifest = write_manifest(str(tmp_path), pairs, layout("camvid"), shard)
+    for split, own in pairs.items():
+        path = f"{manifest}/{split}.jsonl"
+        text = Path(path).read_bytes()
+        end = 0
+        found = [*records.find_shards(split, path)]
+        for number, (key, (listed, start, stop)) in enumerate(found):
+            assert key == (split, number, len(found))
+            assert (listed, start) == (path, end)
+            rows = [json.loads(line) for line in text[start:stop].splitlines()]
+            assert {row["shard"] for row in rows} == {number}
+            end = stop
+        assert end == len(text)
+        assert bool(found) == bool(own)
+
+
 def test_one_worker_checks_several_pairs_at_a_time() -> None:
     together = threading.Barrier(3, timeout=60)
 

@@ -7,10 +7,12 @@ import pytest
 import yaml
 
 from pipeline.config.loading import load, load_pipeline
+from pipeline.ingest import leaks
 from pipeline.ingest.leaks import Shared, find_shared, read_shared
 from pipeline.ingest.listing import prepare_domains, prepare_manifest
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.layouts import find_pairs
+from wseg_tf.data.pairs import Pair
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 GATE = {"rules": [{"metric": "mean_iou", "floor": 0.1}]}
@@ -127,3 +129,35 @@ def test_a_target_is_not_judged_on_what_either_domain_trains_on(
         prepare_domains(
             load(path, [*own, "gate.allow_shared=[]"], data=str(street_folder))
         )
+
+
+def test_files_of_one_size_in_both_splits_are_compared_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pair(name: str, content: bytes, split: str) -> Pair:
+        path = tmp_path / f"{split}_{name}.png"
+        path.write_bytes(content)
+        return Pair(name, str(path), "", split, f"drive of {split}", "toy")
+
+    training = [
+        pair("a", b"12", "t"),
+        pair("b", b"3", "t"),
+        pair("c", b"", "t"),
+    ]
+    judged = [
+        pair("d", b"4", "j"),
+        pair("e", b"123", "j"),
+        pair("f", b"3", "j"),
+    ]
+    gone = Pair("g", str(tmp_path / "gone.png"), "", "t", "x", "toy")
+    read: list[str] = []
+
+    def read_bytes(path: str) -> bytes:
+        read.append(Path(path).name)
+        return Path(path).read_bytes()
+
+    monkeypatch.setattr(leaks, "read_bytes", read_bytes)
+    assert find_shared(training, judged) == Shared(images=("f",))
+    assert sorted(read) == ["j_d.png", "j_f.png", "t_b.png"]
+    # A file that is not there is still itself.
+    assert find_shared([gone], [gone]) == Shared(("g",), ("x",))

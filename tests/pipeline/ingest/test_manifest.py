@@ -163,3 +163,58 @@ def test_a_manifest_that_is_not_what_was_listed_is_refused(
     # The next run would list into the same folder.
     with pytest.raises(DataError, match="delete it and run again"):
         write_manifest(str(tmp_path / "m"), pairs, layout("camvid"))
+
+
+def test_the_name_is_the_digest_of_the_texts(
+    pairs: dict[str, list[Pair]], tmp_path: Path
+) -> None:
+    odd = "a'b\\\"\n\té\u2028🚗\x7f"
+    pairs = {**pairs, "none": [], "eval": [*pairs["eval"]]}
+    pairs["eval"].append(Pair(odd, odd, "", "val", "it's", "d"))
+    manifest = write_manifest(str(tmp_path), pairs, layout("camvid"))
+    texts = {path.name: path.read_text() for path in Path(manifest).iterdir()}
+    assert {*texts} == {
+        "labels.json", "eval.jsonl", "none.jsonl", "train.jsonl"
+    }  # fmt: skip
+    assert texts["none.jsonl"] == ""
+    # Manifests, and what was made of them, outlive the code that wrote them.
+    whole = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
+    assert Path(manifest).name == whole[:16]
+
+
+def test_lines_are_what_they_were(tmp_path: Path) -> None:
+    listed = [
+        Pair(f"{k}", str(tmp_path / f"{k}.png"), "", "train", f"{k % 2}", "d")
+        for k in range(4)
+    ]
+    for k, pair in enumerate(listed):
+        Path(pair.image).write_bytes(b"." * (k + 1))
+        os.utime(pair.image, ns=(0, 5 + k))
+    manifest = write_manifest(
+        str(tmp_path / "m"), {"train": listed}, layout("camvid"), 4 / 2**20
+    )
+    # SHA-256 of `d/0/0`, `d/1/1`, ... begin with bb, 70, 64 and 95; the last
+    # bytes are the 3rd, 5th, 9th and 10th, in files of four.
+    order = ((2, 0, 3), (1, 1, 2), (3, 2, 4), (0, 2, 1))
+    text = (Path(manifest) / "train.jsonl").read_text()
+    wanted = [
+        {
+            "pair": {
+                "name": f"{k}",
+                "image": f"{tmp_path}/{k}.png",
+                "label": "",
+                "split": "train",
+                "drive": f"{k % 2}",
+                "dataset": "d",
+            },
+            "index": index,
+            "shard": shard,
+            "shards": 3,
+            "bytes": [size],
+            "modified": [5 + k],
+        }
+        for index, (k, shard, size) in enumerate(order)
+    ]
+    assert text == "".join(
+        json.dumps(row, sort_keys=True) + "\n" for row in wanted
+    )

@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).parents[3]
 SECONDS = 120
 
@@ -59,6 +61,18 @@ def prism(folder: Path) -> Iterator[list[str]]:
             "--environment_type=EXTERNAL",
             f"--environment_config=localhost:{pool}",
         ]
+
+
+def kill_workers() -> int:
+    """Kills the workers that jobs of this process have; says how many."""
+    workers = [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if "SdkHarness(" in " ".join(child.cmdline())
+    ]
+    for worker in workers:
+        worker.kill()
+    return len(workers)
 
 
 def _free_port() -> int:

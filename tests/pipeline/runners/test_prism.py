@@ -5,7 +5,10 @@ servers; the work is done by Python workers that it does not start itself.
 """
 
 import json
+import shlex
+import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,10 +28,11 @@ from pipeline.adaptation.pseudo_labels import Labeller, write_pseudo_labels
 from pipeline.config.beam_options import IN_MEMORY, parse_options
 from pipeline.gate.evaluation import eval_config, read_evaluation
 from pipeline.gate.rules import Gate, Rule
+from pipeline.ingest.convert import convert
 from pipeline.ingest.manifest import write_manifest
 from pipeline.ingest.records import write_records
 from tests.environments.kept_run import OTHER, unpack
-from tests.pipeline.runners.prism import binary, prism
+from tests.pipeline.runners.prism import binary, kill_workers, prism
 from wseg_tf import configuration
 from wseg_tf.adaptation.options import SelfTraining
 from wseg_tf.classes import CAMVID
@@ -45,6 +49,7 @@ pytestmark = [
 ]
 GROUND = GroundMatrix.severity_aware(CAMVID)
 SPLITS = ["train", "eval"]
+FRAMES, A_MEGABYTE = 2000, 1
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +114,54 @@ def test_records_are_the_same_bytes(
         root = beam.Pipeline(options=parse_options(options))
         write_records(root, manifest, list(pairs), out, out, out)
     assert contents(tmp_path / "here/out") == contents(tmp_path / "there/out")
+
+
+def test_a_killed_worker_fails_the_job_and_the_next_run_goes_on(
+    street_folder: Path, tmp_path: Path
+) -> None:
+    train = find_pairs("camvid", str(street_folder), "train")
+    # Enough that a worker is killed in the midst of them.
+    pairs = {
+        "train": [
+            replace(pair, name=f"{number}_{pair.name}")
+            for number in range(FRAMES // len(train))
+            for pair in train
+        ]
+    }
+
+    def convert_to(name: str, options: Sequence[str]) -> Path:
+        out = tmp_path / name
+        convert(
+            pairs,
+            layout("camvid"),
+            str(out),
+            0,
+            shlex.join(options),
+            A_MEGABYTE,
+        )
+        return out
+
+    killed: list[int] = []
+    with prism(tmp_path) as options:
+
+        def kill() -> None:
+            pattern = "there*/Split-train/data_tfrecord-*"
+            while not any(tmp_path.glob(pattern)) and not is_over.wait(0.005):
+                pass
+            killed.append(kill_workers())
+
+        is_over = threading.Event()
+        killer = threading.Thread(target=kill)
+        killer.start()
+        with pytest.raises(Exception, match=r"(?i)fail|worker|cancel"):
+            convert_to("there", options)
+        is_over.set()
+        killer.join()
+        assert killed == [1]
+        # Nothing looks whole, and nothing is left beside it.
+        assert not [*tmp_path.glob("there*")]
+        there = convert_to("there", options)
+    assert contents(there) == contents(convert_to("here", IN_MEMORY))
 
 
 def statistics(folder: Path) -> dict[str, list[bytes]]:

@@ -332,10 +332,10 @@ def _assigned(
         key: posixpath.join(folder, image.path)
         for key, (image, _) in match.pairs.items()
     }
-    named, others = assign(splits, folder, images)
+    named, others = assign(splits, folder, images.items())
     found: dict[str, list[Key]] = {}
     for key in match.pairs:
-        split = key[0] or named.get(key) or others
+        split = key[0] or named(key, images[key]) or others
         if split is not None:
             found.setdefault(split, []).append(key)
     return found

@@ -41,7 +41,7 @@ def find_lists(
         if len(lists) < 2:
             continue
         try:
-            assign(splits, folder, images)
+            assign(splits, folder, images.items())
         except DataError:
             continue  # It lists others, or frames without labels.
         return splits

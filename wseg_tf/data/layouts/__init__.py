@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,10 +18,11 @@ from wseg_tf.data.layouts import (
 from wseg_tf.data.layouts.cityscapes_labels import TRAIN_IDS
 from wseg_tf.data.layouts.entries import PANOPTIC_BITS
 from wseg_tf.data.pairs import Pair, refuse_links_out
+from wseg_tf.data.rows import Rows
 
 __all__ = ["LAYOUTS", "Layout", "Pair", "find_pairs", "layout"]
 
-Find = Callable[[str, "Sequence[str] | None"], "list[Pair]"]
+Walk = Callable[[str, "Sequence[str] | None"], "Iterable[Pair]"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Layout:
     """How a dataset is laid out, and what the pixels of its labels mean.
 
     Args:
-        find: Finds the pairs of a folder, all splits or those named.
+        walk: Finds the pairs of a folder, all splits or those named, by split
+            and then by name; see `rows`.
         classes: The classes of the labels.
         id_map: Class id or void for each id in the files; None where the
             files hold class ids.
@@ -39,12 +41,39 @@ class Layout:
         divisor: What stored numbers are divided by to give ids.
     """
 
-    find: Find
+    walk: Walk
     classes: ClassSet
     id_map: Mapping[int, int] | None = None
     colour_map: Mapping[Colour, int] | None = None
     panoptic: bool = False
     divisor: int = 1
+
+    def rows(
+        self, folder: str, splits: Sequence[str] | None = None
+    ) -> Rows[Pair]:
+        """Finds the pairs of a folder; of many, few are in memory.
+
+        Args:
+            folder: The folder of the dataset.
+            splits: Splits to read. Defaults to all that are there.
+
+        Returns:
+            The pairs, by split and then by name.
+
+        Raises:
+            DataError: If something is missing, stands alone, is there twice
+                or is a link out of the folder; names it.
+        """
+        pairs = Rows(self.walk(folder, splits))
+        paths = (path for pair in pairs for path in (pair.image, pair.label))
+        refuse_links_out(folder, paths)
+        return pairs
+
+    def find(
+        self, folder: str, splits: Sequence[str] | None = None
+    ) -> list[Pair]:
+        """Finds the pairs of a folder, see `rows`."""
+        return [*self.rows(folder, splits)]
 
     def meaning(self) -> dict[str, Any]:
         """Returns what the pixels of labels mean as plain values.
@@ -86,30 +115,17 @@ class Layout:
         )
 
 
-def _within(
-    find: Find, folder: str, splits: Sequence[str] | None = None
-) -> list[Pair]:
-    """Finds pairs, and refuses links that lead out of the folder."""
-    pairs = find(folder, splits)
-    refuse_links_out(folder, (p for e in pairs for p in (e.image, e.label)))
-    return pairs
-
-
-def _layout(find: Find, *meaning: Any, **more: Any) -> Layout:
-    return Layout(partial(_within, find), *meaning, **more)
-
-
 def _find_nothing(folder: str, splits: Sequence[str] | None) -> list[Pair]:
     return []
 
 
 LAYOUTS: Mapping[str, Layout] = {
-    "camvid": _layout(camvid.find, CAMVID),
-    "camvid_colours": _layout(
+    "camvid": Layout(camvid.find, CAMVID),
+    "camvid_colours": Layout(
         camvid_colours.find, CAMVID, colour_map=camvid_colours.COLOUR_MAP
     ),
-    "cityscapes": _layout(cityscapes.find, CITYSCAPES, id_map=TRAIN_IDS),
-    "cityscapes_train_ids": _layout(
+    "cityscapes": Layout(cityscapes.find, CITYSCAPES, id_map=TRAIN_IDS),
+    "cityscapes_train_ids": Layout(
         partial(
             cityscapes.find,
             kind="labelTrainIds",
@@ -117,8 +133,8 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
         CITYSCAPES,
     ),
-    "gta5": _layout(gta5.find, CITYSCAPES, id_map=gta5.ID_MAP),
-    "streets": _layout(partial(camvid.find, dataset="streets"), CAMVID),
+    "gta5": Layout(gta5.find, CITYSCAPES, id_map=gta5.ID_MAP),
+    "streets": Layout(partial(camvid.find, dataset="streets"), CAMVID),
 }
 
 
@@ -143,7 +159,7 @@ def layout(name: str) -> Layout:
     """
     if name.endswith((".yaml", ".yml")):
         description = described.read(name)
-        return _layout(
+        return Layout(
             partial(described.find, description),
             description.class_set,
             description.id_map,

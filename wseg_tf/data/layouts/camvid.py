@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.pairs import Pair, by_name, files, folders, match
@@ -14,7 +14,7 @@ _IMAGES = (".png", ".jpg", ".jpeg")
 
 def find(
     folder: str, splits: Sequence[str] | None = None, dataset: str = "camvid"
-) -> list[Pair]:
+) -> Iterator[Pair]:
     """Finds the pairs of a folder in the layout that SegNet published.
 
     The drive is what stands before the first underscore of a name:
@@ -26,7 +26,7 @@ def find(
             that are there.
         dataset: Name of the dataset in the pairs.
 
-    Returns:
+    Yields:
         The pairs, by split and then by name.
 
     Raises:
@@ -42,13 +42,12 @@ def find(
         )
     if splits is None:
         splits = [split for split in SPLITS if split in present]
-    return [
-        Pair(name, image, label, split, name.split("_")[0], dataset)
-        for split in splits
+    for split in splits:
         for name, image, label in match(
             by_name(files(posixpath.join(folder, split)), _IMAGES),
             by_name(files(posixpath.join(folder, f"{split}annot"))),
             split,
             folder,
-        )
-    ]
+        ):
+            drive = name.split("_")[0]
+            yield Pair(name, image, label, split, drive, dataset)

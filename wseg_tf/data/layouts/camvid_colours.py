@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from wseg_tf.classes import CAMVID, Colour
 from wseg_tf.data.checks import DataError
@@ -59,7 +59,7 @@ def find(
     folder: str,
     splits: Sequence[str] | None = None,
     dataset: str = "camvid_colours",
-) -> list[Pair]:
+) -> Iterator[Pair]:
     """Finds the pairs of the stills, in the splits that SegNet published.
 
     Args:
@@ -69,7 +69,7 @@ def find(
             that have a frame.
         dataset: Name of the dataset in the pairs.
 
-    Returns:
+    Yields:
         The pairs, by split and then by name.
 
     Raises:
@@ -82,16 +82,16 @@ def find(
         "all",
         folder,
     )
-    pairs: dict[str, list[Pair]] = {split: [] for split in SPLITS}
-    for name, image, label in frames:
-        split, drive = published_split(name), name.split("_")[0]
-        pairs[split].append(Pair(name, image, label, split, drive, dataset))
+    there = {published_split(name) for name, _, _ in frames}
     if splits is None:
-        splits = [split for split in SPLITS if pairs[split]]
+        splits = [split for split in SPLITS if split in there]
     for split in splits:
-        if not pairs.get(split):
+        if split not in there:
             raise DataError(f"{folder}: no images in split {split!r}.")
-    return [pair for split in splits for pair in pairs[split]]
+        for name, image, label in frames:
+            if published_split(name) == split:
+                drive = name.split("_")[0]
+                yield Pair(name, image, label, split, drive, dataset)
 
 
 def published_split(name: str) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from wseg_tf.data.checks import DataError
-from wseg_tf.data.pairs import Pair, by_name, files, folders, match
+from wseg_tf.data.pairs import Found, Pair, by_name, files, folders, match
 
 # The published test labels are blank, so test is read only when asked for.
 SPLITS = ("train", "val")
@@ -19,7 +19,7 @@ def find(
     splits: Sequence[str] | None = None,
     kind: str = "labelIds",
     dataset: str = "cityscapes",
-) -> list[Pair]:
+) -> Iterator[Pair]:
     """Finds the pairs of a Cityscapes folder.
 
     `leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png` belongs to
@@ -33,7 +33,7 @@ def find(
         kind: `"labelIds"` or `"labelTrainIds"`: which labels to take.
         dataset: Name of the dataset in the pairs.
 
-    Returns:
+    Yields:
         The pairs, by split and then by name.
 
     Raises:
@@ -49,7 +49,6 @@ def find(
             f"{images}: expected at least one of {', '.join(SPLITS)}. "
             "Found: none."
         )
-    pairs = []
     for split in splits:
         found = match(
             _by_frame(posixpath.join(images, split), f"_{IMAGES}.png"),
@@ -59,11 +58,10 @@ def find(
         )
         for name, image, label in found:
             city = posixpath.basename(posixpath.dirname(image))
-            pairs.append(Pair(name, image, label, split, city, dataset))
-    return pairs
+            yield Pair(name, image, label, split, city, dataset)
 
 
-def _by_frame(folder: str, suffix: str) -> dict[str, str]:
-    """Returns the paths of a split by frame, across its cities."""
-    paths = [path for city in folders(folder) for path in files(city)]
+def _by_frame(folder: str, suffix: str) -> Iterator[Found[str]]:
+    """Yields the files of a split by frame, across its cities."""
+    paths = (path for city in folders(folder) for path in files(city))
     return by_name(paths, [suffix.lower()])

@@ -20,8 +20,10 @@ from __future__ import annotations
 
 import functools
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from wseg_tf.classes import ClassSet, Colour, class_set
@@ -29,8 +31,17 @@ from wseg_tf.configuration import ConfigurationError, parse_any
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import patterns
 from wseg_tf.data.layouts.entries import READERS, SPLIT_READERS
+from wseg_tf.data.layouts.patterns import Frame
 from wseg_tf.data.layouts.splits import Splits, assign
-from wseg_tf.data.pairs import Pair, match, normal, refuse_links_out
+from wseg_tf.data.pairs import (
+    Matched,
+    Pair,
+    group,
+    normal,
+    refuse_alone,
+    refuse_links_out,
+)
+from wseg_tf.data.rows import Rows
 from wseg_tf.filesystems import read_bytes
 
 VOID = "void"
@@ -237,7 +248,7 @@ def _check_classes(
 
 def find(
     description: Description, folder: str, splits: Sequence[str] | None = None
-) -> list[Pair]:
+) -> Iterator[Pair]:
     """Finds the pairs of a described folder.
 
     Args:
@@ -245,7 +256,7 @@ def find(
         folder: The folder that its paths start from.
         splits: Splits to read. Defaults to all that are there.
 
-    Returns:
+    Yields:
         The pairs, by split and then by drive and name.
 
     Raises:
@@ -253,51 +264,94 @@ def find(
             twice, an image or a label stands alone, or what tells the splits
             names something that is not there.
     """
-    images = patterns.find(folder, description.images)
-    labels = patterns.find(folder, description.labels)
-    # Where both lie in one folder, the images' pattern may name labels too.
-    taken = {*labels.values()}
-    images = {key: path for key, path in images.items() if path not in taken}
-    for there, kind in ((images, "images"), (labels, "labels")):
-        if not there:
+    frames = _frames(description, folder)
+    images = Rows((frame, path) for frame, path, _ in frames if path)
+    for place, kind in ((1, "images"), (2, "labels")):
+        if not any(frame[place] for frame in frames):
             where = posixpath.join(folder, getattr(description, kind)[0])
             raise DataError(f"{where}: no such {kind}.")
-    labelled = images
-    if description.unlabelled:
-        labelled = {key: path for key, path in images.items() if key in labels}
-    # Shares are of the pairs; what is named may have no label.
-    known = labelled if description.splits.shares else images
+    known = images
+    if description.unlabelled and description.splits.shares:
+        # Shares are of the pairs; what is named may have no label.
+        known = Rows((f, path) for f, path, label in frames if path and label)
     named, others = assign(description.splits, folder, known)
-    # A label alone is told of in the split that its drive is in.
-    of_drive = {
-        frame[1]: split for frame, split in named.items() if frame not in labels
-    } | {frame[1]: split for frame, split in named.items()}
-    by_split: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
-    for side, paths in enumerate((labelled, labels)):
-        for frame, path in paths.items():
-            split, drive, name = frame
-            own = split or named.get(frame) or others
-            if frame not in images and not split:
-                own = of_drive.get(drive, others) if drive else others
-            if own is None:
-                continue
-            key = f"{drive}/{name}" if drive else name
-            by_split.setdefault(own, ({}, {}))[side][key] = path
-    pairs = []
-    for split in sorted(by_split) if splits is None else map(normal, splits):
-        found = match(*by_split.get(split, ({}, {})), split, folder, _NO_LABEL)
+    order = description.splits.names()
+    of_drive: dict[str, str] = {}
+    for frame, path in images if order else ():
+        split = named(frame, path)
+        if split is not None:
+            before = of_drive.get(frame[1], split)
+            of_drive[frame[1]] = max(before, split, key=order.index)
+
+    def split_of(frame: Frame, image: str) -> str | None:
+        split, drive, _ = frame
+        if split or image:
+            return split or named(frame, image) or others
+        # A label alone is told of in the split that its drive is in.
+        return of_drive.get(drive, others) if drive else others
+
+    assigned = Rows.in_order(
+        (split, f"{drive}/{name}" if drive else name, image, label)
+        for (own, drive, name), image, label in frames
+        for split in [split_of((own, drive, name), image)]
+        if split is not None and (label or not description.unlabelled)
+    )
+    if splits is None:
+        splits = [split for split, _ in groupby(assigned, itemgetter(0))]
+    for split in map(normal, splits):
+        found = Rows(row[1:] for row in assigned if row[0] == split)
+        refuse_alone(found, split, folder, _NO_LABEL)
         for key, image, label in found:
             drive = key.rpartition("/")[0] or description.dataset
             name = key.replace("/", "_")
-            pair = Pair(name, image, label, split, drive, description.dataset)
-            pairs.append(pair)
-    return pairs
+            yield Pair(name, image, label, split, drive, description.dataset)
+
+
+def _frames(description: Description, folder: str) -> Rows[Matched[Frame]]:
+    """Returns the frames, each with its image, its label or both."""
+    frames = group(
+        patterns.find(folder, description.images),
+        patterns.find(folder, description.labels),
+    )
+    # Where both lie in one folder, the images' pattern may name labels too.
+    paths = Rows.in_order(
+        (path, is_image, frame)
+        for frame, image, label in frames
+        for is_image, path in ((False, label), (True, image))
+        if path
+    )
+    taken = iter(Rows.in_order(_taken(paths)))
+
+    def left() -> Iterator[Matched[Frame]]:
+        next_taken = next(taken, None)
+        for frame, image, label in frames:
+            if frame == next_taken:
+                image, next_taken = "", next(taken, None)
+            if image or label:
+                yield frame, image, label
+
+    return Rows(left())
+
+
+def _taken(paths: Iterable[tuple[str, bool, Frame]]) -> Iterator[Frame]:
+    """Yields the frames whose image is a label; labels come before images."""
+    for _, own in groupby(paths, itemgetter(0)):
+        _, is_image, _ = next(own)
+        if not is_image:
+            yield from (frame for _, is_image, frame in own if is_image)
 
 
 def find_images(
     pattern: str, folder: str, split: str, dataset: str
 ) -> list[Pair]:
-    """Finds images that have no labels.
+    """Finds images that have no labels, see `image_rows`."""
+    return [*image_rows(pattern, folder, split, dataset)]
+
+
+def image_rows(
+    pattern: str, folder: str, split: str, dataset: str
+) -> Rows[Pair]:
+    """Finds images that have no labels; of many, few are in memory.
 
     Args:
         pattern: Where they are, as `images` of a description.
@@ -322,16 +376,17 @@ def find_images(
             "{name}, and perhaps {drive} and {split}. Received: "
             f"images={pattern!r}."
         )
-    found = {
-        (drive, name): path
-        for (own, drive, name), path in patterns.find(folder, [pattern]).items()
+    matched = group(patterns.find(folder, [pattern]), ())
+    found = Rows(
+        (drive, name, path)
+        for (own, drive, name), path, _ in matched
         if own in ("", normal(split))
-    }
+    )
     if not found:
         where = posixpath.join(folder, pattern)
         raise DataError(f"{where}: no images of split {split!r}.")
-    refuse_links_out(folder, found.values())
-    return [
+    refuse_links_out(folder, (path for _, _, path in found))
+    return Rows(
         Pair(
             f"{drive}_{name}" if drive else name,
             path,
@@ -340,5 +395,5 @@ def find_images(
             drive or dataset,
             dataset,
         )
-        for (drive, name), path in sorted(found.items())
-    ]
+        for drive, name, path in found
+    )

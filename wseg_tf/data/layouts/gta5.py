@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from wseg_tf.classes import CITYSCAPES
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts.cityscapes_labels import TRAIN_IDS
-from wseg_tf.data.pairs import Pair, by_name, files, match
+from wseg_tf.data.pairs import Found, Pair, by_name, files, match
+from wseg_tf.data.rows import Rows
 
 # The labels are palette images whose index is Cityscapes' id; the license
 # plate, -1 there, is 34 here.
@@ -26,7 +27,7 @@ _SPLITS = {"train": "trainIds", "val": "valIds", "test": "testIds"}
 
 def find(
     folder: str, splits: Sequence[str] | None = None, dataset: str = "gta5"
-) -> list[Pair]:
+) -> Iterator[Pair]:
     """Finds the pairs of a GTA5 folder, without its known bad ones.
 
     Frames carry no drive, so all have the drive `gta5`.
@@ -38,7 +39,7 @@ def find(
             file every frame is in `train`.
         dataset: Name of the dataset in the pairs.
 
-    Returns:
+    Yields:
         The pairs, by split and then by name.
 
     Raises:
@@ -46,27 +47,26 @@ def find(
             label stands alone.
     """
     images, labels = (
-        {
-            name: path
-            for name, path in by_name(
-                files(posixpath.join(folder, part))
-            ).items()
-            if name not in MISMATCHED
-        }
-        for part in ("images", "labels")
+        _named(posixpath.join(folder, part)) for part in ("images", "labels")
     )
     frames = match(images, labels, "all", folder)
-    by_split = _published(posixpath.join(folder, SPLIT_FILE))
-    if by_split is None:
-        by_split = {"train": {name for name, _, _ in frames}}
-    pairs = []
-    for split in by_split if splits is None else splits:
-        members = by_split.get(split, set())
-        found = [frame for frame in frames if frame[0] in members]
+    published = _published(posixpath.join(folder, SPLIT_FILE))
+    if splits is None:
+        splits = ["train"] if published is None else [*published]
+    for split in splits:
+        if published is None:
+            found = frames if split == "train" else Rows(())
+        else:
+            members = published.get(split, set())
+            found = Rows(frame for frame in frames if frame[0] in members)
         if not found:
             raise DataError(f"{folder}: no images in split {split!r}.")
-        pairs += [Pair(*frame, split, dataset, dataset) for frame in found]
-    return pairs
+        for frame in found:
+            yield Pair(*frame, split, dataset, dataset)
+
+
+def _named(folder: str) -> Iterator[Found[str]]:
+    return (f for f in by_name(files(folder)) if f[0] not in MISMATCHED)
 
 
 def _published(path: str) -> dict[str, set[str]] | None:

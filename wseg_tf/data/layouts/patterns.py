@@ -11,7 +11,6 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from wseg_tf.data.checks import DataError
 from wseg_tf.data.pairs import files, folders, normal
 
 PLACES = ("name", "split", "drive")
@@ -45,8 +44,10 @@ def places_of(pattern: str) -> set[str]:
     return {token[1] for token in _TOKEN.finditer(pattern) if token[1]}
 
 
-def find(folder: str, patterns: Iterable[str]) -> dict[Frame, str]:
-    """Returns the paths of files by split, drive and name, in NFC.
+def find(
+    folder: str, patterns: Iterable[str]
+) -> Iterator[tuple[Frame, int, str]]:
+    """Yields files by split, drive and name, in NFC.
 
     Names that begin with a dot are left out, unless the pattern's do.
 
@@ -54,28 +55,18 @@ def find(folder: str, patterns: Iterable[str]) -> dict[Frame, str]:
         folder: The folder that patterns start from.
         patterns: Patterns with `{name}`.
 
+    Yields:
+        The frame, the number of the pattern that found the file, and its path.
+
     Raises:
-        DataError: If there is no such folder, or a name is there twice.
+        DataError: If there is no such folder.
     """
-    files(folder)  # says if there is none
-    found: dict[Frame, str] = {}
-    for pattern in patterns:
+    folders(folder)  # says if there is none
+    for number, pattern in enumerate(patterns):
         parts = [part for part in normal(pattern).split("/") if part]
-        for path, places in sorted(
-            _walk(folder.rstrip("/") or "/", parts, {}),
-            key=lambda each: each[0],
-        ):
-            frame = (
-                places.get("split", ""),
-                places.get("drive", ""),
-                places["name"],
-            )
-            if found.setdefault(frame, path) != path:
-                raise DataError(
-                    f"{path}: duplicate name {frame[2]!r}, already used by "
-                    f"{found[frame]}."
-                )
-    return found
+        for path, places in _walk(folder.rstrip("/") or "/", parts, {}):
+            split, drive = (places.get(p, "") for p in ("split", "drive"))
+            yield (split, drive, places["name"]), number, path
 
 
 def _walk(

@@ -6,14 +6,18 @@ import hashlib
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts.patterns import Frame
 from wseg_tf.data.pairs import normal, read_file
 
 TRAIN = "train"
+# Whether a split is that of a frame and its image, and which one is.
+Test = Callable[[Frame, str], bool]
+Named = Callable[[Frame, str], "str | None"]
 _SHOWN = 8
 
 
@@ -46,61 +50,96 @@ class Splits:
         names = ("drives", "lists", "expressions", "shares")
         return [name for name in names if getattr(self, name)]
 
+    def names(self) -> list[str]:
+        """Returns the splits that are named."""
+        return [name for way in self.ways() for name in getattr(self, way)]
+
 
 def assign(
-    splits: Splits, folder: str, images: Mapping[Frame, str]
-) -> tuple[dict[Frame, str], str | None]:
-    """Returns the split of each frame that one names, and that of the others.
+    splits: Splits, folder: str, images: Iterable[tuple[Frame, str]]
+) -> tuple[Named, str | None]:
+    """Returns what names the split of a frame, and the split of the others.
 
     Args:
         splits: How they are told.
         folder: The folder of the data.
-        images: Path of each image by its frame.
+        images: Each frame and the path of its image, read several times.
 
     Returns:
-        The splits by frame, and `train`, or None if the others are left out.
+        A function of a frame and its image, which returns the split or None if
+        none names it; and `train`, or None if the others are left out.
 
     Raises:
         DataError: If what is named does not exist, or is in two splits.
     """
-    named: set[str] = set()
-    found: dict[Frame, str] = {}
-    for way in splits.ways():
-        named |= set(getattr(splits, way))
     if splits.shares:
-        return _draw(splits, images), TRAIN
-    for split, frames in _named(splits, folder, images):
-        for frame in frames:
-            if found.setdefault(frame, split) != split:
-                raise DataError(
-                    f"{splits.source}: expected each frame in one split. "
-                    f"Found: {images[frame]} in {found[frame]!r} and in "
-                    f"{split!r}."
-                )
-    return found, None if TRAIN in named else TRAIN
+        drawn = _draw(splits, images)
+        return lambda frame, image: drawn.get(frame[1]), TRAIN
+    tests = {
+        split: test
+        for way in splits.ways()
+        for split, test in _TESTS[way](splits, folder, images)
+    }
+    for frame, image in images if tests else ():
+        own = [split for split, test in tests.items() if test(frame, image)]
+        if len(own) > 1:
+            raise DataError(
+                f"{splits.source}: expected each frame in one split. Found: "
+                f"{image} in {own[0]!r} and in {own[1]!r}."
+            )
+
+    def named(frame: Frame, image: str) -> str | None:
+        found = (split for split, test in tests.items() if test(frame, image))
+        return next(found, None)
+
+    return named, None if TRAIN in tests else TRAIN
 
 
-def _named(
-    splits: Splits, folder: str, images: Mapping[Frame, str]
-) -> Iterable[tuple[str, list[Frame]]]:
-    start = len(folder.rstrip("/")) + 1
-    paths = {frame: normal(path[start:]) for frame, path in images.items()}
-    for split, drives in splits.drives.items():
-        yield split, _of_drives(splits.source, split, drives, images)
+def _by_expression(
+    splits: Splits, folder: str, images: Iterable[tuple[Frame, str]]
+) -> Iterator[tuple[str, Test]]:
     for split, expression in splits.expressions.items():
         search = re.compile(normal(expression)).search
-        own = [frame for frame, path in paths.items() if search(path)]
-        if not own:
+
+        def test(_: Frame, image: str, search: Any = search) -> bool:
+            return search(_below(folder, image)) is not None
+
+        if not any(test(*each) for each in images):
             raise DataError(
                 f"{splits.source}: expected an expression that finds images "
                 f"(split {split!r}). Found: {expression!r} in none."
             )
-        yield split, own
-    if not splits.lists:
-        return
+        yield split, test
+
+
+def _by_drive(
+    splits: Splits, folder: str, images: Iterable[tuple[Frame, str]]
+) -> Iterator[tuple[str, Test]]:
+    there = {drive for (_, drive, _), _ in images}
+    for split, drives in splits.drives.items():
+        wanted = {normal(drive) for drive in drives}
+        missing = sorted(wanted - there)
+        if missing:
+            shown = ", ".join(sorted(there)[:_SHOWN])
+            more = f" and {len(there) - _SHOWN} more" * (len(there) > _SHOWN)
+            raise DataError(
+                f"{splits.source}: expected drives that are there: "
+                f"{shown}{more}. Found: {missing[0]!r} (split {split!r})."
+            )
+
+        def test(frame: Frame, _: str, wanted: set[str] = wanted) -> bool:
+            return frame[1] in wanted
+
+        yield split, test
+
+
+def _by_list(
+    splits: Splits, folder: str, images: Iterable[tuple[Frame, str]]
+) -> Iterator[tuple[str, Test]]:
     names: dict[str, set[Frame]] = {}
-    for frame, path in paths.items():
+    for frame, image in images:
         _, drive, name = frame
+        path = _below(folder, image)
         for text in (
             name,
             f"{drive}/{name}",
@@ -111,23 +150,16 @@ def _named(
         ):
             names.setdefault(text, set()).add(frame)
     for split, listed in splits.lists.items():
-        yield split, _of_list(posixpath.join(folder, listed), names)
+        own = {*_of_list(posixpath.join(folder, listed), names)}
+
+        def test(frame: Frame, _: str, own: set[Frame] = own) -> bool:
+            return frame in own
+
+        yield split, test
 
 
-def _of_drives(
-    source: str, split: str, drives: Sequence[str], images: Iterable[Frame]
-) -> list[Frame]:
-    there = {drive for _, drive, _ in images}
-    wanted = {normal(drive) for drive in drives}
-    missing = sorted(wanted - there)
-    if missing:
-        shown = ", ".join(sorted(there)[:_SHOWN])
-        more = f" and {len(there) - _SHOWN} more" * (len(there) > _SHOWN)
-        raise DataError(
-            f"{source}: expected drives that are there: {shown}{more}. Found: "
-            f"{missing[0]!r} (split {split!r})."
-        )
-    return [frame for frame in images if frame[1] in wanted]
+def _below(folder: str, path: str) -> str:
+    return normal(path[len(folder.rstrip("/")) + 1 :])
 
 
 def _of_list(path: str, names: Mapping[str, set[Frame]]) -> list[Frame]:
@@ -155,17 +187,18 @@ def _of_list(path: str, names: Mapping[str, set[Frame]]) -> list[Frame]:
     return found
 
 
-def _draw(splits: Splits, images: Iterable[Frame]) -> dict[Frame, str]:
+def _draw(
+    splits: Splits, images: Iterable[tuple[Frame, str]]
+) -> dict[str, str]:
     """Draws whole drives until each split has about its share of frames."""
-    images = list(images)
-    sizes = Counter(drive for _, drive, _ in images)
+    sizes = Counter(drive for (_, drive, _), _ in images)
 
     def lot(drive: str) -> bytes:
         return hashlib.sha256(f"{splits.seed}/{drive}".encode()).digest()
 
     drawn: dict[str, str] = {}
     for split, share in splits.shares.items():
-        wanted, taken = share * len(images), 0
+        wanted, taken = share * sizes.total(), 0
         for drive in sorted(sizes.keys() - drawn.keys(), key=lot):
             size = sizes[drive]
             if not taken or abs(taken + size - wanted) < wanted - taken:
@@ -175,4 +208,11 @@ def _draw(splits: Splits, images: Iterable[Frame]) -> dict[Frame, str]:
             f"{splits.source}: expected a drive for each of the "
             f"{len(splits.shares) + 1} splits. Found: {len(sizes)} drives."
         )
-    return {frame: drawn[frame[1]] for frame in images if frame[1] in drawn}
+    return drawn
+
+
+_TESTS = {
+    "drives": _by_drive,
+    "lists": _by_list,
+    "expressions": _by_expression,
+}
