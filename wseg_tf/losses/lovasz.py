@@ -78,7 +78,8 @@ def lovasz_softmax(
     inside = by_class(truth * mass[:, None])
     outside = by_class(mass[:, None]) - inside
     errors = by_class(errors)
-    falling, order = tf.math.top_k(errors, k=tf.shape(errors)[-1])
+    order = tf.argsort(errors, axis=-1, direction="DESCENDING")
+    falling = tf.gather(errors, order, batch_dims=2)
     losses = tf.reduce_sum(falling * _steps(order, inside, outside), axis=-1)
     present = tf.sign(tf.reduce_sum(inside, axis=-1))  # NaN if weights are.
     if class_weights is not None:
