@@ -48,5 +48,6 @@ def test_a_made_up_fleet_is_listed(
     listing.make_up(tmp_path, 200)
     listing.listed(str(tmp_path))
     at_rest, most, _, manifest = capsys.readouterr().out.split()
-    assert 0 < int(at_rest) <= int(most)
+    # The kernel's two figures are apart by some pages.
+    assert 0 < int(at_rest) < 1.01 * int(most)
     assert Path(manifest).parent.name == "manifest"
