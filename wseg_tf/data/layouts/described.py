@@ -341,13 +341,6 @@ def _taken(paths: Iterable[tuple[str, bool, Frame]]) -> Iterator[Frame]:
             yield from (frame for _, is_image, frame in own if is_image)
 
 
-def find_images(
-    pattern: str, folder: str, split: str, dataset: str
-) -> list[Pair]:
-    """Finds images that have no labels, see `image_rows`."""
-    return [*image_rows(pattern, folder, split, dataset)]
-
-
 def image_rows(
     pattern: str, folder: str, split: str, dataset: str
 ) -> Rows[Pair]:

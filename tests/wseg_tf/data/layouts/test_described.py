@@ -4,7 +4,7 @@ import pytest
 
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import find_pairs, layout
-from wseg_tf.data.layouts.described import find_images
+from wseg_tf.data.layouts.described import image_rows
 from wseg_tf.data.pairs import normal
 
 SPLIT_IN_PATH = """
@@ -200,19 +200,19 @@ def test_images_without_labels_are_found_by_a_pattern(tmp_path, make_png):
         "day/a/1.jpg",
     ):
         make_png(tmp_path / place, mode="RGB")
-    found = find_images(
-        "{split}/{drive}/{name}.jpg", str(tmp_path), "dusk", "yard"
-    )
+    found = [
+        *image_rows("{split}/{drive}/{name}.jpg", str(tmp_path), "dusk", "yard")
+    ]
     assert [(p.name, p.drive, p.split) for p in found] == [
         ("a_1", "a", "dusk"), ("b_1", "b", "dusk"), ("b_2", "b", "dusk"),
     ]  # fmt: skip
     assert {(pair.label, pair.dataset) for pair in found} == {("", "yard")}
     assert found[0].image == str(tmp_path / "dusk/a/1.jpg")
     with pytest.raises(DataError, match="no images of split 'night'"):
-        find_images("{split}/{drive}/{name}.jpg", str(tmp_path), "night", "x")
+        image_rows("{split}/{drive}/{name}.jpg", str(tmp_path), "night", "x")
     for pattern in ("frames/*.jpg", "{name}_{camera}.jpg"):
         with pytest.raises(DataError, match=r"a pattern with {name}"):
-            find_images(pattern, str(tmp_path), "dusk", "x")
+            image_rows(pattern, str(tmp_path), "dusk", "x")
 
 
 LISTED = 'images: "img/{drive}/{name}.png"\nlabels: "lab/{drive}/{name}.png"\n'
