@@ -136,7 +136,9 @@ class Rounds(Observer):
 
 def scored(model: keras.Model, judged: tf.data.Dataset) -> dict[str, Any]:
     """Returns the figures of a model over the judged streets."""
-    found = scores_of(count_confusion(model, judged, CAMVID), CAMVID)
+    found: dict[str, Any] = scores_of(
+        count_confusion(model, judged, CAMVID), CAMVID
+    )
     return {
         "mean_iou": found["mean_iou"],
         "critical_iou": found["critical_iou"],

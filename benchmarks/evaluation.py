@@ -175,7 +175,7 @@ def measure(folder: Path, options: Any) -> harness.Report:
     report = harness.Report(
         f"{options.images} images of {SIZE[1]}x{SIZE[0]}, {options.model}"
     )
-    cases = {
+    cases: dict[str, Any] = {
         "plain inference and NumPy counts": plain(examples, model),
         "Evaluator": evaluator(folder, examples, model, Gate(PLAIN), False),
         "Evaluator, model and baseline": evaluator(

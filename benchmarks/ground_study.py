@@ -16,14 +16,16 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from pipeline.experiments.frames import find_frames, layout_of
+from pipeline.experiments.frames import Frames, find_frames, layout_of
 from pipeline.experiments.plan import Experiment, load
 from pipeline.experiments.run import alone, start
 from wseg_tf.data.inspection import read_checked
+from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import decode, parse, serialise
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import confusion_count, iou_per_class
@@ -46,26 +48,51 @@ def predict(plan: Experiment, on: str) -> tuple[Logits, Labels]:
         plan: The experiment.
         on: An evaluation set.
     """
-    classes = plan.data.class_set
     with alone(plan):
         frames = find_frames(plan)
-        reported = frames.reported
-        if on not in reported:
-            raise ValueError(
-                "Invalid value for argument `--on`. Expected one of "
-                f"{sorted(reported)}. Received: {on!r}."
-            )
+        reported(frames, on)
         initial = start(plan, frames).weights
     recipe = dataclasses.replace(plan.start, initial=initial)
-    model = build_model(recipe, classes)
+    return outputs(plan, frames, build_model(recipe, plan.data.class_set), on)
+
+
+def reported(frames: Frames, on: str) -> Sequence[Pair]:
+    """Returns an evaluation set's pairs.
+
+    Args:
+        frames: Of the experiment.
+        on: The set's name.
+
+    Raises:
+        ValueError: If there is no such set.
+    """
+    if on not in frames.reported:
+        raise ValueError(
+            "Invalid value for argument `on`. Expected one of "
+            f"{sorted(frames.reported)}. Received: on={on!r}."
+        )
+    return frames.reported[on]
+
+
+def outputs(
+    plan: Experiment, frames: Frames, model: keras.Model, on: str
+) -> tuple[Logits, Labels]:
+    """Returns logits `[P, N]` and labels `[P]` at the size of training.
+
+    Args:
+        plan: The experiment.
+        frames: Its frames.
+        model: One of its networks.
+        on: An evaluation set.
+    """
     size = (plan.start.height, plan.start.width)
     logits, labels = [], []
-    for pair in reported[on]:
+    for pair in reported(frames, on):
         record = serialise(pair, read_checked(pair, layout_of(plan, on)))
         image, label = decode(parse(tf.constant(record)))
         seen = tf.image.resize(image[None], size, antialias=True)
         truth = tf.image.resize(label[..., None], size, "nearest").numpy()
-        valid = truth[..., 0] < len(classes)
+        valid = truth[..., 0] < len(plan.data.class_set)
         logits.append(model(seen, training=False).numpy()[0][valid])
         labels.append(truth[..., 0][valid].astype(np.int64))
     return np.concatenate(logits), np.concatenate(labels)
@@ -173,19 +200,24 @@ def _pull(loss: Any, logits: Logits, labels: Labels) -> Any:
     return -tf.gather(gradient, labels, batch_dims=1).numpy()
 
 
-def table(rows: dict[str, dict[str, float]], names: Sequence[str]) -> str:
-    """Returns a Markdown table, in percent but for the severity.
+def table(
+    rows: dict[str, dict[str, float]],
+    names: Sequence[str],
+    percent: Sequence[str],
+) -> str:
+    """Returns a Markdown table.
 
     Args:
         rows: Figures by row and name.
         names: The columns.
+        percent: Those of them that are shares.
     """
     lines = [f"| | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
     for row, values in rows.items():
         cells = [
-            f"{values[name]:.3f}"
-            if name == "expected_severity"
-            else f"{100 * values[name]:.1f}"
+            f"{100 * values[name]:.1f}"
+            if name in percent
+            else f"{values[name]:.3f}"
             for name in names
         ]
         lines.append(f"| {row} | {' | '.join(cells)} |")
@@ -210,9 +242,9 @@ def main() -> None:
         "expected_severity",
     ]
     print("Decisions of the start, by least expected severity\n")
-    print(table(decisions(plan, logits, labels), columns))
+    print(table(decisions(plan, logits, labels), columns, columns[:-1]))
     print("\nShare of the pull that missed pixels have\n")
-    print(table(pulls(plan, logits, labels), critical))
+    print(table(pulls(plan, logits, labels), critical, critical))
 
 
 if __name__ == "__main__":

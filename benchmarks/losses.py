@@ -73,7 +73,7 @@ def add_ours(report: harness.Report, batch: Any) -> None:
     soft = tf.constant(softened(batch["labels"]))
     wasserstein = losses.WassersteinLoss(severity, **arguments)
     ce = losses.CrossEntropyLoss(**arguments)
-    one_hot = {
+    one_hot: dict[str, Any] = {
         "Wasserstein, one-hot": wasserstein,
         "Wasserstein, one-hot, log link": lambda: losses.WassersteinLoss(
             severity, link="log", **arguments

@@ -128,6 +128,7 @@ def _serve(module: str, path: str) -> None:
     }
     print("PEER " + json.dumps(ready), flush=True)
     for line in sys.stdin:
+        answer: dict[str, Any]
         try:
             answer = {"seconds": cases[line.strip()]()}
         except Exception as error:

@@ -175,8 +175,14 @@ def measure_trainer(rounds: int) -> harness.Report:
 
     def component() -> None:
         out = fresh()
-        settings = trainer.settings(recipe, CAMVID, f"{out}/checkpoints")
-        execute_trainer(os.path.join(folder, "records"), out, settings)
+        settings = os.path.join(folder, "training.json")
+        with open(settings, "w") as file:
+            file.write(
+                trainer.training_settings(recipe, CAMVID, f"{out}/checkpoints")
+            )
+        execute_trainer(
+            os.path.join(folder, "records"), out, {trainer.SETTINGS: settings}
+        )
 
     report.add(TRAINER, component)
     report.add(COMMAND, command)
@@ -191,7 +197,7 @@ def measure_trainer(rounds: int) -> harness.Report:
     return report
 
 
-def execute_trainer(records: str, out: str, settings: dict[str, str]) -> None:
+def execute_trainer(records: str, out: str, config: dict[str, str]) -> None:
     """Runs the executor of TFX's Trainer as an orchestrator does."""
     from tfx.components.trainer.executor import GenericExecutor
     from tfx.types import artifact_utils, standard_artifacts
@@ -209,7 +215,7 @@ def execute_trainer(records: str, out: str, settings: dict[str, str]) -> None:
             "run_fn": "pipeline.training.run_fn",
             "train_args": '{"splits": ["train"]}',
             "eval_args": '{"splits": ["eval"]}',
-            "custom_config": json_utils.dumps(settings),
+            "custom_config": json_utils.dumps(config),
         },
     )
 

@@ -139,6 +139,17 @@ def run(plan: Experiment, frames: Frames | None = None) -> list[Outcome]:
     return outcomes
 
 
+def start(plan: Experiment, frames: Frames) -> Outcome:
+    """Trains what the first seed starts from, if it is not there.
+
+    Args:
+        plan: The experiment; `alone` keeps others from its folder.
+        frames: What `find_frames` returned.
+    """
+    begun = plan.start_of(plan.seeds[0])
+    return _once(plan, Method(START), begun, frames, _digests(plan, frames))
+
+
 def _digests(plan: Experiment, frames: Frames) -> dict[str, str]:
     """Returns the frames' digests, once each frame has proved usable."""
     refuse_problems(frames.training, plan.data.layout)
