@@ -45,6 +45,9 @@ def quiet_imports() -> None:
     warnings.simplefilter("ignore")
     # Beam workers in other processes load them again.
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
+    # TensorFlow 2.21 says there what it was asked above not to say.
+    with quiet_native():
+        import tensorflow  # noqa: F401
 
 
 @contextlib.contextmanager
