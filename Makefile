@@ -6,7 +6,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 PROCESSES ?= 2
 PYTEST := -m pytest -n $(PROCESSES) --dist loadfile
 
-.PHONY: demo test test-keras3 test-tfx121 docs prism audit faults lint lock clean
+.PHONY: demo test test-keras3 test-tfx121 test-tfx121-short docs prism audit faults lint lock clean
 
 demo: $(ENVIRONMENT)
 	.venv/bin/wseg run configs/demo.yaml
@@ -24,6 +24,18 @@ test-keras3: .venv-keras3/.installed
 # which locks/newer_glibc.sh fetches for this environment where it is missing.
 test-tfx121: .venv-tfx121/.installed
 	.venv-tfx121/bin/python $(PYTEST) tests/pipeline pipeline
+
+# A short form: a run to the push, one that is reused and one that is refused,
+# the gate's verdicts and what is served, in minutes.
+RUNS := a_good_model_is_pushed_and_the_screen_says_so \
+    the_evaluator_and_the_evaluate_command_agree_exactly \
+    the_pushed_model_needs_tensorflow_alone a_second_run_reuses_every_step \
+    a_refused_model_never_reaches_the_serving_folder
+test-tfx121-short: .venv-tfx121/.installed
+	.venv-tfx121/bin/python $(PYTEST) tests/pipeline/test_cli.py \
+	    tests/pipeline/gate tests/pipeline/release/test_serving_check.py \
+	    $(addprefix --ignore tests/pipeline/gate/,test_verdicts.py) \
+	    $(addprefix tests/pipeline/runners/test_local.py::test_,$(RUNS))
 
 # Beam's portable runner, for tests/pipeline/runners/test_prism.py; needs Go.
 prism: .prism/prism
