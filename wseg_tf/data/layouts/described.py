@@ -26,7 +26,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from wseg_tf.classes import ClassSet, Colour, class_set
+from wseg_tf.classes import DESCRIBED, ClassSet, Colour, class_set
 from wseg_tf.configuration import ConfigurationError, parse_any
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import patterns
@@ -72,7 +72,7 @@ class Description:
     images: Sequence[str]
     labels: Sequence[str]
     dataset: str = "folder"
-    classes: Any = "cityscapes"
+    classes: Any = DESCRIBED
     ids: Mapping[int, str] | None = None
     colours: Mapping[Colour, str] | None = None
     absent: Sequence[str] = ()

@@ -72,6 +72,10 @@ LAYOUTS: dict[str, Layout] = {
         f"{s}/img/{d}_{n}.{('jpg', 'PNG', 'jpeg', 'JPG')[n % 4]}",
         f"{s}/gt/{d}_{n}.png",
     ),
+    "a word before the one, another behind the other": lambda s, d, n: (
+        f"{s}/pictures/{d}/img-{n:03}.jpg",
+        f"{s}/truth/{d}/{n:03}.gt.png",
+    ),
     "names with dots": lambda s, d, n: (
         f"{s}/img/{d}.v1.{n}.jpg",
         f"{s}/gt/{d}.v1.{n}.png",
