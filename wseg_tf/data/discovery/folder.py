@@ -249,7 +249,7 @@ def _named(
         )
     raise DataError(
         f"{folder}: expected images and labels. Found: no {argument} among "
-        f"{len(files)} files, such as {other}."
+        f"the files that can be read, {len(files)}, such as {other}."
     )
 
 

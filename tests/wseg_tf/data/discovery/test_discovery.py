@@ -336,8 +336,14 @@ def instances(folder: Path) -> None:
     [
         (lambda folder: None, "no such folder"),
         (lambda folder: folder.mkdir(), "expected images and labels.*none"),
-        (labels_alone, "no images among 3 files, such as labels/0.png"),
-        (images_alone, "no labels among 3 files, such as images/0.jpg"),
+        (
+            labels_alone,
+            "no images among the files that can be read, 3, such as labels/0.png",
+        ),
+        (
+            images_alone,
+            "no labels among the files that can be read, 3, such as images/0.jpg",
+        ),
         (label_alone, r"labels/east_99\.png: expected a partner, as 6 other"),
         (other_names, r"images/0\.jpg and labels/x\.png, for example"),
         (two_labels, r"several: .*coarse.* and .*labels.*--labels"),
