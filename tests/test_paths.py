@@ -52,6 +52,10 @@ ALLOWED = {
     ("pipeline/gate/candidates.py", "File"): "a local copy",
     ("pipeline/gate/candidates.py", "ZipFile"): "a local copy",
     ("pipeline/gate/candidates.py", "is_zipfile"): "a local copy",
+    (
+        "pipeline/commands/arguments.py",
+        "os.path.isdir",
+    ): "a local folder that is named as a file",
     ("pipeline/commands/run.py", "os.path.exists"): "the log, which is local",
     ("pipeline/commands/run.py", "os.path.getmtime"): "the log, which is local",
     ("pipeline/runners/local.py", "os.makedirs"): "the log, which is local",
