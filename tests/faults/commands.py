@@ -142,7 +142,7 @@ def train_facts(folder: Path) -> Facts:
     seconds = history[0].split(",").index("seconds")
     return {
         "weights": weights(model),
-        "bytes": digest(str(model / "variables")),
+        "bytes": digest(str(model / "saved_model.pb")),
         "history": [
             [v for i, v in enumerate(line.split(",")) if i != seconds]
             for line in history
