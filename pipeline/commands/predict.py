@@ -45,7 +45,8 @@ def predict(
 
     Of each image NAME: its ids, NAME.png; they over the image,
     NAME_overlay.png; and NAME_figure.png, with the names of the classes.
-    Sub-folders of folders and patterns are kept. Of more than 255 classes, ids
+    They go to --out, or `predictions`; sub-folders of folders and patterns are
+    kept. Of more than 255 classes, ids
     are PNG files of 16 bits.
     """
     with refusals():
