@@ -198,6 +198,7 @@ def two_methods(folder: Path) -> None:
         },
         "finetune": {"loss": "cross_entropy", "epochs": 2},
         "reference": "CE",
+        "seeds": [0],
         "methods": [
             {"name": "CE"},
             {"name": "W", "stage": {"loss": "wasserstein"}},
