@@ -6,7 +6,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 PROCESSES ?= 2
 PYTEST := -m pytest -n $(PROCESSES) --dist loadfile
 
-.PHONY: demo test test-keras3 test-tfx121 test-tfx121-short docs prism audit faults lint lock clean
+.PHONY: demo test test-keras3 test-tfx121 test-tfx121-short docs pictures prism audit faults lint lock clean
 
 demo: $(ENVIRONMENT)
 	.venv/bin/wseg run configs/demo.yaml
@@ -48,6 +48,13 @@ prism: .prism/prism
 docs: export NO_MKDOCS_2_WARNING = 1
 docs: .venv-docs/.installed
 	.venv-docs/bin/mkdocs build --quiet --strict
+
+# The pictures of the documents: drawn, and taken from the demo's report; needs
+# Chromium.
+pictures: demo
+	$(PYTHON) docs/images/draw.py
+	$(PYTHON) docs/images/photograph.py \
+	    $$(.venv/bin/wseg report configs/demo.yaml)
 
 # What the tests try in short, at length: docs/reliability.md says what came.
 faults: $(ENVIRONMENT)

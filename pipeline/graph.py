@@ -45,11 +45,14 @@ class Engine:
             the candidate that it may be given.
         metadata: Whether ML Metadata is a file of the pipeline's own; a
             cluster has a service.
+        origin: Who and what starts the run, where its steps are other
+            programs than that which starts it.
     """
 
     given: Callable[[str, Any], Any] = _as_it_is
     blessed: Callable[..., Any] = find_blessed
     metadata: bool = True
+    origin: str = ""
 
 
 def create_pipeline(
@@ -134,6 +137,7 @@ def create_pipeline(
         config=engine.given("config", keep_config(config)),
         written=engine.given("written", written),
         manifest=listed,
+        origin=engine.given("origin", engine.origin),
         code=code_digest("pipeline.report.reporter"),
     )
     components: list[BaseNode] = [

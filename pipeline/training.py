@@ -24,6 +24,7 @@ from tfx.utils import path_utils
 
 from pipeline.gate.digests import record, verify
 from pipeline.ingest import pixel_counts
+from pipeline.machines import hand_over, note_machine
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.code import code_digest, foreign_digest
@@ -41,8 +42,8 @@ LOG = logging.getLogger("wseg_tf.training")
 
 # Key of the Trainer's `custom_config`.
 SETTINGS = "settings"
-# What is drawn decides no weight.
-PICTURES = ("wseg_tf.plots",)
+# What is drawn, or noted beside it, decides no weight.
+PICTURES = ("wseg_tf.plots", "pipeline.machines")
 
 
 def training_settings(
@@ -98,6 +99,8 @@ def run_fn(arguments: Any) -> None:
         _key(recipe, classes, custom["code"], arguments.train_files),
     )
     with naming_damage([*arguments.train_files, *arguments.eval_files]):
+        if workers(strategy)[1] == 0:
+            note_machine(folder)
         model = train(
             recipe,
             classes,
@@ -121,6 +124,7 @@ def run_fn(arguments: Any) -> None:
         recipe.max_pixels,
         recipe.views,
     )
+    hand_over(folder, arguments.model_run_dir)
     Checkpoints(folder).remove()
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import keras
 import pytest
 import typer.cli
 import typer.main
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from tests.pages import PAGES, ROOT, Block, blocks, name, prose, run
@@ -76,20 +76,39 @@ def test_there_are_commands_in_the_documents() -> None:
     assert len({*commands()}) > 20
 
 
+def parsed(line: str) -> None:
+    """Reads a line as `wseg` does, and runs nothing."""
+    from pipeline.cli import app
+
+    command: Any = typer.main.get_command(app)
+    # What the shell takes, and a number that the reader puts in.
+    words = shlex.split(line.partition(" >")[0].replace(" VERSION", " 1"))
+    while isinstance(command, TyperGroup):
+        command, words = command.commands[words[0]], words[1:]
+    if "..." not in words:
+        command.make_context("wseg", words, resilient_parsing=False)
+
+
 @pytest.mark.parametrize(("page", "line"), sorted({*commands()}))
 def test_commands_and_options_exist(page: str, line: str) -> None:
+    parsed(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["shine", "data shine", "keys --shine", "data check"]
+)
+def test_a_command_that_there_is_not_is_seen(line: str) -> None:
+    with pytest.raises(Exception, match=r"shine|Missing"):
+        parsed(line)
+
+
+def test_the_front_page_names_every_command() -> None:
     from pipeline.cli import app
 
     command = typer.main.get_command(app)
-    context = click.Context(command)
-    words = shlex.split(line)
-    while isinstance(command, click.Group):
-        found = command.get_command(context, words[0])
-        assert found is not None, f"{page}: wseg {line}"
-        command, words = found, words[1:]
-    if "..." in words:
-        return
-    command.make_context("wseg", words, resilient_parsing=False)
+    assert isinstance(command, TyperGroup)
+    told = re.findall(r"`(?:wseg )?([a-z]+)", (ROOT / "README.md").read_text())
+    assert {*command.commands} - {*told} == set()
 
 
 @pytest.mark.parametrize(("page", "text"), of("python"))

@@ -24,6 +24,7 @@ ROOMS = {
         "ingest",
         "config",
         "gate",
+        "machines",
     ],
     "wseg_tf": [
         "registration",

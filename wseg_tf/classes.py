@@ -30,6 +30,8 @@ CLASS_SETS = (
 # They mean something where a class could stand: in the score `iou/critical`,
 # and in a description's `ids: {0: void}`.
 _RESERVED = ("critical", "void")
+# The classes of a description of data that names none.
+DESCRIBED = "cityscapes"
 # Above any id that a label of 8 or 16 bits gives a class here.
 VOID = 255
 _KEYS = ("name", "void", "critical", "inferred", "classes")
@@ -264,8 +266,9 @@ def class_set(value: Any) -> ClassSet:
 
     Args:
         value: The name of a built-in set, one of `CLASS_SETS`; the path of a
-            YAML file; a list of class names; a mapping as `as_dict` returns,
-            of which only `classes` must be there; or a `ClassSet`.
+            YAML file, also of a description of data; a list of class names; a
+            mapping as `as_dict` returns, of which only `classes` must be
+            there; or a `ClassSet`.
             A class is a name or `{name, colour, group}`. Colours default to
             `wseg_tf.palettes.palette`, groups to 1, `void` to 255 or, of more
             classes, 65535; `critical` and `inferred` name groups, or classes.
@@ -291,11 +294,7 @@ def class_set(value: Any) -> ClassSet:
         return value
     if isinstance(value, str):
         if value.endswith((".yaml", ".yml")):
-            text = configuration.text_of(value)
-            try:
-                return _read(configuration.parse_any(text, value))
-            except ValueError as error:
-                raise ValueError(f"{value}: {error}") from error
+            return _of_file(value)
         if value not in CLASS_SETS:
             raise ValueError(
                 f"Invalid class set. Expected one of {[*CLASS_SETS]}, a .yaml "
@@ -310,6 +309,23 @@ def _built_in(name: str) -> ClassSet:
     folder = os.path.join(os.path.dirname(__file__), "class_sets")
     file = os.path.join(folder, f"{_SAME.get(name, name)}.yaml")
     return replace(class_set(file), name=name)
+
+
+def _of_file(path: str, may_describe: bool = True) -> ClassSet:
+    """Reads a file of classes, or a description of data that has them."""
+    found = configuration.parse_any(configuration.text_of(path), path)
+    is_map = isinstance(found, Mapping)
+    if may_describe and is_map and {"images", "labels"} <= found.keys():
+        found = found.get("classes", DESCRIBED)
+        if isinstance(found, str):
+            if not found.endswith((".yaml", ".yml")):
+                return class_set(found)
+            beside = os.path.join(os.path.dirname(path), found)
+            return _of_file(beside, may_describe=False)
+    try:
+        return _read(found)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _read(value: Any) -> ClassSet:

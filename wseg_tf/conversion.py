@@ -53,7 +53,7 @@ def convert(model: str, path: str, format: str) -> None:
         raise ValueError(
             "Invalid model. Expected the folder of a SavedModel with a "
             f"signature `{PIXELS}`, as this version of wseg_tf exports it. "
-            f"Received: {model}."
+            f"Received: {model}{saved_models.held_in(model)}."
         ) from error
     scales = json.loads(card).get("views", {}).get("scales", [1.0])
     if min(scales) < 1:

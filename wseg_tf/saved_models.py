@@ -7,6 +7,7 @@ library, or in what a server runs when it loads the model.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from tensorflow.python.saved_model.loader_impl import parse_saved_model
 
 from wseg_tf.filesystems import named_plainly
 
+MODEL = "saved_model.pb"
 # Operations that keep a state, and harm nobody with it.
 STATEFUL = re.compile(
     r"VarHandleOp|VariableV2|VarIsInitializedOp|VariableShape"
@@ -79,6 +81,27 @@ def load(folder: str, trust: bool = False) -> Any:
         raise _damaged(folder, error) from error
 
 
+def held_in(folder: str) -> str:
+    """Says which models are in a folder that is none itself, such as versions.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        A clause for the end of a sentence; empty if there are none.
+
+    Example:
+
+    >>> held_in("no such folder")
+    ''
+    """
+    found = tf.io.gfile.glob(os.path.join(folder, "*", MODEL))
+    if not found:
+        return ""
+    newest = os.path.dirname(max(found))
+    return f", which holds {len(found)} of them, such as {newest}"
+
+
 def check_operations(folder: str) -> None:
     """Refuses a SavedModel that can do more than compute.
 
@@ -105,6 +128,11 @@ def check_operations(folder: str) -> None:
 
 
 def _damaged(folder: str, error: Exception) -> ValueError:
+    held = held_in(folder)
+    if held:
+        return ValueError(
+            f"Invalid model. Expected a SavedModel. Received: {folder}{held}."
+        )
     reason = " ".join(str(error).split())[:200]
     return ValueError(
         f"Invalid model. Expected a SavedModel. Received: {folder} "

@@ -337,17 +337,8 @@ def _card(folder: str) -> dict[str, Any]:
     except Exception as error:
         raise ValueError(
             "Invalid model. Expected the folder of a SavedModel that wseg_tf "
-            f"exported. Received: {folder}{_versions(folder)}."
+            f"exported. Received: {folder}{saved_models.held_in(folder)}."
         ) from error
-
-
-def _versions(folder: str) -> str:
-    """Says which models are in a folder that is none itself."""
-    found = tf.io.gfile.glob(os.path.join(folder, "*", CARD))
-    if not found:
-        return ""
-    newest = max(found).removesuffix(CARD).rstrip("/")
-    return f", which holds {len(found)} of them, such as {newest}"
 
 
 class ServedModel:

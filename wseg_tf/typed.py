@@ -213,7 +213,12 @@ def unknown_key(
         fields: Those there are.
         source: Where it was found.
     """
-    close = difflib.get_close_matches(key, fields, n=1)
+    inside = [
+        f"{name}.{key}"
+        for name, kind in fields.items()
+        if key in (fields_of(bare(kind)) or ())
+    ]
+    close = inside or difflib.get_close_matches(key, fields, n=1)
     hint = f" (did you mean `{close[0]}`?)" if close else ""
     return (
         f"Invalid key `{_in_line(path)}` in {PurePath(source)}. Expected one "

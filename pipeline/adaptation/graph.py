@@ -90,6 +90,7 @@ def create_adaptation_pipeline(
         config=engine.given("config", keep_config(judged)),
         written=engine.given("written", written),
         manifest=manifests["target"],
+        origin=engine.given("origin", engine.origin),
         code=code_digest("pipeline.report.reporter"),
     )
     return as_pipeline(judged, [*components, *promoted, reporter], engine)

@@ -16,6 +16,8 @@ import tensorflow as tf
 from pipeline.adaptation.pseudo_labels import Labeller
 from pipeline.config.adaptation_config import AdaptationConfig
 from pipeline.ingest import pixel_counts
+from pipeline.machines import hand_over, note_machine
+from pipeline.training import PICTURES
 from wseg_tf import configuration
 from wseg_tf.adaptation.labelling import SPLIT, Summary, read_summary
 from wseg_tf.adaptation.rounds import round_identity, train_round
@@ -54,7 +56,7 @@ def round_settings(config: AdaptationConfig) -> dict[str, str]:
         "classes": config.target.data.class_set.to_json(),
         "checkpoints": config.folder("checkpoints"),
         "code": code_digest(
-            "pipeline.adaptation.self_training", without=("wseg_tf.plots",)
+            "pipeline.adaptation.self_training", without=PICTURES
         ),
     }
 
@@ -108,6 +110,7 @@ def train_and_export(
         recipe.execution.checkpoint_steps,
     )
     kept.claim(own)
+    note_machine(kept.folder)
     model = build_model(recipe, classes)
     train_round(
         model,
@@ -132,6 +135,7 @@ def train_and_export(
         recipe.max_pixels,
         recipe.views,
     )
+    hand_over(kept.folder, logs)
     kept.remove()
 
 

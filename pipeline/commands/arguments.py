@@ -2,12 +2,29 @@
 
 # Typer reads annotations at run time: none may be a string.
 
+import os
+import re
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from pipeline.commands.screen import refuse
+
 if TYPE_CHECKING:
     from wseg_tf.views import Views
+
+# Whoever gives a folder such an ending wants a file.
+FILES = re.compile(r"\.(csv|h5|html|jpe?g|json|keras|onnx|png|tflite|ya?ml)$")
+
+
+def _no_file(folder: Optional[str]) -> Optional[str]:  # noqa: UP045
+    if folder and FILES.search(folder) and not os.path.isdir(folder):
+        refuse(
+            "Invalid value for option `--out`. Expected a folder to write to. "
+            f"Received: {folder}, which is named as a file."
+        )
+    return folder
+
 
 ConfigFile = Annotated[str, typer.Argument(help="A file of configs/.")]
 Overrides = Annotated[
@@ -20,7 +37,7 @@ DataFolder = Annotated[
 ]
 OutFolder = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("--out", help="Folder to write to."),
+    typer.Option("--out", help="Folder to write to.", callback=_no_file),
 ]
 Model = Annotated[str, typer.Argument(help="A SavedModel of this package.")]
 JudgedFolder = Annotated[str, typer.Argument(help="Folder of the data set.")]

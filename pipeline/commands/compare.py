@@ -41,7 +41,10 @@ def compare(
     out: OutFolder = None,
     report: JsonFile = None,
 ) -> None:
-    """Compares two models by class, group and severity; shows the worst."""
+    """Compares two models by class, group and severity; shows the worst.
+
+    The picture, worst.png, goes to --out, or `comparison`.
+    """
     with refusals():
         import numpy as np
 

@@ -61,8 +61,16 @@ def check(
 ) -> None:
     """Reads every image and label; lists those that cannot be used."""
     with refusals():
+        from wseg_tf.data.layouts import left_out
+
         pairs = _find(path, dataset, split)
         found = _inspect(pairs, dataset)
+        skipped = left_out(dataset, path, split)
+        if skipped:
+            say(
+                f"Left out, as `unlabelled: skip` says: {skipped} of "
+                f"{skipped + len(pairs)} images, which have no label."
+            )
         for problem in found.problems:
             say(problem.reason)
         if found.problems:

@@ -125,17 +125,11 @@ def packages() -> Iterator[Finding]:
 
 def accelerators() -> Finding:
     """GPUs that TensorFlow sees, or a card that it does not."""
-    import tensorflow as tf
+    from pipeline import machines
 
-    seen = tf.config.list_physical_devices("GPU")
+    seen = machines.accelerators()
     if seen:
-        names = [
-            tf.config.experimental.get_device_details(each).get(
-                "device_name", each.name
-            )
-            for each in seen
-        ]
-        return Finding("GPU", f"{len(seen)}: {', '.join(names)}")
+        return Finding("GPU", f"{len(seen)}: {', '.join(seen)}")
     if os.path.exists(NVIDIA):
         return Finding(
             "GPU",

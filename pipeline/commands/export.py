@@ -28,7 +28,10 @@ def export(
     ] = Format.tflite,
     out: OutFolder = None,
 ) -> None:
-    """Converts a model: images at the network's size in, class ids out."""
+    """Converts a model: images at the network's size in, class ids out.
+
+    It goes to --out, or here: model.tflite or .onnx, and its classes.
+    """
     with refusals():
         from pipeline.commands.outputs import check_outputs
         from wseg_tf.conversion import convert

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from pipeline.commands.arguments import JsonFile
 from pipeline.commands.json_output import json_target, write_json
-from pipeline.commands.screen import SCREEN, refusals
+from pipeline.commands.screen import SCREEN, refusals, say
 
 
 def models(
@@ -45,6 +45,7 @@ def models(
             for each in names:
                 SCREEN.print(summary_text(each, classes))
             return
+        say("Building each network, to count what it costs ...")
         found = [describe(each, classes, (height, width)) for each in names]
         write_json(report, [asdict(each) for each in found])
     table = Table(title=f"{classes} classes, images of {height}x{width}")

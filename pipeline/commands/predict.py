@@ -45,7 +45,8 @@ def predict(
 
     Of each image NAME: its ids, NAME.png; they over the image,
     NAME_overlay.png; and NAME_figure.png, with the names of the classes.
-    Sub-folders of folders and patterns are kept. Of more than 255 classes, ids
+    They go to --out, or `predictions`; sub-folders of folders and patterns are
+    kept. Of more than 255 classes, ids
     are PNG files of 16 bits.
     """
     with refusals():
@@ -58,6 +59,7 @@ def predict(
         check_outputs(outputs, [model, *stems.values()])
         if not overwrite:
             _refuse_written(outputs)
+        _refuse_missing([*stems.values()])
         served = ServedModel(model, views_of(views))
         unanswered = []
         for stem, path in stems.items():
@@ -175,6 +177,17 @@ def _fixed(pattern: str) -> str:
     parts = pattern.split("/")
     first = next(i for i, part in enumerate(parts) if set(part) & set(WILD))
     return "/".join(parts[:first]) or ("/" if pattern.startswith("/") else ".")
+
+
+def _refuse_missing(images: Sequence[str]) -> None:
+    import tensorflow as tf
+
+    missing = [path for path in images if not tf.io.gfile.exists(path)]
+    if missing:
+        more = f" and {len(missing) - 1} more" * bool(missing[1:])
+        raise ValueError(
+            f"{missing[0]}{more}: expected an image. Found: no such file."
+        )
 
 
 def _refuse_written(outputs: Sequence[str]) -> None:

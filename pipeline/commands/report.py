@@ -44,8 +44,9 @@ def report(
         found = steps["Reporter"].outputs if "Reporter" in steps else {}
         if not found.get("report"):
             refuse(
-                f"{folder}: the latest run ended before its report; "
-                f"{os.path.join(folder, 'logs', 'latest.log')} says why."
+                f"{folder}: the latest run has no report so far; "
+                f"{os.path.join(folder, 'logs', 'latest.log')} says how far "
+                "it came."
             )
         path = os.path.join(found["report"][0].uri, PAGE)
         if not tf.io.gfile.exists(path):

@@ -37,6 +37,7 @@ def submit(
     with refusals():
         from pipeline.config.adaptation_config import AdaptationConfig
         from pipeline.config.loading import load
+        from pipeline.report.provenance import origin
         from pipeline.runners.kubeflow import submit as kubeflow_submit
         from pipeline.runners.kubeflow.cluster import check_cluster
         from pipeline.runners.kubeflow.run_parameters import (
@@ -45,7 +46,7 @@ def submit(
         )
 
         compiled = kubeflow_submit.read_package(package)
-        settings, values = compiled.config, {}
+        settings, values = compiled.config, {"origin": origin()}
         if config is None and (data or overrides):
             raise ValueError(
                 "Invalid value for argument `config`. Expected the "

@@ -52,7 +52,10 @@ def train(
     out: OutFolder = None,
     report: JsonFile = None,
 ) -> None:
-    """Trains by a config's recipe; the same command again goes on."""
+    """Trains by a config's recipe; the same command again goes on.
+
+    Model, history and plots go to --out, or ROOT/NAME/training.
+    """
     with refusals():
         import tensorflow as tf
 

@@ -137,16 +137,17 @@ def open_candidate(
     if tf.io.gfile.exists(os.path.join(path, CARD)):
         served = ServedModel(path)
         return Candidate(served.count_confusion, served.classes, served.ground)
-    if tf.io.gfile.exists(os.path.join(path, "saved_model.pb")):
+    held = saved_models.held_in(path)
+    if tf.io.gfile.exists(os.path.join(path, saved_models.MODEL)):
         predict = _saved_model(path, options, trust)
     elif path.endswith((".keras", ".h5", ".hdf5")):
         predict = _keras_file(path, options, trust)
-    elif tf.io.gfile.isdir(path):
+    elif tf.io.gfile.isdir(path) and not held:
         return Candidate(_folder(path, classes), classes)
     else:
         raise ValueError(
             "Invalid model. Expected a SavedModel, a .keras or .h5 file, or a "
-            f"folder of predicted label PNGs. Received: {path}."
+            f"folder of predicted label PNGs. Received: {path}{held}."
         )
     return Candidate(counter(predict, classes), classes)
 

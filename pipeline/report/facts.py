@@ -56,6 +56,10 @@ def facts(run: Run) -> dict[str, Any]:
         "verdict": "pushed" if run.pushed else "refused",
         "reason": _reason(run),
         "started": dict(run.started) or None,
+        "trained_on": [
+            {**each, "accelerators": [*each["accelerators"]]}
+            for each in run.machines
+        ],
         "blessed": run.blessed,
         "shared": run.shared or None,
         "serving_check": {

@@ -117,6 +117,7 @@ def _templates(html: bool) -> jinja2.Environment:
         "code": _code,
         "fenced": _fenced,
         "bold": _bold,
+        "machine": _machine,
     }
     environment.globals |= {
         "change": _change,
@@ -129,6 +130,17 @@ def _templates(html: bool) -> jinja2.Environment:
 def _data_uri(name: str, data: bytes) -> str:
     kind = _TYPES[os.path.splitext(name)[1]]
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _machine(machine: Mapping[str, Any]) -> str:
+    memory = machine["memory_gib"]
+    parts = [
+        machine["processor"],
+        f"{machine['cores'] or 'unknown'} cores",
+        f"{memory} GiB" if memory else "unknown memory",
+        *(machine["accelerators"] or ["no GPU"]),
+    ]
+    return f"{', '.join(parts)}; {machine['system']}"
 
 
 def _number(value: float | None) -> str:

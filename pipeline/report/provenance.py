@@ -1,9 +1,10 @@
-"""Where a result comes from: code, versions, who started it, and on what."""
+"""Where a result comes from: code, versions, and who started it."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import platform
 import shlex
@@ -12,16 +13,13 @@ import sys
 from importlib import metadata
 from typing import Any
 
-import tensorflow as tf
-
 import pipeline
 import wseg_tf
 from pipeline.release.decisions import now, who
 from wseg_tf.filesystems import read_bytes
 
-# Kubernetes sets it in every container.
-IN_CLUSTER = "KUBERNETES_SERVICE_HOST"
 PACKAGES = ("tensorflow", "keras", "tfx", "numpy")
+UNKNOWN = {"commit": None, "clean": None, "changed": None}
 
 
 @functools.cache
@@ -56,31 +54,47 @@ def code_versions() -> dict[str, str]:
     }
 
 
-def started(run: str) -> dict[str, Any]:
-    """Returns when, by whom and on what a report is made.
+def origin(started: str = "") -> str:
+    """Returns who and what starts a run, for its steps on a cluster.
+
+    Args:
+        started: Who starts it; whoever runs this program by default.
+
+    Returns:
+        JSON: `by`, `command`, `commit`, `clean`, `changed`, and the digest of
+        the `sources` that the commit is of.
+    """
+    found = {
+        "by": started or who(),
+        "command": command(sys.argv),
+        **commit(os.path.dirname(os.path.dirname(str(pipeline.__file__)))),
+        "sources": source_digest(),
+    }
+    # Argo takes two braces for a parameter's.
+    return json.dumps(found).replace("{{", "{\\u007b")
+
+
+def compiled_by() -> str:
+    """Returns who starts a run whose workflow Kubeflow was given as it is."""
+    return f"somebody whom Kubeflow knows; compiled by {who()}"
+
+
+def started(run: str, given: str = "") -> dict[str, Any]:
+    """Returns when, by whom and by what a run was started.
 
     Args:
         run: Id of the pipeline run; empty if it has none.
+        given: What `origin` returned where the run was started; this program
+            started it by default.
 
     Returns:
-        Plain values: `when`, `run`, `by`, `command`, `commit`, `clean`,
-        `changed` and `hardware`; what is not known is None.
+        Plain values: `when`, `run`, `by`, `command`, `commit`, `clean` and
+        `changed`; what is not known is None.
     """
-    return {
-        "when": now(),
-        "run": run or None,
-        "by": _by(),
-        "command": command(sys.argv),
-        **commit(os.path.dirname(os.path.dirname(str(pipeline.__file__)))),
-        "hardware": hardware(),
-    }
-
-
-def _by() -> str:
-    """Says who started the run; a step of a cluster knows itself alone."""
-    if IN_CLUSTER in os.environ:
-        return f"{who()}, a step in a cluster, which knows who started the run"
-    return who()
+    found = json.loads(given or origin())
+    if found.pop("sources") != source_digest():
+        found |= UNKNOWN  # The commit is of other code than what runs.
+    return {"when": now(), "run": run or None, **found}
 
 
 def command(arguments: list[str]) -> str:
@@ -118,7 +132,7 @@ def commit(folder: str) -> dict[str, Any]:
         if own is not None and status is not None:
             changed = len(status.splitlines())
             return {"commit": own, "clean": not changed, "changed": changed}
-    return {"commit": None, "clean": None, "changed": None}
+    return {**UNKNOWN}
 
 
 def _git(folder: str, *arguments: str) -> str | None:
@@ -134,38 +148,3 @@ def _git(folder: str, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def hardware() -> dict[str, Any]:
-    """Returns the machine: system, processor, cores, memory, accelerators."""
-    accelerators = []
-    for device in tf.config.list_physical_devices("GPU"):
-        details = tf.config.experimental.get_device_details(device)
-        accelerators.append(str(details.get("device_name", device.name)))
-    return {
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "memory_gib": _memory(),
-        "accelerators": accelerators,
-    }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            for line in lines:
-                key, _, value = line.partition(":")
-                if key.strip() == "model name":
-                    return value.strip()
-    except OSError:  # Not Linux.
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _memory() -> float | None:
-    try:
-        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
-    return round(pages * size / 2**30, 1)

@@ -25,6 +25,7 @@ from pipeline.ingest.pixel_counts import STATISTICS, StatisticsBySplit
 from pipeline.ingest.pixel_counts import read as read_counts
 from pipeline.ingest.pixel_counts import total as total_of
 from pipeline.ingest.records import read_quarantine
+from pipeline.machines import machines_of
 from pipeline.release.decisions import decisions, why_withdrawn
 from pipeline.report.evidence import (
     check_classes,
@@ -94,6 +95,7 @@ def Reporter(  # noqa: N802
     config: tfx.dsl.components.Parameter[str],
     written: tfx.dsl.components.Parameter[str],
     manifest: tfx.dsl.components.Parameter[str],
+    origin: tfx.dsl.components.Parameter[str],
     code: tfx.dsl.components.Parameter[str],
 ) -> None:
     """Writes the report of a run from what its components left.
@@ -107,11 +109,13 @@ def Reporter(  # noqa: N802
         examples: The records, for the pictures.
         quarantine: What ingest left out.
         pixel_counts: What ingest counted.
-        model_run: What the training left beside the model: its history.
+        model_run: What the training left beside the model: its history, and
+            the machines that it ran on.
         report: Where the report is written.
         config: File of the configuration, by value.
         written: File of the configuration as it was written.
         manifest: The folder of what was ingested.
+        origin: Who and what started the run; empty if this program did.
         code: Digest of the code that reports, part of the key.
 
     Raises:
@@ -164,7 +168,8 @@ def Reporter(  # noqa: N802
         missed=look(candidate, read, images, classes),
         history=history,
         selected=settings.training.select or "",
-        started=started(_RUN.get()),
+        started=started(_RUN.get(), origin),
+        machines=[asdict(each) for each in machines_of(model_run.uri)],
         data=_data(settings, classes, counted, manifest),
         quarantine=[asdict(each) for each in read_quarantine(quarantine.uri)],
         lineage={

@@ -45,7 +45,8 @@ class Run:
         data: Facts about the data, by name.
         quarantine: What was left out: split, name and reason.
         lineage: Facts about code, configuration and models, by name.
-        started: When, by whom and on what the report was made.
+        started: When, by whom and by what the run was started.
+        machines: Those that the model was trained on.
         config: The configuration as YAML.
         decisions: Decisions about releases, the oldest first.
 
@@ -74,6 +75,7 @@ class Run:
     quarantine: Sequence[Mapping[str, str]] = ()
     lineage: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     started: Mapping[str, Any] = field(default_factory=dict)
+    machines: Sequence[Mapping[str, Any]] = ()
     config: str = ""
     decisions: Sequence[Mapping[str, Any]] = ()
     withdrawn: str = ""

@@ -59,13 +59,13 @@ _STARTED = _object(
     commit=_or_null(_TEXT),
     clean=_or_null(_BOOLEAN),
     changed=_or_null(_COUNT),
-    hardware=_object(
-        system=_TEXT,
-        processor=_TEXT,
-        cores=_or_null(_COUNT),
-        memory_gib=_or_null(_NUMBER),
-        accelerators=_array(_TEXT),
-    ),
+)
+_MACHINE = _object(
+    system=_TEXT,
+    processor=_TEXT,
+    cores=_or_null(_COUNT),
+    memory_gib=_or_null(_NUMBER),
+    accelerators=_array(_TEXT),
 )
 _RULE = _object(
     rule=_TEXT,
@@ -156,6 +156,7 @@ SCHEMA: Schema = {
         verdict={"enum": ["pushed", "refused"]},
         reason=_TEXT,
         started=_or_null(_STARTED),
+        trained_on=_array(_MACHINE),
         blessed=_BOOLEAN,
         shared=_or_null(_TEXT),
         serving_check=_object(passes=_BOOLEAN, fault=_or_null(_TEXT)),

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from pipeline import training as trainer
 from pipeline.ingest import pixel_counts
+from pipeline.machines import machines_of, this_machine
 from tests.wseg_tf.training.small import SIZE, record_texts, small_net
 from tests.wseg_tf.training.test_resume import KillAt, KilledError
 from wseg_tf import models
@@ -93,6 +94,7 @@ def test_a_retried_execution_goes_on_and_ends_with_the_same_weights(
     history = read_history(str(tmp_path / "model_run" / "2" / "history.csv"))
     assert [line["epoch"] for line in history] == ["1", "2", "3"]
     assert not list((tmp_path / "checkpoints").iterdir())
+    assert machines_of(str(tmp_path / "model_run" / "2")) == [this_machine()]
 
 
 def test_a_model_whose_export_failed_has_its_history(

@@ -68,6 +68,23 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         class_set(str(path))
 
 
+def test_a_description_of_data_stands_for_its_classes(tmp_path: Path) -> None:
+    path = tmp_path / "yard-data.yaml"
+    (tmp_path / "yard.yaml").write_text("[ground, person]")
+    for written, names in (
+        ("classes: [a, b]", ("a", "b")),
+        ("classes: {void: 9, classes: [a, {name: b, group: 2}]}", ("a", "b")),
+        ("classes: yard.yaml", ("ground", "person")),
+        ("classes: camvid", CAMVID.names),
+        ("", CITYSCAPES.names),
+    ):
+        path.write_text(f"images: '{{name}}.jpg'\nlabels: x\n{written}")
+        assert class_set(str(path)).names == names
+    path.write_text("images: x\nlabels: x\nclasses: yard-data.yaml")
+    with pytest.raises(ValueError, match=r"yard-data\.yaml: .*`images`"):
+        class_set(str(path))
+
+
 def test_equal_sets_mean_the_same_whatever_they_are_called() -> None:
     painted = {**YARD, "name": "other", "classes": [
         "ground",

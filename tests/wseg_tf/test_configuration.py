@@ -239,6 +239,9 @@ def test_an_override_gives_what_is_none_its_first_key() -> None:
         ("", ["frame.0=1"], "Expected `frame` as a whole. Received: `0`"),
         ("frame: [1, 2]", ["frame.2=3"], "a place in `frame`, 0..1."),
         ("", ["rows.0.nome=1"], "did you mean `name`"),
+        # Of a part that was left out.
+        ("", ["sizes.x=1"], "did you mean `inner.sizes`"),
+        ("sizes: {x: 1}", (), "did you mean `inner.sizes`"),
         ("", ["rows=1"], "`rows` in the command line. Expected a list"),
         ("inner: !!timestamp x", (), "Invalid YAML in a.yaml"),
         ("inner: !!bool x", (), "Invalid YAML in a.yaml"),

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from wseg_tf import saved_models
 from wseg_tf.classes import CAMVID, class_set
+from wseg_tf.conversion import convert
 from wseg_tf.data.checks import check_pair, encode_labels
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import serialise
@@ -258,6 +260,13 @@ def test_a_folder_of_models_is_told_from_a_model(
         ServedModel(str(tmp_path / "serving"))
     with pytest.raises(ValueError, match=r"Received: \S+$"):
         ServedModel(str(tmp_path))
+    out = str(tmp_path / "model.tflite")
+    for tried in (
+        lambda folder: convert(folder, out, "tflite"),
+        saved_models.load,
+    ):
+        with pytest.raises(ValueError, match=r"such as .*/8\.$"):
+            tried(str(tmp_path / "serving"))
 
 
 def test_a_model_of_another_size_is_refused(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def check_pair(
     if size != image.size:
         raise DataError(
             f"{label_name}: expected the size of its image, "
-            f"{image.size[0]}x{image.size[1]}. Found: {size[0]}x{size[1]}."
+            f"{image.size[1]}x{image.size[0]}. Found: {size[1]}x{size[0]}."
         )
     if colour_map is not None:
         meaning, expected = _of_colours(colour_map, classes)

@@ -207,7 +207,7 @@ def _open(
         raise _too_large("more", name) from None
     width, height = picture.size
     if width * height > MOST_PIXELS:
-        raise _too_large(f"{width}x{height}", name)
+        raise _too_large(f"{height}x{width}", name)
     return picture
 
 
@@ -367,7 +367,7 @@ def _array(encoded: bytes, name: str) -> Ids:
             f"{list(shape)} of {kind}."
         )
     if shape[0] * shape[1] > MOST_PIXELS:
-        raise _too_large(f"{shape[1]}x{shape[0]}", name)
+        raise _too_large(f"{shape[0]}x{shape[1]}", name)
     start = stream.tell()
     expected = shape[0] * shape[1] * kind.itemsize
     if len(encoded) - start != expected:

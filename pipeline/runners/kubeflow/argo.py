@@ -17,6 +17,7 @@ from pipeline.config.kubeflow_options import (
     Volume,
 )
 from pipeline.graph import Engine
+from pipeline.report.provenance import compiled_by, origin
 from pipeline.runners.kubeflow.cluster import ACCELERATOR, check_steps
 from pipeline.runners.kubeflow.run_parameters import RunParameters
 from pipeline.runners.kubeflow.step import started
@@ -40,7 +41,9 @@ def compile_argo(build: Build, options: KubeflowOptions, path: str) -> None:
         ConfigurationError: If the cluster could not run it: no image, paths
             that no step can see, or options of a step there is not.
     """
-    pipeline = build(Engine(RunParameters(), metadata=False))
+    pipeline = build(
+        Engine(RunParameters(), metadata=False, origin=origin(compiled_by()))
+    )
     check_steps(options, pipeline)
     folder, name = os.path.split(os.path.abspath(path))
     kubeflow_dag_runner.KubeflowDagRunner(

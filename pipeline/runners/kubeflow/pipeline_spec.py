@@ -17,6 +17,7 @@ from pipeline.config.kubeflow_options import (
 )
 from pipeline.gate.baseline import find_blessed_by_type
 from pipeline.graph import Engine
+from pipeline.report.provenance import compiled_by, origin
 from pipeline.runners.kubeflow.cluster import ACCELERATOR, check_steps
 from pipeline.runners.kubeflow.run_parameters import RunParameters
 from pipeline.runners.kubeflow.step import started
@@ -42,7 +43,14 @@ def compile_spec(build: Build, options: KubeflowOptions, path: str) -> None:
             job of Vertex is to have what only Kubernetes knows.
     """
     parameters = RunParameters()
-    pipeline = build(Engine(parameters, find_blessed_by_type, metadata=False))
+    pipeline = build(
+        Engine(
+            parameters,
+            find_blessed_by_type,
+            metadata=False,
+            origin=origin(compiled_by()),
+        )
+    )
     check_steps(options, pipeline)
     job = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
         kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(

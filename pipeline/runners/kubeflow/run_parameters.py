@@ -13,6 +13,7 @@ from pipeline.config.contents import schema_file
 from pipeline.config.pipeline_config import PipelineConfig
 from pipeline.graph import Engine
 from pipeline.ingest.drift import drift_reference
+from pipeline.report.provenance import origin
 from pipeline.runners.prepared import prepare
 from wseg_tf import configuration
 from wseg_tf.configuration import ConfigurationError
@@ -59,11 +60,11 @@ def run_values(config: PipelineConfig) -> dict[str, str]:
         config: The configuration of the run; its data are listed.
 
     Returns:
-        Texts by parameter: `manifest`, `training`, `gate`, `config` and
-        `written`.
+        Texts by parameter: `manifest`, `training`, `gate`, `config`,
+        `written` and `origin`.
     """
     parameters = RunParameters()
-    prepare(config).build(Engine(parameters, metadata=False))
+    prepare(config).build(Engine(parameters, metadata=False, origin=origin()))
     return parameters.values
 
 

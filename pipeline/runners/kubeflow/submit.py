@@ -72,8 +72,8 @@ def read_package(path: str) -> Package:
     try:
         with tf.io.gfile.GFile(path) as file:
             values = read(next(yaml.safe_load_all(file.read()), None))
-        if "config" not in values:
-            raise KeyError("config")
+        for each in ("config", "origin"):
+            values[each]
     except (
         tf.errors.OpError,
         UnicodeDecodeError,

@@ -23,6 +23,7 @@ from pipeline.config.adaptation_config import AdaptationConfig
 from pipeline.config.loading import load
 from pipeline.ingest.listing import domain_splits, hold_out, prepare_domains
 from pipeline.ingest.records import refuse_unfit, write_records
+from pipeline.machines import machines_of, this_machine
 from pipeline.release.lineage import latest_run
 from tests.pipeline.runners.small import LENIENT, SMALL_DOMAINS
 from tests.wseg_tf.adaptation.small import pixel_model
@@ -123,6 +124,8 @@ def test_the_rounds_are_steps_and_the_last_model_is_pushed(
     assert "Verdict: pushed" in screen
     assert len(list((root / "day-to-dusk" / "serving").glob("*"))) == 1
     assert not list((root / "day-to-dusk" / "checkpoints").iterdir())
+    last = outputs(root, f"RoundTrainer{max(ROUNDS)}", "model_run")
+    assert machines_of(last) == [this_machine()]
 
 
 def test_a_round_that_was_killed_goes_on_with_the_same_labels(

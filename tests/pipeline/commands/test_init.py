@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_init_writes_what_check_then_reads(folder: Path) -> None:
     code, lines = wseg("init", folder)
     assert (code, len(lines)) == (0, 4), lines
-    assert lines[0].startswith("6 pairs (train 3, val 3), 16x12, labels of ids")
+    assert lines[0].startswith("6 pairs (train 3, val 3), 12x16, labels of ids")
     names = {"yard.yaml", "yard-data.yaml"}
     assert names <= {path.name for path in folder.parent.iterdir()}
     assert lines[2:] == [
@@ -41,6 +41,23 @@ def test_init_writes_what_check_then_reads(folder: Path) -> None:
         0,
         ["6 pairs, all fit to train on: train 3, val 3."],
     )
+
+
+def test_check_counts_the_images_that_are_left_out(folder: Path) -> None:
+    for n in range(3, 5):
+        photograph(folder / "val" / f"frame {n}.jpg", seed=n)
+    code, lines = wseg("init", folder)
+    assert (code, lines[0][-20:]) == (0, "; 2 images left out.")
+    check = ["data", "check", folder, "--dataset", "yard-data.yaml"]
+    left_out = "Left out, as `unlabelled: skip` says: 2 of 8 images, which "
+    assert wseg(*check) == (
+        0,
+        [
+            f"{left_out}have no label.",
+            "6 pairs, all fit to train on: train 3, val 3.",
+        ],
+    )
+    assert len(wseg(*check, "--split=train")[1]) == 1
 
 
 def test_init_overwrites_nothing(folder: Path) -> None:

@@ -108,6 +108,22 @@ def commands(model: Path, streets: Path) -> list[list[object]]:
     ]
 
 
+@pytest.mark.parametrize("command", ["train", "predict", "compare", "export"])
+def test_a_folder_is_not_named_as_a_file(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = {"train": 1, "predict": 2, "compare": 3, "export": 1}[command]
+    words = [command, *["nothing"] * given, "--out", "model.onnx"]
+    code, screen = wseg(*words)
+    assert (code, screen.count("\n")) == (USER_ERROR, 1), screen
+    assert "`--out`. Expected a folder to write to" in screen
+    assert not (tmp_path / "model.onnx").exists()
+    # There already, it is a folder.
+    (tmp_path / "model.onnx").mkdir()
+    assert "`--out`" not in wseg(*words)[1]
+
+
 def test_no_command_writes_over_what_it_reads(
     model: Path, street_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

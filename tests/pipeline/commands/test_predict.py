@@ -133,7 +133,8 @@ def test_nothing_is_written_over_unless_asked_for(
         (["photos/a_000.png", "made/val/a_000.png"], "each image. Received:"),
         (["photos/*.gif"], "Received: photos/*.gif, which has none"),
         (["empty"], "Received: empty, which has none"),
-        (["nowhere.png"], "nowhere.png: cannot be read"),
+        (["nowhere.png"], "nowhere.png: expected an image. Found: no such"),
+        (["photos/a_000.png", "x.png", "y.png"], "x.png and 1 more: expected"),
     ],
 )
 def test_what_cannot_be_predicted_leaves_no_folder(
@@ -145,6 +146,12 @@ def test_what_cannot_be_predicted_leaves_no_folder(
     assert said in screen
     assert screen.count("\n") == 1, screen
     assert not (photos / "predictions").exists()
+
+
+def test_images_are_looked_for_before_a_model_is_loaded(photos: Path) -> None:
+    code, screen = wseg("predict", "no-model", "nowhere.png")
+    assert (code, screen.count("\n")) == (USER_ERROR, 1)
+    assert screen.startswith("nowhere.png: expected an image")
 
 
 def test_an_image_beside_itself_in_another_format_is_refused(

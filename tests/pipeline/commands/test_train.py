@@ -256,7 +256,7 @@ def test_compare_refuses_models_of_other_classes(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["predict", "nowhere", "a.png"], "Received: nowhere."),
+        (["predict", "nowhere", __file__], "Received: nowhere."),
         (["evaluate", "MODEL", "nowhere"], "nowhere: no such folder"),
         (
             ["evaluate", "MODEL", "STREETS", "--dataset", "cityscapes"],

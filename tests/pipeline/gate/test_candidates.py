@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,15 @@ def test_a_keras_file_runs_no_code_of_its_own(tmp_path: Path) -> None:
         (tmp_path / "broken.keras").write_bytes(content)
         with pytest.raises(ValueError, match="says no architecture"):
             open_candidate(str(tmp_path / "broken.keras"), CAMVID)
+
+
+def test_a_folder_of_versions_is_no_folder_of_predictions(
+    saved: str, tmp_path: Path
+) -> None:
+    for version in ("7", "8"):
+        shutil.copytree(saved, tmp_path / "serving" / version)
+    with pytest.raises(ValueError, match=r"holds 2 of them, such as .*/8\.$"):
+        open_candidate(str(tmp_path / "serving"), CAMVID)
 
 
 def test_the_command_takes_them(

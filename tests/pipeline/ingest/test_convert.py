@@ -213,7 +213,7 @@ def spoil(pairs: Pairs) -> list[tuple[str, str, str]]:
     os.mkdir(val[0].image)  # what no reader, root included, can read
     return [
         ("train", train[0].name, "expected a whole image"),
-        ("train", train[3].name, "expected the size of its image, 8x6"),
+        ("train", train[3].name, "expected the size of its image, 6x8"),
         ("val", val[0].name, "cannot be read"),
     ]
 

@@ -28,13 +28,13 @@ STARTED = {
     "commit": "0123456789abcdef0123456789abcdef01234567",
     "clean": True,
     "changed": 0,
-    "hardware": {
-        "system": "Linux",
-        "processor": "a processor",
-        "cores": 2,
-        "memory_gib": 8.0,
-        "accelerators": [],
-    },
+}
+MACHINE = {
+    "system": "Linux",
+    "processor": "a processor",
+    "cores": 2,
+    "memory_gib": 8.0,
+    "accelerators": (),
 }
 HISTORY = [
     {"stage": "one", "epoch": "1", "loss": "1.5", "mean_iou": ""},
@@ -106,6 +106,7 @@ def run(
         "missed": missed() if classes is CAMVID else None,
         "history": HISTORY,
         "started": STARTED,
+        "machines": [MACHINE],
         "data": {"dataset": "camvid", "splits": {"eval": split}},
         "quarantine": [{"split": "train", "name": "x", "reason": EVIL}],
         "lineage": {

@@ -158,7 +158,7 @@ MANY = np.arange(100, 148, dtype=np.uint8).reshape(6, 8)
         (
             IMAGE,
             encoded(IDS[:, :5]),
-            r"ids\.png: expected the size of its image, 8x6. Found: 5x6",
+            r"ids\.png: expected the size of its image, 6x8. Found: 6x5",
         ),
         (IMAGE, encoded(PIXELS), r"ids\.png: expected one channel .* \(RGB\)"),
         (

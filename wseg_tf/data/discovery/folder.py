@@ -169,8 +169,10 @@ def _best(
             ranked = parted
     if not ranked:
         raise DataError(
-            f"{folder}: expected labels named as their images. Found: "
-            f"{photographs[0].path} and {painted[0].path}, for example."
+            f"{folder}: expected labels named as their images, but for folders "
+            "and for what all names begin or end with. Found: "
+            f"{photographs[0].path} and {painted[0].path}, for example; rename "
+            "one of the two sorts."
         )
     _refuse_rivals(folder, ranked[0], ranked)
     others = [
@@ -247,7 +249,7 @@ def _named(
         )
     raise DataError(
         f"{folder}: expected images and labels. Found: no {argument} among "
-        f"{len(files)} files, such as {other}."
+        f"the files that can be read, {len(files)}, such as {other}."
     )
 
 

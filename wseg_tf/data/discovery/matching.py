@@ -23,6 +23,8 @@ from wseg_tf.data.discovery.patterns import (
 _SEPARATORS = "_-. "
 _TEMPLATES, _NAMES, _LOOKED_AT = 8, 4, 60
 _LAST = 4  # characters of a name that may tell frames of a block
+# All of a text up to its last separator, and from its first one.
+_HEAD, _TAIL = re.compile(r".*[_\-. ]"), re.compile(r"[_\-. ].*")
 # The first word of a name with its separator, such as `mask_`.
 _FIRST = re.compile(r"^[^\d_\-. {}]+[_\-. ]")
 
@@ -181,7 +183,8 @@ def _names(
     """Returns what stands around the frames' names, the likeliest first.
 
     Heads and tails of images, then of labels; found by the image whose name
-    begins, or ends, most like a label's.
+    begins, or ends, most like a label's, and by what all names begin and end
+    with.
     """
     found: Counter[tuple[str, str, str, str]] = Counter()
     step = max(1, len(labels) // _LOOKED_AT)
@@ -200,7 +203,22 @@ def _names(
             found[
                 ("", own, "", theirs) if is_tail else (own, "", theirs, "")
             ] += 1
-    return [names for names, _ in found.most_common(_NAMES)]
+    around = (*_around(images), *_around(labels))
+    return [names for names, _ in found.most_common(_NAMES)] + [around]
+
+
+def _around(places: Sequence[Place]) -> tuple[str, str]:
+    """Returns what all names begin and end with, up to a separator.
+
+    `img-003` and `img-007` begin with `img-`, not with `img-00`.
+    """
+    stems = [place.stem for place in places]
+    first = posixpath.commonprefix(stems)
+    last = posixpath.commonprefix([stem[::-1] for stem in stems])[::-1]
+    head, tail = _HEAD.search(first), _TAIL.search(last)
+    found = head[0] if head else "", tail[0] if tail else ""
+    shortest = min(map(len, stems))
+    return found if sum(map(len, found)) < shortest else ("", "")
 
 
 def _common(one: str, other: str) -> str:

@@ -53,7 +53,7 @@ def summary(found: Discovery) -> str:
     classes = f"{len(found.meaning.classes)} classes"
     named = f"told by {told}" if told else "without names"
     return (
-        f"{sum(pairs.values())} pairs ({counts}), {width}x{height}, "
+        f"{sum(pairs.values())} pairs ({counts}), {height}x{width}, "
         f"labels of {what}; {classes}, {named}{left_out}"
     )
 

@@ -20,7 +20,7 @@ from wseg_tf.data.layouts.entries import PANOPTIC_BITS
 from wseg_tf.data.pairs import Pair, refuse_links_out
 from wseg_tf.data.rows import Rows
 
-__all__ = ["LAYOUTS", "Layout", "Pair", "find_pairs", "layout"]
+__all__ = ["LAYOUTS", "Layout", "Pair", "find_pairs", "layout", "left_out"]
 
 Walk = Callable[[str, "Sequence[str] | None"], "Iterable[Pair]"]
 
@@ -195,3 +195,18 @@ def find_pairs(
     """
     wanted = [splits] if isinstance(splits, str) else splits
     return layout(name).find(folder, wanted)
+
+
+def left_out(
+    name: str, folder: str, splits: Sequence[str] | None = None
+) -> int:
+    """Returns how many images have no label and are left out, as is asked.
+
+    Args:
+        name: One of `LAYOUTS`, or the path of a YAML description.
+        folder: The folder of the dataset.
+        splits: Splits to look at. Defaults to all that are there.
+    """
+    if name in LAYOUTS:
+        return 0
+    return described.left_out(described.read(name), folder, splits)

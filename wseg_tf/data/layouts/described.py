@@ -26,7 +26,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from wseg_tf.classes import ClassSet, Colour, class_set
+from wseg_tf.classes import DESCRIBED, ClassSet, Colour, class_set
 from wseg_tf.configuration import ConfigurationError, parse_any
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import patterns
@@ -72,7 +72,7 @@ class Description:
     images: Sequence[str]
     labels: Sequence[str]
     dataset: str = "folder"
-    classes: Any = "cityscapes"
+    classes: Any = DESCRIBED
     ids: Mapping[int, str] | None = None
     colours: Mapping[Colour, str] | None = None
     absent: Sequence[str] = ()
@@ -264,6 +264,45 @@ def find(
             twice, an image or a label stands alone, or what tells the splits
             names something that is not there.
     """
+    assigned = Rows.in_order(
+        row
+        for row in _assigned(description, folder)
+        if row[3] or not description.unlabelled
+    )
+    if splits is None:
+        splits = [split for split, _ in groupby(assigned, itemgetter(0))]
+    for split in map(normal, splits):
+        found = Rows(row[1:] for row in assigned if row[0] == split)
+        refuse_alone(found, split, folder, _NO_LABEL)
+        for key, image, label in found:
+            drive = key.rpartition("/")[0] or description.dataset
+            name = key.replace("/", "_")
+            yield Pair(name, image, label, split, drive, description.dataset)
+
+
+def left_out(
+    description: Description, folder: str, splits: Sequence[str] | None = None
+) -> int:
+    """Returns how many images `unlabelled: skip` leaves out.
+
+    Args:
+        description: The description.
+        folder: The folder that its paths start from.
+        splits: Splits to look at. Defaults to all that are there.
+    """
+    if not description.unlabelled:
+        return 0
+    return sum(
+        splits is None or split in map(normal, splits)
+        for split, _, image, label in _assigned(description, folder)
+        if image and not label
+    )
+
+
+def _assigned(
+    description: Description, folder: str
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yields the split, the key, the image and the label of each frame."""
     frames = _frames(description, folder)
     images = Rows((frame, path) for frame, path, _ in frames if path)
     for place, kind in ((1, "images"), (2, "labels")):
@@ -290,21 +329,10 @@ def find(
         # A label alone is told of in the split that its drive is in.
         return of_drive.get(drive, others) if drive else others
 
-    assigned = Rows.in_order(
-        (split, f"{drive}/{name}" if drive else name, image, label)
-        for (own, drive, name), image, label in frames
-        for split in [split_of((own, drive, name), image)]
-        if split is not None and (label or not description.unlabelled)
-    )
-    if splits is None:
-        splits = [split for split, _ in groupby(assigned, itemgetter(0))]
-    for split in map(normal, splits):
-        found = Rows(row[1:] for row in assigned if row[0] == split)
-        refuse_alone(found, split, folder, _NO_LABEL)
-        for key, image, label in found:
-            drive = key.rpartition("/")[0] or description.dataset
-            name = key.replace("/", "_")
-            yield Pair(name, image, label, split, drive, description.dataset)
+    for (own, drive, name), image, label in frames:
+        split = split_of((own, drive, name), image)
+        if split is not None:
+            yield split, f"{drive}/{name}" if drive else name, image, label
 
 
 def _frames(description: Description, folder: str) -> Rows[Matched[Frame]]:

@@ -74,6 +74,7 @@ def test_runs_may_be_given_data_recipe_gate_and_root(
         "gate",
         "config",
         "written",
+        "origin",
         "pipeline-root",
     }
     assert values["pipeline-root"] == f"{folder}/runs/demo/pipeline"

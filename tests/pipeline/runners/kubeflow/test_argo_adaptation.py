@@ -68,7 +68,8 @@ def test_the_rounds_are_steps_each_from_the_last_one_s_model(
         gpus = {"nvidia.com/gpu": "1"} if name == "roundtrainer1" else None
         assert limits == gpus
     values = engine.defaults(workflow)
-    assert {*values} == {"gate", "config", "written", "pipeline-root"}
+    own = {"gate", "config", "written", "origin", "pipeline-root"}
+    assert {*values} == own
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,10 @@ Takes two and a half minutes on two busy cores; one step imports TFX anew.
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -15,6 +17,7 @@ from pipeline.cli import app
 from pipeline.config.loading import load
 from pipeline.release.lineage import Step, latest_run
 from pipeline.release.releases import reset_baseline, rollback
+from pipeline.report.provenance import command
 from pipeline.runners.kubeflow.run_parameters import run_values
 from tests.pipeline.runners.kubeflow import engine
 from tests.pipeline.runners.kubeflow.metadata_service import metadata_service
@@ -61,9 +64,9 @@ def steps(folder: Path) -> dict[str, Step]:
     return latest_run(str(folder / "metadata.sqlite"))
 
 
-def report(folder: Path) -> dict[str, object]:
+def report(folder: Path) -> dict[str, Any]:
     (written,) = steps(folder)["Reporter"].outputs["report"]
-    found: dict[str, object] = json.loads(
+    found: dict[str, Any] = json.loads(
         (Path(written.uri) / "report.json").read_text()
     )
     return found
@@ -79,6 +82,9 @@ def test_the_commands_of_all_steps_push_a_model(
     found = report(folder)
     assert (found["blessed"], found["pushed"]) == (True, str(version))
     assert (version / "saved_model.pb").exists()
+    # Who submitted it, not the step; and the machine of the Trainer.
+    assert found["started"]["command"] == command(sys.argv)
+    assert len(found["trained_on"]) == 1
 
 
 def test_the_epochs_of_the_submission_count_not_the_compiled_ones(

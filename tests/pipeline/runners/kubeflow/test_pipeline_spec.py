@@ -84,7 +84,14 @@ def test_a_run_has_the_compiled_values_by_default(
     spec = next(yaml.safe_load_all(compiled.read_text()))
     assert spec["defaultPipelineRoot"] == f"{folder}/runs/demo/pipeline"
     inputs = spec["root"]["inputDefinitions"]["parameters"]
-    assert {*inputs} == {"manifest", "training", "gate", "config", "written"}
+    assert {*inputs} == {
+        "manifest",
+        "training",
+        "gate",
+        "config",
+        "written",
+        "origin",
+    }
     kept = Path(inputs["config"]["defaultValue"])
     assert "name: demo" in kept.read_text()
     assert all(each["isOptional"] for each in inputs.values())

@@ -4,6 +4,7 @@ Takes a minute and a half on two busy cores; one step imports TFX anew.
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.config.loading import load
+from pipeline.report.provenance import command
 from pipeline.runners.kubeflow.run_parameters import run_values
 from tests.pipeline.runners.kubeflow import engine_v2
 from tests.pipeline.runners.kubeflow.engine_v2 import Outputs, Store
@@ -68,6 +70,8 @@ def test_the_commands_of_all_tasks_push_a_model(
     assert (version / "saved_model.pb").exists()
     found = report(pushed)
     assert (found["blessed"], found["pushed"]) == (True, str(version))
+    assert found["started"]["command"] == command(sys.argv)
+    assert len(found["trained_on"]) == 1
 
 
 def test_a_later_run_finds_the_baseline_and_refuses_below_the_floor(

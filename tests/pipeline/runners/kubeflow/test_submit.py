@@ -12,6 +12,7 @@ import yaml
 
 from pipeline.commands.screen import USER_ERROR
 from pipeline.config.kubeflow_options import KubeflowOptions
+from pipeline.report.provenance import origin
 from pipeline.runners.kubeflow.submit import find_host, read_package
 from tests.pipeline.runners.kubeflow.commands import wseg
 from tests.pipeline.runners.small import ARGO, SMALL, TARGET, on_cluster
@@ -147,7 +148,10 @@ def test_a_run_is_started_with_the_compiled_workflow(
         compiled = yaml.safe_load_all(Path(package).read_text())
         assert [spec["pipeline_spec"], spec["platform_spec"]] == [*compiled]
         assert kubeflow.run["experiment_id"] == "experiment-1"
-    assert parameters(kubeflow.run) == {}
+    # The rest is as compiled, but not who starts it.
+    (own,) = parameters(kubeflow.run).items()
+    assert own == ("origin", origin())
+    assert "compiled by" in read_package(package).parameters["origin"]
     for *_, headers, _ in kubeflow.asked:
         assert headers["authorization"] == "Bearer a-token"
 
@@ -166,7 +170,14 @@ def test_a_run_is_given_other_data_epochs_and_floors(
     assert kubeflow.run["name" if ARGO else "display_name"] == "r 1"
     given = parameters(kubeflow.run)
     compiled = read_package(package).parameters
-    assert {*given} == {"manifest", "training", "gate", "config", "written"}
+    assert {*given} == {
+        "manifest",
+        "training",
+        "gate",
+        "config",
+        "written",
+        "origin",
+    }
     assert "epochs: 77" in recipe(given)
     assert "epochs: 77" not in recipe(compiled)
     (spec,) = json.loads(given["gate"])["metrics_specs"]

@@ -72,6 +72,10 @@ LAYOUTS: dict[str, Layout] = {
         f"{s}/img/{d}_{n}.{('jpg', 'PNG', 'jpeg', 'JPG')[n % 4]}",
         f"{s}/gt/{d}_{n}.png",
     ),
+    "a word before the one, another behind the other": lambda s, d, n: (
+        f"{s}/pictures/{d}/img-{n:03}.jpg",
+        f"{s}/truth/{d}/{n:03}.gt.png",
+    ),
     "names with dots": lambda s, d, n: (
         f"{s}/img/{d}.v1.{n}.jpg",
         f"{s}/gt/{d}.v1.{n}.png",
@@ -332,8 +336,14 @@ def instances(folder: Path) -> None:
     [
         (lambda folder: None, "no such folder"),
         (lambda folder: folder.mkdir(), "expected images and labels.*none"),
-        (labels_alone, "no images among 3 files, such as labels/0.png"),
-        (images_alone, "no labels among 3 files, such as images/0.jpg"),
+        (
+            labels_alone,
+            r"no images among .* 3, such as labels/0\.png",
+        ),
+        (
+            images_alone,
+            r"no labels among .* 3, such as images/0\.jpg",
+        ),
         (label_alone, r"labels/east_99\.png: expected a partner, as 6 other"),
         (other_names, r"images/0\.jpg and labels/x\.png, for example"),
         (two_labels, r"several: .*coarse.* and .*labels.*--labels"),

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from wseg_tf.data.checks import DataError
-from wseg_tf.data.layouts import find_pairs, layout
+from wseg_tf.data.layouts import find_pairs, layout, left_out
 from wseg_tf.data.layouts.described import image_rows
 from wseg_tf.data.pairs import normal
 
@@ -107,6 +107,12 @@ def test_images_without_labels_are_left_out_where_it_is_said(
     found = {f"{pair.split}/{pair.name}" for pair in pairs}
     assert {"train/06_a", "train/07_b", "val/08_b", "val/on_a"} <= found
     assert not found & {"train/06_b", "val/08_a", "train/null_a"}
+    path = describe(f"{LISTED}unlabelled: skip\n{told}")
+    by_split = [left_out(path, many, [split]) for split in ("train", "val")]
+    assert left_out(path, many) == sum(by_split)
+    assert by_split[1] == 1
+    # Lists name no drive `null`; what is in no split is not left out.
+    assert by_split[0] == (1 if "lists" in told else 3)
 
 
 def test_shares_are_drawn_of_the_images_that_have_labels(many, describe):
