@@ -276,6 +276,7 @@ def ServingCheck(  # noqa: N802
         records = artifact_utils.get_split_uri([examples], EVALUATED)
         verify(model_blessing, served, JUDGED)
         verify(model_blessing, records, ON)
+        verify(evaluation, evaluation.uri)
         files = os.path.join(records, "*")
         images = read_evaluation(evaluation.uri).images
         refuse_missing(read_records(files, ""), images)
