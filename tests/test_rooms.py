@@ -32,6 +32,7 @@ ROOMS = {
         "plots",
         "conversion",
         "serving",
+        "cards",
         "saved_models",
         "views",
         "decisions",

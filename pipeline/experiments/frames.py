@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -15,12 +14,11 @@ from pipeline.experiments.plan import Experiment
 from pipeline.gate.rules import Gate, Rule
 from pipeline.ingest.leaks import Shared, find_shared, refuse_shared
 from pipeline.ingest.listing import domain_splits, find_splits
-from pipeline.ingest.manifest import ASKED_AT_ONCE, stats
+from pipeline.ingest.manifest import contents, stats
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
-from wseg_tf.filesystems import read_bytes
 
 HELD_OUT = "held-out drives"
 TARGET = "target"
@@ -186,14 +184,5 @@ def digest(pairs: Sequence[Pair], layout: Layout) -> str:
     # Colours and groups decide no count.
     classes = layout.classes
     meaning = {**layout.meaning(), "classes": [*classes.names, classes.void]}
-    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-        rows = list(pool.map(_contents, pairs))
+    rows = contents(pairs)
     return hashlib.sha256(repr((rows, meaning)).encode()).hexdigest()[:16]
-
-
-def _contents(pair: Pair) -> tuple[str, ...]:
-    try:
-        files = [read_bytes(path) for path in (pair.image, pair.label) if path]
-    except OSError as error:
-        raise DataError(f"{error.filename}: {error.strerror}.") from error
-    return (pair.name, *(hashlib.sha256(file).hexdigest() for file in files))

@@ -25,13 +25,14 @@ from PIL import Image
 
 from pipeline.gate.counting import Count
 from wseg_tf import saved_models
+from wseg_tf.cards import CARD
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.records import decode, parse
 from wseg_tf.filesystems import local_copy, read_bytes
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import confusion_count
 from wseg_tf.ranges import bounded, check_ranges
-from wseg_tf.serving import CARD, ServedModel
+from wseg_tf.serving import ServedModel
 from wseg_tf.training.recipe import LONGEST
 
 Pixels = npt.NDArray[Any]

@@ -43,12 +43,12 @@ from tests.wseg_tf.data.fuzz import (
     mutate,
 )
 from wseg_tf import configuration
+from wseg_tf.cards import CARD, read_card
 from wseg_tf.classes import CAMVID, class_set
 from wseg_tf.data.layouts import LAYOUTS, described
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.statistics import PixelStatistics
 from wseg_tf.ground import GroundMatrix
-from wseg_tf.serving import CARD, read_card
 from wseg_tf.training import strategy
 from wseg_tf.training.checkpoints import Checkpoints, Progress, packed_bytes
 from wseg_tf.training.selection import Selection

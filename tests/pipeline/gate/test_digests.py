@@ -15,9 +15,9 @@ from pipeline.gate.digests import COUNTED, WARMUP, digest, record, verify
 from pipeline.gate.evaluator import AGAINST, JUDGED, ON, VerifyingExecutor
 from pipeline.ingest.pixel_counts import STATISTICS
 from pipeline.training import RecordingExecutor
+from wseg_tf.cards import CARD
 from wseg_tf.classes import CAMVID, ClassSet
 from wseg_tf.data.checks import DataError
-from wseg_tf.serving import CARD
 
 
 def write(folder: Path, **files: str) -> Path:
