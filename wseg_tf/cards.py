@@ -81,7 +81,9 @@ def whole_card(folder: str) -> dict[str, Any]:
         ValueError: As `read_card` raises it.
     """
     try:
-        card = read_json(os.path.join(folder, CARD), dict[str, Any])
+        card: dict[str, Any] = read_json(
+            os.path.join(folder, CARD), dict[str, Any]
+        )
         noted = card.get(DIGEST)
         found = None if noted is None else _digest(folder, card)
         if noted != found:

@@ -265,9 +265,29 @@ def with_files(pairs: Iterable[Pair]) -> Rows[Listed]:
     return Rows(chain.from_iterable(looked))
 
 
-def stats(pairs: Iterable[Pair]) -> list[Files]:
-    """Returns size and date of the files of each pair, see `with_files`."""
-    return [files for _, files in with_files(pairs)]
+def marks(pairs: Iterable[Pair]) -> list[list[tuple[int, ...]]]:
+    """Returns what shows that a file of a pair was changed meanwhile.
+
+    Args:
+        pairs: The pairs.
+
+    Returns:
+        Of each pair's files, size and date; of a local one also when it was
+        changed in any way, which nobody can set back.
+    """
+
+    def mark(pair: Pair) -> list[tuple[int, ...]]:
+        paths = [path for path in (pair.image, pair.label) if path]
+        return [(*_size_and_date(path), _changed(path)) for path in paths]
+
+    return [*in_order(mark, iter(pairs), ASKED_AT_ONCE)]
+
+
+def _changed(path: str) -> int:
+    try:
+        return 0 if is_remote(path) else os.stat(path).st_ctime_ns
+    except OSError:
+        return 0
 
 
 def _sizes_and_dates(pair: Pair) -> Files:
