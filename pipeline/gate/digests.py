@@ -22,9 +22,11 @@ BOARD = os.path.join("tensorboard", "")
 STATEMENT = os.path.join("assets.extra", "release.json")
 SIGNATURE = os.path.join("assets.extra", "release.sig")
 # The custom property of an artifact that holds its files' digest; of records,
-# that of what was counted when they were written.
+# that of what was counted when they were written; of a served model, that of
+# the requests.
 DIGEST = "sha256"
 COUNTED = "counted"
+WARMED = "warmed"
 
 
 def digest(folder: str) -> str:
