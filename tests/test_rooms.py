@@ -51,6 +51,7 @@ ROOMS = {
         "locks",
         "configuration",
         "overriding",
+        "array_files",
         "json_files",
         "typed",
         "ranges",

@@ -9,13 +9,13 @@ import io
 import json
 import logging
 import os
-import zipfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from pipeline.experiments.keys import short
+from wseg_tf.array_files import parse_arrays
 from wseg_tf.filesystems import read_bytes, write_whole
 from wseg_tf.metrics.confusion import Counts
 
@@ -43,14 +43,13 @@ def once(
     path = os.path.join(folder, f"{name}-{short(key)}.npz")
     text = json.dumps(key, sort_keys=True)
     try:
-        with np.load(io.BytesIO(read_bytes(path))) as arrays:
-            found = dict(arrays)
+        found = parse_arrays(read_bytes(path), path)
         if str(found.pop(_KEY, "")) == text:
             return found
         LOG.warning("%s is of something else; it is counted anew.", path)
     except FileNotFoundError:
         pass
-    except (zipfile.BadZipFile, ValueError, EOFError, KeyError):
+    except ValueError:
         LOG.warning("%s is damaged; it is counted anew.", path)
     found = {**count()}
     content = io.BytesIO()
