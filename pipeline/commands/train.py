@@ -54,6 +54,8 @@ def train(
 ) -> None:
     """Trains by a config's recipe; the same command again goes on."""
     with refusals():
+        import tensorflow as tf
+
         from pipeline.commands.outputs import check_outputs
         from pipeline.config.loading import load_pipeline
         from pipeline.gate.counting import count_images
@@ -77,8 +79,11 @@ def train(
         recipe, classes = settings.training, settings.data.class_set
         if recipe.initial == BLESSED:
             pushed = settings.folder("serving")
+            start = pushed if versions(pushed) else None
+            recipe = dataclasses.replace(recipe, initial=start)
+        if recipe.initial and tf.io.gfile.isdir(recipe.initial):
             # One version, and not whichever is the newest later.
-            start = newest_version(pushed) if versions(pushed) else None
+            start = newest_version(recipe.initial)
             recipe = dataclasses.replace(recipe, initial=start)
         folder = out or settings.folder("training")
         described = settings.data.layout

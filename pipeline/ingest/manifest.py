@@ -265,6 +265,30 @@ def with_files(pairs: Iterable[Pair]) -> Rows[Listed]:
     return Rows(chain.from_iterable(looked))
 
 
+def refuse_changed(pair: Pair, row: Mapping[str, Any]) -> None:
+    """Refuses local files of other sizes or dates than were listed.
+
+    Args:
+        pair: The pair, whose files were read.
+        row: Its line of the manifest.
+
+    Raises:
+        DataError: If one was changed since; names it.
+    """
+    listed = zip(row["bytes"], row["modified"], strict=True)
+    paths = [path for path in (pair.image, pair.label) if path]
+    for path, (size, date) in zip(paths, listed, strict=True):
+        if is_remote(path) or not date:
+            continue
+        now, then = _size_and_date(path)
+        # To the second: another machine may see no more of a date.
+        if (size, date // 10**9) != (now, then // 10**9):
+            raise DataError(
+                f"{path}: expected the file that was listed when the run "
+                "began. Found: it was changed meanwhile; run again."
+            )
+
+
 def marks(pairs: Iterable[Pair]) -> list[list[tuple[int, ...]]]:
     """Returns what shows that a file of a pair was changed meanwhile.
 
