@@ -141,6 +141,23 @@ def test_requests_that_were_swapped_in_a_version_are_not_vouched_for(
         verify_version(str(first))
 
 
+def test_a_version_that_was_changed_is_not_gone_back_to(
+    tmp_path: Path,
+) -> None:
+    for content in "abc":
+        push(tmp_path, content)
+    first, second, _ = versions(f"{tmp_path}/serving")
+    changed = tmp_path / "serving" / str(second) / "variables" / "data"
+    changed.write_text("swapped")
+    with pytest.raises(StatementError, match=r"variables/data: expected"):
+        rollback(str(tmp_path), "too slow")
+    assert served(tmp_path)[-1] == "c"
+    assert rollback(str(tmp_path), "too slow", to=first).serving == first
+    with pytest.raises(StatementError, match=r"variables/data: expected"):
+        rollback(str(tmp_path), "it was fine", to=second)
+    assert served(tmp_path) == ["a"]
+
+
 def test_a_model_is_withdrawn_though_nobody_says_so_any_more(
     tmp_path: Path,
 ) -> None:
