@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 Comparison = Annotated[
     str,
-    typer.Argument(help="A file of configs/tables/, or a results.json."),
+    typer.Argument(
+        help="A file of configs/tables/, or each results.json of one plan."
+    ),
 ]
 Summary = Annotated[
     bool, typer.Option("--summary", help="Show the tested differences alone.")
@@ -36,10 +38,11 @@ def experiment(
 ) -> None:
     """Trains all methods with all seeds; run again, it goes on.
 
-    Of the results.json of an earlier comparison, it shows the tables again.
+    Of the results.json of an earlier comparison, it shows the tables again; of
+    several, whose seeds are others, one table of all seeds.
     """
     if comparison.endswith(".json"):
-        found = _read(comparison, [*(overrides or []), data])
+        found = _read([comparison, *(overrides or [])], data)
         _show(found, summary)
         _draw(found, plots)
         return
@@ -59,17 +62,19 @@ def experiment(
     say(f"Results: {plan.folder(chosen)}/results.md and results.json")
 
 
-def _read(path: str, given: list[str | None]) -> Results:
+def _read(paths: list[str], data: str | None) -> Results:
     with refusals():
+        from pipeline.experiments.joining import joined
         from pipeline.experiments.results import read
 
-        if any(given):
+        others = [each for each in paths if not each.endswith(".json")]
+        if given := [each for each in (*others, data) if each]:
             refuse(
-                "Invalid arguments. Expected none beside a results.json: its "
-                "figures are of what it was run with. Received: "
-                f"{[each for each in given if each]}."
+                "Invalid arguments. Expected none beside a results.json but "
+                "another: its figures are of what it was run with. Received: "
+                f"{given}."
             )
-        return read(path)
+        return joined([read(path) for path in paths])
 
 
 def _show(results: Results, summary: bool) -> None:

@@ -69,13 +69,8 @@ def _run(settings: Config) -> dict[str, Step]:
 
     started = time.time()
     try:
-        with terminable() as requests:
-
-            def show(line: str) -> None:
-                requests.obey()
-                say(line)
-
-            return local.run(settings, show)
+        with terminable():
+            return local.run(settings, say)
     except (
         ConfigurationError,
         DataError,

@@ -253,11 +253,12 @@ def endings(folder: str) -> Iterator[None]:
     from wseg_tf.configuration import ConfigurationError
     from wseg_tf.data.checks import DataError
     from wseg_tf.training.guard import DivergedError
-    from wseg_tf.training.interruption import Interrupted
+    from wseg_tf.training.interruption import Interrupted, terminable
 
     story = os.path.join(folder, STORY)
     try:
-        yield
+        with terminable():
+            yield
         if tf.io.gfile.exists(story):  # Of a failure before.
             tf.io.gfile.remove(story)
     except (ConfigurationError, DataError) as error:
@@ -269,9 +270,6 @@ def endings(folder: str) -> Iterator[None]:
         ERRORS.print(str(interruption))
         # As shells count: 130 for Ctrl-C, 143 for SIGTERM.
         sys.exit(INTERRUPTED - signal.SIGINT + interruption.number)
-    except KeyboardInterrupt:
-        ERRORS.print("Interrupted. Run the same command to go on.")
-        sys.exit(INTERRUPTED)
     except Exception as error:
         fail(error, _tell(story))
 

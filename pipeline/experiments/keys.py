@@ -27,8 +27,8 @@ from wseg_tf.training.recipe import Recipe
 # What decides the counts of a model, beside its weights and its decision.
 SERVED = ("model", "channel_factor", "height", "width", "precision")
 PICTURES = ("wseg_tf.plots",)
-# Among the names of evaluation sets, what is trained on and what is adapted to.
-TRAINING, ADAPTED = " training", " target"
+# Beside the names of evaluation sets.
+TRAINING, ADAPTED = "what is trained on", "what is adapted to"
 
 
 def frame_digests(plan: Experiment, frames: Frames) -> dict[str, str]:

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from pipeline.experiments import keys, run
 from pipeline.experiments.counted import once
-from pipeline.experiments.frames import Frames, digest, layout_of
+from pipeline.experiments.frames import Frames, layout_of
 from pipeline.experiments.plan import START, Experiment
 from pipeline.experiments.results import Results
 from pipeline.experiments.run import Outcome
@@ -47,15 +47,11 @@ def count(
         frames: What `find_frames` returned.
         outcomes: What `run` returned of them.
     """
-    digests = {
-        name: digest(pairs, layout_of(plan, name))
-        for name, pairs in frames.reported.items()
-    }
     return [
         dataclasses.replace(
             outcome,
             missed={
-                name: _once(plan, frames, outcome, name, digests[name])
+                name: _once(plan, frames, outcome, name)
                 for name in frames.reported
             },
         )
@@ -64,13 +60,13 @@ def count(
 
 
 def _once(
-    plan: Experiment, frames: Frames, outcome: Outcome, name: str, pairs: str
+    plan: Experiment, frames: Frames, outcome: Outcome, name: str
 ) -> Misses:
     """Returns what an outcome missed; looks if nobody did."""
     recipe, classes = run.recipe_of(plan, outcome), plan.data.class_set
     weights = weights_digest(outcome.weights)
     key = {
-        **keys.counts_key(recipe, classes, weights, pairs),
+        **keys.counts_key(recipe, classes, weights, outcome.frames[name]),
         "critical": classes.as_dict(),
         "misses": code_digest("wseg_tf.metrics.misses"),
     }

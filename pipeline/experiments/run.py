@@ -71,6 +71,8 @@ class Outcome:
         rounds: Of an adaptation: what its labels were, round by round.
         missed: Critical regions by image, and those missed, by evaluation set
             (`regions [images, N]`, `missed [images, N, N]`), once counted.
+        frames: What `frame_digests` returned of all it was made of; empty in
+            results of before it was told.
     """
 
     method: str
@@ -81,6 +83,7 @@ class Outcome:
     weights: str
     rounds: Sequence[Mapping[str, Any]] = ()
     missed: Mapping[str, Misses] = field(default_factory=dict)
+    frames: Mapping[str, str] = field(default_factory=dict)
 
 
 @contextlib.contextmanager
@@ -241,6 +244,7 @@ def _once(
         text,
         weights,
         rounds,
+        frames=digests,
     )
 
 

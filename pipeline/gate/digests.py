@@ -53,7 +53,7 @@ def each_digest(folder: str) -> dict[str, str]:
 
     Args:
         folder: The folder; a statement of its own, and its signature, are left
-            out.
+            out. A file has its own digest alone, under the name `"."`.
 
     Returns:
         Hexadecimal digests, sorted by path.
@@ -63,6 +63,7 @@ def each_digest(folder: str) -> dict[str, str]:
         for place, _, names in tf.io.gfile.walk(folder)
         for name in names
     ]
+    # Below a file there is nothing, which is what no two files differ in.
     if not paths and tf.io.gfile.exists(folder):
         paths = [] if tf.io.gfile.isdir(folder) else [folder]
     found = {}

@@ -9,11 +9,12 @@ there is but one, as in memory, it checks a pair on each core.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import apache_beam as beam
@@ -73,7 +74,7 @@ def write_records(
         )
         _ = (
             shards
-            | "GatherFindings" >> beam.combiners.ToList()
+            | "GatherFindings" >> beam.CombineGlobally(GatherFindings())
             | "WriteFindings"
             >> beam.Map(
                 _write_findings, list(splits), records, quarantine, counts
@@ -97,6 +98,19 @@ class LeftOut:
     split: str
     name: str
     reason: str
+
+
+@dataclass
+class Findings:
+    """What record files came to.
+
+    Args:
+        left_out: The pairs that failed their checks.
+        counts: Pixels of the others.
+    """
+
+    left_out: list[LeftOut] = field(default_factory=list)
+    counts: StatisticsBySplit = field(default_factory=dict)
 
 
 def read_quarantine(folder: str) -> list[LeftOut]:
@@ -234,18 +248,15 @@ class WriteShard(beam.DoFn):
         """Reads what the labels mean, once for a worker."""
         self._layout = Layout.of_meaning(self._meaning)
 
-    def process(
-        self, element: Shard
-    ) -> Iterator[tuple[ShardKey, dict[str, Any]]]:
-        """Yields the shard's key with its problems and statistics."""
+    def process(self, element: Shard) -> Iterator[Findings]:
+        """Yields the problems and statistics of the file."""
         (split, shard, shards), place = element
         target = os.path.join(
             self._folder,
             f"Split-{split}",
             f"data_tfrecord-{shard:05d}-of-{shards:05d}",
         )
-        problems: list[dict[str, str]] = []
-        counts: StatisticsBySplit = {split: {}}
+        found = Findings()
 
         def examine(line: bytes) -> tuple[Pair, bytes, PixelStatistics | str]:
             row = json.loads(line)
@@ -265,18 +276,40 @@ class WriteShard(beam.DoFn):
             whole_file(target, _scratch(self._folder)) as unfinished,
             tf.io.TFRecordWriter(unfinished) as writer,
         ):
-            for pair, record, found in in_order(examine, lines, self._threads):
-                if isinstance(found, str):
-                    problem = {"name": pair.name, "reason": found}
-                    problems.append(problem)
+            for pair, record, frame in in_order(examine, lines, self._threads):
+                if isinstance(frame, str):
+                    found.left_out.append(LeftOut(split, pair.name, frame))
                     continue
                 writer.write(record)
-                pixel_counts.add(counts, split, pair.drive, found)
-        statistics = {
-            drive: pixel_counts.as_json(each)
-            for drive, each in counts[split].items()
-        }
-        yield element[0], {"problems": problems, "statistics": statistics}
+                pixel_counts.add(found.counts, split, pair.drive, frame)
+        yield found
+
+
+class GatherFindings(beam.CombineFn):
+    """Adds up what record files came to: a sum a drive, not a row a file."""
+
+    def create_accumulator(self) -> Findings:
+        """Returns the findings of no file."""
+        return Findings()
+
+    def add_input(self, total: Findings, new: Findings) -> Findings:
+        """Adds those of one file."""
+        total.left_out += new.left_out
+        for split, drives in new.counts.items():
+            for drive, statistics in drives.items():
+                pixel_counts.add(total.counts, split, drive, statistics)
+        return total
+
+    def merge_accumulators(self, totals: Iterable[Findings]) -> Findings:
+        """Adds those of several workers."""
+        total = self.create_accumulator()
+        for each in totals:
+            self.add_input(total, each)
+        return total
+
+    def extract_output(self, total: Findings) -> Findings:
+        """Returns the sum."""
+        return total
 
 
 def _scratch(folder: str) -> str:
@@ -285,27 +318,21 @@ def _scratch(folder: str) -> str:
 
 
 def _write_findings(
-    found: Iterable[tuple[ShardKey, dict[str, Any]]],
+    found: Findings,
     splits: Sequence[str],
     records: str,
     quarantine: str,
     counts: str,
 ) -> None:
-    """Writes problems and statistics in the order of the manifest."""
-    total: StatisticsBySplit = {split: {} for split in splits}
-    lines: list[dict[str, str]] = []
-    for (split, _, _), shard in sorted(found, key=lambda each: each[0]):
-        for problem in shard["problems"]:
-            lines.append({"split": split, **problem})
-        for drive, values in shard["statistics"].items():
-            more = pixel_counts.from_json(values)
-            pixel_counts.add(total, split, drive, more)
-    lines.sort(key=lambda line: (line["split"], line["name"]))
+    """Writes problems and statistics in an order of their own."""
+    total = {split: found.counts.get(split, {}) for split in splits}
+    left_out = sorted(found.left_out, key=lambda each: (each.split, each.name))
     for folder in (records, quarantine, counts):
         tf.io.gfile.makedirs(folder)
     path = os.path.join(quarantine, QUARANTINE)
     with _writing(path), tf.io.gfile.GFile(path, "w") as file:
-        file.write("".join(json.dumps(line) + "\n" for line in lines))
+        lines = (json.dumps(dataclasses.asdict(each)) for each in left_out)
+        file.write("".join(f"{line}\n" for line in lines))
     for folder in sorted({records, counts}):
         path = os.path.join(folder, STATISTICS)
         with _writing(path):

@@ -143,7 +143,7 @@ def train_facts(folder: Path) -> Facts:
     seconds = history[0].split(",").index("seconds")
     return {
         "weights": weights(model),
-        "bytes": digest(str(model / "variables")),
+        "bytes": digest(str(model / "saved_model.pb")),
         "history": [
             [v for i, v in enumerate(line.split(",")) if i != seconds]
             for line in history
@@ -199,6 +199,7 @@ def two_methods(folder: Path) -> None:
         },
         "finetune": {"loss": "cross_entropy", "epochs": 2},
         "reference": "CE",
+        "seeds": [0],
         "methods": [
             {"name": "CE"},
             {"name": "W", "stage": {"loss": "wasserstein"}},

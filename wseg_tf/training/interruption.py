@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+AGAIN = 1.0  # Seconds.
+GO_ON = "Interrupted. Run the same command to go on."
 
 
 class Interrupted(KeyboardInterrupt):
-    """A training that was asked to stop, and did at the end of a step.
+    """What was asked to stop, and did; a training at the end of a step.
 
     Args:
         message: What is kept and how to go on.
@@ -34,22 +38,15 @@ class Requests:
     def __init__(self) -> None:
         self.number = 0
 
-    def obey(self) -> None:
-        """Stops, if that was asked for, also where a library did not heed it.
-
-        Raises:
-            Interrupted: If somebody asked.
-        """
-        if self.number:
-            raise Interrupted("Terminated.", self.number)
-
 
 @contextlib.contextmanager
 def terminable(*numbers: int) -> Iterator[Requests]:
     """Ends what is done on signals as on Ctrl-C, and says which it was.
 
-    An exception may be lost in a library: ask `obey` between steps. Signals
-    reach Python's main thread alone; elsewhere nothing changes.
+    An exception may be lost: Python drops what is raised while it collects
+    garbage, and libraries catch too much. So it is raised once more each
+    second, until it is on its way. Signals reach Python's main thread alone;
+    elsewhere nothing changes.
 
     Args:
         *numbers: The signals; SIGINT and SIGTERM by default.
@@ -59,16 +56,37 @@ def terminable(*numbers: int) -> Iterator[Requests]:
         yield requests
         return
 
+    before: dict[int, Any] = {}
+    timer: list[float] = []
+
     def end(number: int, frame: FrameType | None) -> None:
         requests.number = number
-        requests.obey()
+        if not timer:  # Whoever used it has it again afterwards.
+            before[signal.SIGALRM] = signal.signal(signal.SIGALRM, insist)
+            timer.extend(signal.setitimer(signal.ITIMER_REAL, AGAIN, AGAIN))
+        insist(number, frame)
 
-    before = {n: signal.signal(n, end) for n in numbers or SIGNALS}
+    def insist(number: int, frame: FrameType | None) -> None:
+        if not _is_on_its_way():
+            raise Interrupted(GO_ON, requests.number)
+
+    for number in numbers or SIGNALS:
+        before[number] = signal.signal(number, end)
     try:
         yield requests
     finally:
+        if timer:
+            signal.setitimer(signal.ITIMER_REAL, *timer)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_on_its_way() -> bool:
+    """Whether what is done now is to tidy up after an interruption."""
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
 """What is missed is of the frames and the weights at hand, and kept."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -45,7 +47,8 @@ def outcome_of(folder, method, content=b"weights"):
     folder.mkdir(exist_ok=True)
     weights = folder / "model.weights.h5"
     weights.write_bytes(content)
-    return Outcome(method, 0, {}, 0.0, "", str(weights))
+    frames = {"val": "digest"}
+    return Outcome(method, 0, {}, 0.0, "", str(weights), frames=frames)
 
 
 def test_they_are_counted_once_for_each_model_and_decision(
@@ -81,7 +84,9 @@ def test_they_are_counted_once_for_each_model_and_decision(
     np.testing.assert_array_equal(again[0].missed["val"].missed, start.missed)
     outcome_of(tmp_path / "a", START, b"trained further")
     misses.count(plan, frames, outcomes[:1])
-    assert looked[3:] == [START]
+    others = dataclasses.replace(outcomes[0], frames={"val": "others"})
+    misses.count(plan, frames, [others])
+    assert looked[3:] == [START, START]
 
 
 def test_the_table_has_means_changes_and_the_worst_confusions():

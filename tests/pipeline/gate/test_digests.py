@@ -230,3 +230,14 @@ def test_names_and_contents_count_and_requests_to_warm_up_do_not(
     assert digest(folder) == first
     (tmp_path / "model" / "a").rename(tmp_path / "model" / "c")
     assert digest(folder) != first
+
+
+def test_a_file_in_place_of_a_folder_is_told_from_others(
+    tmp_path: Path,
+) -> None:
+    one, other = (
+        digest(str(write(tmp_path, **{name: name}) / name))
+        for name in ("one", "other")
+    )
+    nothing = digest(str(tmp_path / "nothing"))
+    assert len({one, other, nothing}) == 3

@@ -1,9 +1,12 @@
 import contextlib
 import os
 import signal
+import time
+from collections.abc import Callable
 
 import pytest
 
+from wseg_tf.training import interruption
 from wseg_tf.training.interruption import Interrupted, terminable, watched
 
 
@@ -15,21 +18,63 @@ def test_sigterm_ends_what_is_done_and_says_which_signal_it_was() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_what_a_library_lost_is_obeyed_at_the_next_step() -> None:
-    done = []
+class Collected:
+    """Is asked to stop while Python collects it, where exceptions are lost."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def caught() -> None:
+    with contextlib.suppress(BaseException):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("lost", [Collected, caught])
+def test_what_was_lost_is_raised_again(
+    lost: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interruption, "AGAIN", 0.05)
+    went_on = []
 
     def steps() -> None:
-        with terminable() as requests:
-            for step in range(3):
-                requests.obey()
-                with contextlib.suppress(BaseException):
-                    if step == 1:
-                        signal.raise_signal(signal.SIGINT)
-                done.append(step)
+        with terminable():
+            lost()
+            went_on.append(True)
+            time.sleep(60)
 
+    begun = time.monotonic()
     with pytest.raises(Interrupted) as ended:
         steps()
-    assert (done, ended.value.number) == ([0, 1], signal.SIGINT)
+    assert went_on
+    assert time.monotonic() - begun < 30
+    assert ended.value.number == signal.SIGINT
+
+
+def test_what_is_tidied_up_is_not_interrupted_once_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interruption, "AGAIN", 0.02)
+    tidied = []
+    alarm = signal.getsignal(signal.SIGALRM)
+    _, repeated = signal.getitimer(signal.ITIMER_REAL)
+
+    def work() -> None:
+        with terminable():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                time.sleep(0.2)
+                tidied.append(True)
+
+    with pytest.raises(Interrupted) as ended:
+        work()
+    assert tidied
+    assert ended.value.number == signal.SIGTERM
+    # And the alarm is whose it was, here this runner's own.
+    assert signal.getsignal(signal.SIGALRM) is alarm
+    assert signal.getitimer(signal.ITIMER_REAL)[1] == repeated
 
 
 def test_a_training_within_ends_after_its_step() -> None:

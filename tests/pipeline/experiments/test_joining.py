@@ -1,0 +1,115 @@
+"""Seeds that were run apart are one table, if they differ in nothing else."""
+
+import dataclasses
+
+import pytest
+import yaml
+
+from pipeline.commands.screen import USER_ERROR
+from pipeline.experiments import results
+from pipeline.experiments.joining import joined
+from pipeline.experiments.report import page
+from pipeline.experiments.tables import figures
+from tests.pipeline.experiments.test_command import (  # noqa: F401
+    place,
+    small_trainings,
+    wseg,
+)
+from wseg_tf.configuration import ConfigurationError
+from wseg_tf.data.streets import write_streets
+
+
+@pytest.fixture
+def ran(place, tmp_path):  # noqa: F811
+    def run(name, *overrides):
+        done = wseg(place / "plan.yaml", f"root={tmp_path / name}", *overrides)
+        assert done.exit_code == 0, done.stderr
+        return str(tmp_path / name / "tiny" / "results.json")
+
+    return run
+
+
+def test_seeds_run_apart_are_the_table_of_one_run(ran):
+    whole = ran("whole", "starts=each", "seeds=[0,3]")
+    # The later seed first: the order of the files decides nothing.
+    parts = [
+        ran(f"part{seed}", "starts=each", f"seeds=[{seed}]") for seed in (3, 0)
+    ]
+    found, expected = (
+        joined([results.read(path) for path in paths])
+        for paths in (parts, [whole])
+    )
+    assert "Joined: seed 3 (" in found.notes
+    plain = dataclasses.replace(found, notes=None)
+    assert page(plain, figures(plain)) == page(expected, figures(expected))
+    assert page(found, figures(found)).strip() in wseg(*parts).stdout
+    assert "2 seeds" in wseg(*parts, "--summary").stdout
+    assert joined([expected]) is expected
+
+
+def test_what_differs_in_more_is_refused(ran, place):  # noqa: F811
+    first = ran("first", "starts=each")
+
+    def refusal(*paths):
+        refused = wseg(*paths)
+        assert refused.exit_code == USER_ERROR
+        assert refused.stderr.count("Received") == 1
+        return " ".join(refused.stderr.split())
+
+    assert "each seed in one file" in refusal(first, first)
+    other = ["starts=each", "seeds=[1]"]
+    longer = ran("longer", *other, "finetune.epochs=7")
+    assert "one recipe of 'A'" in refusal(first, longer)
+    assert "same severity" in refusal(
+        first, ran("D", *other, "severity.map=power")
+    )
+    assert "without its .npz" in refusal(first, _without_images(longer))
+    plan = yaml.safe_load((place / "plan.yaml").read_text())
+    plan["methods"] = plan["methods"][:1]
+    fewer = place / "fewer.yaml"
+    fewer.write_text(yaml.safe_dump(plan))
+    done = wseg(fewer, f"root={place / 'fewer'}", *other)
+    assert done.exit_code == 0
+    path = place / "fewer" / "tiny" / "results.json"
+    assert "the same methods" in refusal(first, path)
+    # Of one start for all, the seeds alone would not be told apart.
+    shared = ran("shared", "seeds=[1,2]")
+    assert "a start of its own, of each seed" in refusal(first, shared)
+    # Images of the same names, but others.
+    write_streets(
+        str(place / "others"), {"train": 6, "val": 2}, (32, 40), seed=5
+    )
+    swapped = ran("swapped", *other, f"data.path={place / 'others'}")
+    assert "the same images" in refusal(first, swapped)
+
+
+def test_results_of_before_images_were_told_join(ran):
+    parts = [
+        results.read(ran(f"old{seed}", "starts=each", f"seeds=[{seed}]"))
+        for seed in (0, 1)
+    ]
+    old = dataclasses.replace(
+        parts[0],
+        outcomes=[
+            dataclasses.replace(each, frames={}) for each in parts[0].outcomes
+        ],
+    )
+    assert len(joined([old, parts[1]]).outcomes) == len(old.outcomes) * 2
+    with pytest.raises(ConfigurationError, match="one recipe of 'start'"):
+        joined([old, _other_weights(parts[1])])
+
+
+def _without_images(path):
+    alone = path.replace("results.json", "alone.json")
+    with open(path) as source, open(alone, "w") as target:
+        target.write(source.read())
+    return alone
+
+
+def _other_weights(part):
+    def changed(outcome):
+        recipe = {**yaml.safe_load(outcome.recipe), "initial": "other"}
+        text = yaml.safe_dump(recipe)
+        return dataclasses.replace(outcome, recipe=text)
+
+    return dataclasses.replace(part, outcomes=[*map(changed, part.outcomes)])
