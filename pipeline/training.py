@@ -22,12 +22,13 @@ from tfx.types.standard_component_specs import (
 )
 from tfx.utils import path_utils
 
-from pipeline.gate.digests import record, verify
+from pipeline.gate.digests import COUNTED, record, verify
 from pipeline.ingest import pixel_counts
 from pipeline.machines import hand_over, note_machine
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.code import code_digest, foreign_digest
+from wseg_tf.data.checks import DataError
 from wseg_tf.data.damage import naming_damage
 from wseg_tf.data.input import read_records
 from wseg_tf.serving import export
@@ -37,6 +38,7 @@ from wseg_tf.training.loop import train
 from wseg_tf.training.objectives import build_ground
 from wseg_tf.training.recipe import BLESSED, Recipe
 from wseg_tf.training.strategy import choose, workers
+from wseg_tf.training.warm_start import weights_digest
 
 LOG = logging.getLogger("wseg_tf.training")
 
@@ -66,6 +68,7 @@ def training_settings(
             "classes": classes.as_dict(),
             "checkpoints": checkpoints,
             "code": _code(recipe),
+            "start": _start_digest(recipe),
         }
     )
 
@@ -75,6 +78,13 @@ def _code(recipe: Recipe) -> str:
     own = code_digest("pipeline.training", without=PICTURES)
     module, is_own, _ = recipe.model.partition(":")
     return f"{own} {foreign_digest(module)}" if is_own else own
+
+
+def _start_digest(recipe: Recipe) -> str:
+    """Returns the digest of the weights to start from, if they are a file."""
+    if recipe.initial in (None, BLESSED):
+        return ""
+    return weights_digest(recipe.initial)
 
 
 def run_fn(arguments: Any) -> None:
@@ -87,11 +97,18 @@ def run_fn(arguments: Any) -> None:
         arguments: TFX's `FnArgs`; `custom_config` names the file of
             `training_settings`.
     """
-    with tf.io.gfile.GFile(arguments.custom_config[SETTINGS]) as file:
-        custom = json.load(file)
+    custom = json.loads(
+        configuration.kept_text(arguments.custom_config[SETTINGS])
+    )
     recipe = configuration.load(Recipe, custom["recipe"], "the recipe")
     if recipe.initial == BLESSED:
         recipe = dataclasses.replace(recipe, initial=_start(arguments))
+    elif _start_digest(recipe) != custom["start"]:
+        raise DataError(
+            f"{recipe.initial}: expected the weights that the run was to "
+            f"start from (sha256 {custom['start']}). Found: others; run again "
+            "to copy them anew."
+        )
     classes = class_set(custom["classes"])
     strategy = choose(recipe.execution.distribute)
     folder = os.path.join(
@@ -157,6 +174,8 @@ class RecordingExecutor(GenericExecutor):
             ):
                 folder = artifact_utils.get_split_uri([examples], split)
                 verify(examples, folder, split)
+            counted = os.path.join(examples.uri, pixel_counts.STATISTICS)
+            verify(examples, counted, COUNTED)
         for start in input_dict.get(BASE_MODEL_KEY) or []:
             folder = path_utils.serving_model_path(start.uri)
             if tf.io.gfile.exists(folder):

@@ -34,6 +34,8 @@ _RESERVED = ("critical", "void")
 DESCRIBED = "cityscapes"
 # Above any id that a label of 8 or 16 bits gives a class here.
 VOID = 255
+_LONGEST = 100  # characters of a class' name
+_FORMULA = "=+-@"  # where a sheet that reads CSV begins to compute
 _KEYS = ("name", "void", "critical", "inferred", "classes")
 _CLASS_KEYS = ("name", "colour", "group")
 
@@ -360,15 +362,24 @@ def _read(value: Any) -> ClassSet:
     )
 
 
+def _is_name(text: str) -> bool:
+    """Whether a text is itself in a metric, a table, a page and a sheet."""
+    prints = text.isprintable() and text.strip() != "" and "/" not in text
+    return prints and text[0] not in _FORMULA and len(text) <= _LONGEST
+
+
 def _read_class(row: Any, place: int) -> dict[str, Any]:
     where = f"classes.{place}"
     if not isinstance(row, Mapping):
         row = {"name": row}
     _refuse_unknown(row, _CLASS_KEYS, f"{where}.")
     name = row.get("name")
-    if not isinstance(name, str) or not name.strip() or "/" in name:
+    if not isinstance(name, str) or not _is_name(name):
         raise _invalid(
-            f"{where}.name", "a text without `/`; quote what YAML reads", name
+            f"{where}.name",
+            f"a text without `/` of at most {_LONGEST} characters that print, "
+            f"not begun by one of {_FORMULA}; quote what YAML reads",
+            name,
         )
     found: dict[str, Any] = {"name": name}
     if row.get("group") is not None:

@@ -22,6 +22,7 @@ PACKAGES = ("wseg_tf", "pipeline")
 FRONT_DOORS = ("", *PACKAGES)
 # Whose arithmetic it is.
 STANDS_ON = ("tensorflow", "keras", "numpy")
+_LONGEST_NAME = 256  # of a file that a literal names
 
 
 @functools.cache
@@ -111,7 +112,10 @@ def foreign_digest(module: str) -> str:
 
     Args:
         module: Its name; of a package, all of its Python files count, and so
-            do modules of the user's own that it imports, directly or not.
+            do modules of the user's own that it imports, directly or not, the
+            versions of packages, and the files that any of them names by
+            literals: `"prior.npy"`, or `"data"` and then `"prior.npy"`, beside
+            it or where the command is run.
 
     Returns:
         Sixteen hexadecimal digits.
@@ -127,9 +131,12 @@ def foreign_digest(module: str) -> str:
             "Invalid value for argument `module`. Expected a module with a "
             f"source file. Received: {module!r}."
         )
-    waiting = [*found[own]]
+    waiting, texts, folders = [*found[own]], set[str](), {os.getcwd()}
     while waiting:
-        tree = ast.parse(waiting.pop().read_text())
+        path = waiting.pop()
+        tree = ast.parse(path.read_text())
+        texts |= {*_literals(tree)}
+        folders.add(str(path.parent))
         for name in {each.partition(".")[0] for each in _names(tree)}:
             if name not in found:
                 files = _foreign_files(name)
@@ -141,7 +148,42 @@ def foreign_digest(module: str) -> str:
         for path in found[name]:
             said = f"{name} {path.name}\n{meaning(path.read_text())}\n"
             digest.update(said.encode())
+        if not found[name]:
+            digest.update(f"{name} {_version(name)}\n".encode())
+    for line in sorted({_content(path) for path in _named(texts, folders)}):
+        digest.update(line.encode())
     return digest.hexdigest()[:16]
+
+
+def _literals(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(text, str) and 0 < len(text) < _LONGEST_NAME:
+            yield text
+
+
+def _named(texts: set[str], folders: set[str]) -> Iterator[str]:
+    """Yields the files that texts name, below some folders."""
+    seen = {os.path.realpath(each) for each in folders}
+    places = [*seen]
+    while places:
+        folder = places.pop()
+        for text in texts:
+            path = os.path.join(folder, text)
+            place = os.path.realpath(path) if os.path.isdir(path) else folder
+            if os.path.isfile(path) and not path.endswith(".py"):
+                yield os.path.realpath(path)
+            elif place not in seen and place.startswith(f"{folder}{os.sep}"):
+                seen.add(place)
+                places.append(place)
+
+
+def _content(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(2**24):
+            digest.update(block)
+    return f"{os.path.basename(path)} {digest.hexdigest()}\n"
 
 
 def _foreign_files(top: str) -> list[Path]:

@@ -6,6 +6,8 @@ read in one place; `load` fills it strictly and explains what does not fit.
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -89,6 +91,26 @@ def text_of(path: str) -> str:
         "Invalid configuration file. Expected a YAML file. Received: "
         f"{path} ({reason})."
     )
+
+
+def kept_text(path: str) -> str:
+    """Returns the text that `wseg_tf.filesystems.keep` wrote.
+
+    Args:
+        path: What it returned.
+
+    Raises:
+        ConfigurationError: If it cannot be read, or was changed since.
+    """
+    text = text_of(path)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    if os.path.basename(os.path.dirname(path)) != digest:
+        raise ConfigurationError(
+            f"Invalid configuration file {path}. Expected the text whose "
+            f"SHA-256 its folder is named by. Received: another ({digest}); "
+            "run again to write it anew."
+        )
+    return text
 
 
 def open_remote(*texts: str) -> None:

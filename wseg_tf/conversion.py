@@ -14,7 +14,8 @@ from typing import Any
 import tensorflow as tf
 
 from wseg_tf import saved_models
-from wseg_tf.serving import CARD, PIXELS
+from wseg_tf.cards import CARD
+from wseg_tf.serving import PIXELS
 
 # The newest that TensorFlow's converter to ONNX writes.
 OPSET = 18

@@ -313,9 +313,11 @@ def keep(folder: str, name: str, text: str) -> str:
     """
     import tensorflow as tf
 
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    content = text.encode()
+    digest = hashlib.sha256(content).hexdigest()[:16]
     path = os.path.join(folder, digest, name)
-    if not tf.io.gfile.exists(path):
+    # A name that promises a content keeps it, whoever edited the file.
+    if not tf.io.gfile.exists(path) or read_bytes(path) != content:
         write_whole(path, text)
     return path
 

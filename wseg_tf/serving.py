@@ -6,8 +6,6 @@ is served is what was evaluated.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,6 +16,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from wseg_tf import saved_models
+from wseg_tf.cards import whole_card, write_card
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.data.encoded import BROKEN, checked_sizes, decoded
 from wseg_tf.data.records import decode, parse
@@ -29,8 +28,6 @@ from wseg_tf.views import Network, Views, class_scores
 # Pixels of the largest image that is answered, by default: twice Cityscapes'.
 # An image costs about 4 N + 16 bytes a pixel, N the number of classes.
 MAX_PIXELS = 2**22
-# Beside a SavedModel, where serving leaves files alone: what it was made for.
-CARD = os.path.join("assets.extra", "wseg_tf.json")
 SERVING = "serving_default"
 CONFUSION = "confusion"
 PIXELS = "pixels"
@@ -294,10 +291,7 @@ def export(
         "views": asdict(views),
         "ids": service.ids.name,
     }
-    path = os.path.join(folder, CARD)
-    tf.io.gfile.makedirs(os.path.dirname(path))
-    with tf.io.gfile.GFile(path, "w") as file:
-        file.write(json.dumps(card))
+    write_card(folder, card)
 
 
 def ids_type(classes: ClassSet) -> tf.DType:
@@ -309,36 +303,6 @@ def ids_type(classes: ClassSet) -> tf.DType:
     'uint16'
     """
     return tf.as_dtype(classes.label_dtype)
-
-
-def read_card(folder: str) -> tuple[ClassSet, GroundMatrix | None]:
-    """Returns what an exported model says of itself, its classes and D.
-
-    Args:
-        folder: The SavedModel.
-
-    Raises:
-        ValueError: If it says nothing, or is damaged or another's.
-    """
-    card = _card(folder)
-    return card["classes"], card["ground"]
-
-
-def _card(folder: str) -> dict[str, Any]:
-    """Reads all that a model says of itself, with its classes and D."""
-    try:
-        with tf.io.gfile.GFile(os.path.join(folder, CARD)) as file:
-            card: dict[str, Any] = json.load(file)
-        card["classes"] = class_set(card["classes"])
-        if card["ground"] is not None:
-            card["ground"] = GroundMatrix(**card["ground"])
-        return card
-    # What is raised differs with what is missing, damaged or another's.
-    except Exception as error:
-        raise ValueError(
-            "Invalid model. Expected the folder of a SavedModel that wseg_tf "
-            f"exported. Received: {folder}{saved_models.held_in(folder)}."
-        ) from error
 
 
 class ServedModel:
@@ -355,7 +319,7 @@ class ServedModel:
     """
 
     def __init__(self, folder: str, views: Views | None = None) -> None:
-        card = _card(folder)
+        card = whole_card(folder)
         self.classes: ClassSet = card["classes"]
         self.ground: GroundMatrix | None = card["ground"]
         self._saved = saved_models.load(folder)

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from pipeline.adaptation.pseudo_labels import Labeller
 from pipeline.config.adaptation_config import AdaptationConfig
+from pipeline.gate.digests import digest
 from pipeline.ingest import pixel_counts
 from pipeline.machines import hand_over, note_machine
 from pipeline.training import PICTURES
@@ -102,7 +103,8 @@ def train_and_export(
     examples = read_records(source, compression="")
     found = read_summary(labels)
     own = round_identity(recipe, options, classes, given["code"])
-    own |= {"source": source, "labels": labels}
+    surveyed = survey(examples, classes, pixel_counts.of_records(source))
+    own |= {"source": surveyed.digest, "labels": digest(labels)}
     text = json.dumps(own, sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     kept = Checkpoints(
@@ -118,7 +120,7 @@ def train_and_export(
         options,
         classes,
         examples,
-        survey(examples, classes, pixel_counts.of_records(source)),
+        surveyed,
         find_files(os.path.join(labels, SPLIT, "*")),
         found,
         checkpoints=kept,

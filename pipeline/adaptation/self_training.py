@@ -17,7 +17,8 @@ from pipeline.adaptation.rounds import (
     train_and_export,
     write_rounds,
 )
-from pipeline.gate.digests import record, verify
+from pipeline.gate.digests import COUNTED, record, verify
+from pipeline.ingest.pixel_counts import STATISTICS
 from wseg_tf.adaptation.target import find_files
 
 
@@ -41,6 +42,7 @@ def _records(examples: Any, split: str) -> str:
     """Returns the pattern of a split's records, if they are what was noted."""
     folder: str = artifact_utils.get_split_uri([examples], split)
     verify(examples, folder, split)
+    verify(examples, os.path.join(examples.uri, STATISTICS), COUNTED)
     return os.path.join(folder, "*")
 
 
@@ -136,6 +138,8 @@ def RoundJudge(  # noqa: N802
         before: The scores of the rounds before.
     """
     given = json.loads(settings)
+    for each in filter(None, (labels, before)):
+        verify(each, each.uri)
     row = judge_round(
         given,
         _records(examples, "train"),
@@ -144,3 +148,4 @@ def RoundJudge(  # noqa: N802
         None if labels is None else labels.uri,
     )
     write_rounds(scores.uri, None if before is None else before.uri, row)
+    record(scores, scores.uri)

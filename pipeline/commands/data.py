@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import re
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
@@ -59,7 +61,10 @@ Splits = Annotated[
 def check(
     path: Folder, dataset: Dataset = "camvid", split: Splits = None
 ) -> None:
-    """Reads every image and label; lists those that cannot be used."""
+    """Reads every image and label; lists those that cannot be used.
+
+    Also says which images of two splits look alike.
+    """
     with refusals():
         from wseg_tf.data.layouts import left_out
 
@@ -82,6 +87,7 @@ def check(
             f"{name} {len(own)}" for name, own in _by_split(pairs).items()
         )
         say(f"{len(pairs)} pairs, all fit to train on: {counts}.")
+        _say_alike(_by_split(pairs))
 
 
 @app.command()
@@ -348,6 +354,22 @@ def _sizes(statistics: PixelStatistics) -> str:
     height, width = ordered[0]
     more = f" and {len(ordered) - 1} more" if len(ordered) > 1 else ""
     return f"{height}x{width}{more}"
+
+
+def _say_alike(splits: Mapping[str, list[Pair]]) -> None:
+    """Names images of one split that look like images of another."""
+    from wseg_tf.data.likeness import find_alike
+
+    for one, other in combinations(splits, 2):
+        found = [*find_alike(splits[other], splits[one], os.cpu_count() or 1)]
+        if found:
+            first, theirs = found[0]
+            say(
+                f"Careful: of {other}, {len(found)} of "
+                f"{len(splits[other])} images look like images of {one} (such "
+                f"as {first.name} like {theirs.name}): the same, encoded again "
+                "or resized, or a car that stands."
+            )
 
 
 def _say_drives(counts: StatisticsBySplit) -> None:

@@ -29,8 +29,8 @@ ERRORS = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
 
 
 def say(text: str) -> None:
-    """Prints a line."""
-    SCREEN.print(text)
+    """Prints lines; a name in them is no command to the terminal."""
+    SCREEN.print(_plain(text))
 
 
 def refuse(sentence: object) -> NoReturn:
@@ -149,17 +149,21 @@ def first_line(error: BaseException) -> str:
     return shortened(line.partition(" [while running")[0])
 
 
-def shortened(text: str) -> str:
-    """A text as a screen can show it: no control characters, and not endless.
-
-    What is expected stands at its beginning, what was received at its end.
-    """
-    plain = "".join(
+def _plain(text: str) -> str:
+    return "".join(
         each
         if each.isprintable() or each == "\n"
         else each.encode("unicode_escape", "surrogatepass").decode()
         for each in text
     )
+
+
+def shortened(text: str) -> str:
+    """A text as a screen can show it: no control characters, and not endless.
+
+    What is expected stands at its beginning, what was received at its end.
+    """
+    plain = _plain(text)
     if len(plain) <= LONGEST:
         return plain
     return f"{plain[: LONGEST // 2]} ... {plain[5 - LONGEST // 2 :]}"

@@ -63,7 +63,8 @@ def train(
         from pipeline.config.loading import load_pipeline
         from pipeline.gate.counting import count_images
         from pipeline.ingest.listing import find_splits
-        from pipeline.ingest.manifest import listing_digest
+        from pipeline.ingest.manifest import contents_digest
+        from pipeline.release.model_files import versions
         from wseg_tf.data.input import read_pairs
         from wseg_tf.data.inspection import refuse_problems
         from wseg_tf.filesystems import is_remote
@@ -74,20 +75,25 @@ def train(
         from wseg_tf.training.objectives import build_ground, check, resolve
         from wseg_tf.training.recipe import BLESSED
         from wseg_tf.training.strategy import choose, named_workers, workers
+        from wseg_tf.training.warm_start import newest_version
 
         check_outputs(json_target(report), [config])
         settings = load_pipeline(config, overrides or [], data)
         recipe, classes = settings.training, settings.data.class_set
         if recipe.initial == BLESSED:
             pushed = settings.folder("serving")
-            start = pushed if tf.io.gfile.exists(pushed) else None
+            start = pushed if versions(pushed) else None
+            recipe = dataclasses.replace(recipe, initial=start)
+        if recipe.initial and tf.io.gfile.isdir(recipe.initial):
+            # One version, and not whichever is the newest later.
+            start = newest_version(recipe.initial)
             recipe = dataclasses.replace(recipe, initial=start)
         folder = out or settings.folder("training")
         described = settings.data.layout
 
         def whose(pairs: dict[str, list[Any]]) -> dict[str, Any]:
             resolved = resolve(recipe, classes)
-            digest = listing_digest(pairs, described)
+            digest = contents_digest(pairs, described)
             own = identity(resolved, classes, digest)
             # They are exported with the model, which is judged by them.
             return {**own, "critical": [*classes.critical]}
@@ -149,6 +155,7 @@ def train(
             values = show_scores(served, counts, len(pairs["eval"]))
             write_json(report, values)
             _draw(folder, served, counts)
+            _refuse_changed(own["data"], contents_digest(pairs, described))
             _finish(folder, own)
     say(f"Model: {folder}")
 
@@ -165,6 +172,7 @@ def _has_ended(folder: str) -> bool:
 
 def _is_finished(folder: str, own: dict[str, Any]) -> bool:
     """Whether the folder's model is this recipe's; another's is refused."""
+    from wseg_tf.cards import model_digest
     from wseg_tf.json_files import read_json
     from wseg_tf.training.checkpoints import first_difference
 
@@ -172,7 +180,8 @@ def _is_finished(folder: str, own: dict[str, Any]) -> bool:
         return False
     try:
         found = read_json(os.path.join(folder, FINISHED))
-        difference = first_difference(found, own)
+        wanted = {**own, "model": model_digest(folder)}
+        difference = first_difference(found, wanted)
     except FileNotFoundError:
         difference = "its recipe is unknown"
     if difference is not None:
@@ -183,14 +192,27 @@ def _is_finished(folder: str, own: dict[str, Any]) -> bool:
     return True
 
 
+def _refuse_changed(before: str, now: str) -> None:
+    """Refuses a model of frames that changed while it was trained."""
+    from wseg_tf.data.checks import DataError
+
+    if before != now:
+        raise DataError(
+            "Invalid data. Expected frames that stay as they are while they "
+            f"are used. Found: others (digest {before} before, {now} now); "
+            "delete the folder, or choose another --out, and run again."
+        )
+
+
 def _finish(folder: str, own: dict[str, Any]) -> None:
     """Says whose model it is, and deletes what only a resume needs."""
-    import tensorflow as tf
-
+    from wseg_tf.cards import model_digest
+    from wseg_tf.filesystems import write_whole
     from wseg_tf.training.checkpoints import Checkpoints
 
-    with tf.io.gfile.GFile(os.path.join(folder, FINISHED), "w") as file:
-        file.write(json.dumps(own, indent=1))
+    content = {**own, "model": model_digest(folder)}
+    text = json.dumps(content, indent=1)
+    write_whole(os.path.join(folder, FINISHED), text)
     Checkpoints(os.path.join(folder, CHECKPOINTS)).remove()
 
 

@@ -110,11 +110,19 @@ def _resolved_recipe(config: RunConfig, recipe: Recipe) -> Recipe:
             file: os.path.join(target, os.path.relpath(file, source))
             for file in [*files, os.path.join(source, "saved_model.pb")]
         }
-    for file, copy in copies.items():
-        if not tf.io.gfile.exists(copy):
+    if not _holds(target, os.path.basename(folder)):
+        for file, copy in copies.items():
             with whole_file(copy) as place:
                 tf.io.gfile.copy(file, place, overwrite=True)
     return dataclasses.replace(recipe, initial=target)
+
+
+def _holds(path: str, digest: str) -> bool:
+    """Whether weights are there, and those of a digest."""
+    try:
+        return weights_digest(path) == digest
+    except (ValueError, tf.errors.NotFoundError):
+        return False
 
 
 def _reason(error: tf.errors.OpError | UnicodeDecodeError) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -15,12 +14,11 @@ from pipeline.experiments.plan import Experiment
 from pipeline.gate.rules import Gate, Rule
 from pipeline.ingest.leaks import Shared, find_shared, refuse_shared
 from pipeline.ingest.listing import domain_splits, find_splits
-from pipeline.ingest.manifest import ASKED_AT_ONCE, stats
+from pipeline.ingest.manifest import contents, marks
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
-from wseg_tf.filesystems import read_bytes
 
 HELD_OUT = "held-out drives"
 TARGET = "target"
@@ -35,14 +33,15 @@ class Frames:
         reported: What is reported on, by name, in the order of names.
         target: What methods label themselves.
         shared: What each reported set has in common with the other two.
-        files: Sizes and dates of the files of all, in the order of `pairs`.
+        files: What shows that a file of theirs was changed, in the order of
+            `pairs`.
     """
 
     training: list[Pair]
     reported: dict[str, list[Pair]]
     target: list[Pair]
     shared: dict[str, Shared]
-    files: list[list[tuple[int, int]]]
+    files: list[list[tuple[int, ...]]]
 
     @property
     def pairs(self) -> list[Pair]:
@@ -55,7 +54,7 @@ class Frames:
         Raises:
             DataError: If one was changed since; names it.
         """
-        now = stats(self.pairs)
+        now = marks(self.pairs)
         for pair, old, new in zip(self.pairs, self.files, now, strict=True):
             if old != new:
                 raise DataError(
@@ -124,7 +123,7 @@ def find_frames(plan: Experiment) -> Frames:
     for name, pairs in reported.items():
         _check_reported(plan, name, pairs, shared[name])
     found = Frames(kept, reported, target["train"], shared, [])
-    return replace(found, files=stats(found.pairs))
+    return replace(found, files=marks(found.pairs))
 
 
 def _check_reported(
@@ -186,14 +185,5 @@ def digest(pairs: Sequence[Pair], layout: Layout) -> str:
     # Colours and groups decide no count.
     classes = layout.classes
     meaning = {**layout.meaning(), "classes": [*classes.names, classes.void]}
-    with ThreadPoolExecutor(ASKED_AT_ONCE) as pool:
-        rows = list(pool.map(_contents, pairs))
+    rows = contents(pairs)
     return hashlib.sha256(repr((rows, meaning)).encode()).hexdigest()[:16]
-
-
-def _contents(pair: Pair) -> tuple[str, ...]:
-    try:
-        files = [read_bytes(path) for path in (pair.image, pair.label) if path]
-    except OSError as error:
-        raise DataError(f"{error.filename}: {error.strerror}.") from error
-    return (pair.name, *(hashlib.sha256(file).hexdigest() for file in files))

@@ -20,7 +20,6 @@ from wseg_tf import configuration
 from wseg_tf.classes import ClassSet
 from wseg_tf.code import code_digest
 from wseg_tf.decisions import LEAST_RISK
-from wseg_tf.training.identity import code_digest as training_code
 from wseg_tf.training.identity import identity
 from wseg_tf.training.objectives import resolve
 from wseg_tf.training.recipe import Recipe
@@ -75,7 +74,6 @@ def weights_key(
         from by content, the classes, the frames, the code, Keras' version.
     """
     key = identity(recipe, plan.data.class_set, digests[TRAINING])
-    key["code"] = training_code()
     if method.adaptation:
         key["rounds"] = dataclasses.asdict(plan.rounds(method))
         key["target"] = digests[ADAPTED]

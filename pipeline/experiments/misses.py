@@ -7,7 +7,6 @@ frames again, once; what it missed lies beside its weights.
 from __future__ import annotations
 
 import dataclasses
-import io
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +16,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipeline.experiments import keys, run
+from pipeline.experiments.counted import once
 from pipeline.experiments.frames import Frames, layout_of
 from pipeline.experiments.plan import START, Experiment
 from pipeline.experiments.results import Results
@@ -25,7 +25,7 @@ from wseg_tf.classes import ClassSet
 from wseg_tf.code import code_digest
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.records import decode, parse, serialise
-from wseg_tf.filesystems import read_bytes, write_whole
+from wseg_tf.metrics.confusion import Counts
 from wseg_tf.metrics.misses import (
     MEANING,
     SMALLEST,
@@ -70,16 +70,13 @@ def _once(
         "critical": classes.as_dict(),
         "misses": code_digest("wseg_tf.metrics.misses"),
     }
-    folder = os.path.dirname(outcome.weights)
-    path = os.path.join(folder, f"misses-{keys.short(key)}.npz")
-    if not tf.io.gfile.exists(path):
+
+    def look() -> dict[str, Counts]:
         found = _look(plan, frames, outcome, name)
         frames.refuse_changed()
-        content = io.BytesIO()
-        np.savez_compressed(content, **found._asdict())
-        write_whole(path, content.getvalue())
-    with np.load(io.BytesIO(read_bytes(path))) as arrays:
-        return Misses(arrays["regions"], arrays["missed"])
+        return found._asdict()
+
+    return Misses(**once(os.path.dirname(outcome.weights), "misses", key, look))
 
 
 def _look(

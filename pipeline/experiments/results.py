@@ -25,6 +25,7 @@ import wseg_tf
 from pipeline.experiments.frames import Frames
 from pipeline.experiments.plan import Experiment, compared_metrics, metric_names
 from pipeline.experiments.run import Outcome
+from wseg_tf.array_files import parse_arrays
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.filesystems import read_bytes, write_whole
@@ -309,36 +310,35 @@ def _summed(counts: Mapping[str, Any]) -> dict[str, Counts]:
 def _with_images(results: Results, path: str) -> Results:
     """Returns the same with the counts of each image, if they are there."""
     try:
-        content = io.BytesIO(read_bytes(path))
+        arrays = parse_arrays(read_bytes(path), path)
     except FileNotFoundError:
         return results
     outcomes = []
-    with np.load(content) as arrays:
-        for place, outcome in enumerate(results.outcomes):
-            own = {}
-            for name, total in _arrays(outcome).items():
-                key = f"{place}/{name}"
-                found = arrays[key].astype(np.int64) if key in arrays else None
-                if found is None or (found.sum(axis=0) != total[0]).any():
-                    raise ConfigurationError(
-                        f"Invalid counts {path}. Expected those of each image "
-                        f"of {outcome.method!r}, seed {outcome.seed}, on "
-                        f"{name!r}, which sum up to those in results.json. "
-                        "Received: others."
-                    )
-                own[name] = found
-            outcomes.append(
-                replace(
-                    outcome,
-                    counts={name: own[name] for name in outcome.counts},
-                    missed={
-                        name: Misses(
-                            *(own[f"{name}/{part}"] for part in Misses._fields)
-                        )
-                        for name in outcome.missed
-                    },
+    for place, outcome in enumerate(results.outcomes):
+        own = {}
+        for name, total in _arrays(outcome).items():
+            key = f"{place}/{name}"
+            found = arrays[key].astype(np.int64) if key in arrays else None
+            if found is None or (found.sum(axis=0) != total[0]).any():
+                raise ConfigurationError(
+                    f"Invalid counts {path}. Expected those of each image "
+                    f"of {outcome.method!r}, seed {outcome.seed}, on "
+                    f"{name!r}, which sum up to those in results.json. "
+                    "Received: others."
                 )
+            own[name] = found
+        outcomes.append(
+            replace(
+                outcome,
+                counts={name: own[name] for name in outcome.counts},
+                missed={
+                    name: Misses(
+                        *(own[f"{name}/{part}"] for part in Misses._fields)
+                    )
+                    for name in outcome.missed
+                },
             )
+        )
     return replace(results, outcomes=outcomes, over_units=None)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import io
 import json
 import logging
 import os
@@ -20,11 +19,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from pipeline.adaptation.rounds import count_labels, label_scores
 from pipeline.experiments import keys
+from pipeline.experiments.counted import once
 from pipeline.experiments.frames import (
     TARGET,
     Frames,
@@ -223,14 +222,19 @@ def _once(
         key = keys.counts_key(
             recipe, classes, finished["weights"], digests[name]
         )
-        path = _beside(weights, f"counts-{keys.short(key)}.npz")
-        if not tf.io.gfile.exists(path):
+
+        def count(
+            name: str = name, pairs: Sequence[Pair] = pairs
+        ) -> dict[str, Counts]:
             LOG.info("%s, seed %d: %s", method.name, recipe.seed, name)
-            serving = serving or [_serve(plan, recipe, weights)]
+            if not serving:
+                serving.append(_serve(plan, recipe, weights))
             found = _count(serving[0], pairs, plan, name)
             frames.refuse_changed()
-            _write_counts(path, found)
-        counts[name] = _read_counts(path)
+            return {"counts": found}
+
+        folder = os.path.dirname(weights)
+        counts[name] = once(folder, "counts", key, count)["counts"]
     rounds = read_json(_beside(weights, ROUNDS)) if method.adaptation else ()
     return Outcome(
         method.name,
@@ -255,7 +259,7 @@ def _trained(
     key = keys.weights_key(plan, method, recipe, digests)
     place = _place(plan, f"{method.name} seed{recipe.seed}", keys.short(key))
     weights = os.path.join(place, WEIGHTS)
-    if _is_finished(weights):
+    if _is_finished(weights, key):
         return weights
     LOG.info("%s, seed %d", method.name, recipe.seed)
     started = time.monotonic()
@@ -290,12 +294,14 @@ def _trained(
     return weights
 
 
-def _is_finished(weights: str) -> bool:
-    """Whether weights are there, and those that were trained."""
+def _is_finished(weights: str, key: Mapping[str, Any]) -> bool:
+    """Whether weights are there, and those that were trained by a key."""
     finished = _beside(weights, FINISHED)
     if not (tf.io.gfile.exists(finished) and tf.io.gfile.exists(weights)):
         return False
-    if _finish_of(weights).get("weights") == weights_digest(weights):
+    noted = _finish_of(weights)
+    own = {"weights": weights_digest(weights), "key": key}
+    if {name: noted.get(name) for name in own} == json.loads(json.dumps(own)):
         return True
     LOG.warning("%s was changed; its run is made anew.", weights)
     return False
@@ -337,20 +343,6 @@ def _count(
         layout_of(plan, name),
     )
     return counted.candidate
-
-
-def _write_counts(path: str, counts: Counts) -> None:
-    content = io.BytesIO()
-    np.savez_compressed(content, counts=counts)
-    write_whole(path, content.getvalue())
-
-
-def _read_counts(path: str) -> Counts:
-    with tf.io.gfile.GFile(path, "rb") as file:
-        content = io.BytesIO(file.read())
-    with np.load(content) as arrays:
-        counts: Counts = arrays["counts"]
-    return counts
 
 
 def _adapt(

@@ -25,13 +25,15 @@ from PIL import Image
 
 from pipeline.gate.counting import Count
 from wseg_tf import saved_models
+from wseg_tf.cards import CARD
 from wseg_tf.classes import ClassSet
 from wseg_tf.data.records import decode, parse
 from wseg_tf.filesystems import local_copy, read_bytes
 from wseg_tf.ground import GroundMatrix
+from wseg_tf.json_files import MOST_BYTES
 from wseg_tf.metrics import confusion_count
 from wseg_tf.ranges import bounded, check_ranges
-from wseg_tf.serving import CARD, ServedModel
+from wseg_tf.serving import ServedModel
 from wseg_tf.training.recipe import LONGEST
 
 Pixels = npt.NDArray[Any]
@@ -333,7 +335,11 @@ def _keras_file(path: str, options: InputOptions, trust: bool) -> Predict:
 
 def _refuse_code(local: str, path: str) -> None:
     """Refuses a Keras file that names code to run."""
-    for name in _named_code(_architecture(local, path)):
+    try:
+        named = [*_named_code(_architecture(local, path))]
+    except RecursionError:
+        named = ["nest of layers without end"]
+    for name in named:
         raise ValueError(
             f"Invalid model {path}. Expected layers alone. Received: a "
             f"`{name}`, which runs code that the file names; if you trust "
@@ -345,12 +351,20 @@ def _architecture(local: str, path: str) -> Any:
     try:
         if zipfile.is_zipfile(local):
             with zipfile.ZipFile(local) as archive:
+                if archive.getinfo("config.json").file_size > MOST_BYTES:
+                    raise ValueError("more than an architecture")
                 return json.loads(archive.read("config.json"))
         import h5py
 
         with h5py.File(local) as file:
             return json.loads(file.attrs["model_config"])
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (
+        OSError,
+        KeyError,
+        ValueError,
+        RecursionError,
+        zipfile.BadZipFile,
+    ) as error:
         raise ValueError(
             f"Invalid model. Expected a whole Keras model. Received: {path}, "
             "which says no architecture."

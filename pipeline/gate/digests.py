@@ -21,15 +21,20 @@ BOARD = os.path.join("tensorboard", "")
 # Where a pushed version states what it is.
 STATEMENT = os.path.join("assets.extra", "release.json")
 SIGNATURE = os.path.join("assets.extra", "release.sig")
-# The custom property of an artifact that holds its files' digest.
+# The custom property of an artifact that holds its files' digest; of records,
+# that of what was counted when they were written; of a served model, that of
+# the requests.
 DIGEST = "sha256"
+COUNTED = "counted"
+WARMED = "warmed"
 
 
 def digest(folder: str) -> str:
     """Returns what tells the files of a folder from others.
 
     Args:
-        folder: The folder, of a SavedModel, of records, or of a training.
+        folder: The folder, of a SavedModel, of records, or of a training; or
+            one file.
 
     Returns:
         SHA-256 of every file's name and content, hexadecimal; what a push adds
@@ -53,16 +58,16 @@ def each_digest(folder: str) -> dict[str, str]:
     Returns:
         Hexadecimal digests, sorted by path.
     """
-    paths = sorted(
+    paths = [
         os.path.join(place, name)
         for place, _, names in tf.io.gfile.walk(folder)
         for name in names
-    )
+    ]
     # Below a file there is nothing, which is what no two files differ in.
     if not paths and tf.io.gfile.exists(folder):
         paths = [] if tf.io.gfile.isdir(folder) else [folder]
     found = {}
-    for path in paths:
+    for path in sorted(paths):
         name = os.path.relpath(path, folder)
         if name in (STATEMENT, SIGNATURE):
             continue

@@ -14,7 +14,6 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import tensorflow as tf
 import tensorflow_model_analysis as tfma
 from google.protobuf import wrappers_pb2
 from tensorflow_model_analysis.proto import config_pb2
@@ -183,8 +182,7 @@ class JudgeImages(beam.CombineFn):
     """
 
     def __init__(self, settings: str, models: tuple[str, ...]) -> None:
-        with tf.io.gfile.GFile(settings) as file:
-            found = json.load(file)
+        found = json.loads(configuration.kept_text(settings))
         self._classes = class_set(found["classes"])
         self._ground = np.asarray(found["ground"], np.float64)
         self._gate = configuration.load(Gate, found["gate"], settings)

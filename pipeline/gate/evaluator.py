@@ -18,8 +18,8 @@ from tfx.types.standard_component_specs import (
 from tfx.utils import path_utils
 
 from pipeline.gate.digests import record, verify
+from wseg_tf.cards import read_card
 from wseg_tf.data.checks import DataError
-from wseg_tf.serving import read_card
 
 EVALUATED = "eval"
 # Custom properties of the blessing: what was judged, by its digest.

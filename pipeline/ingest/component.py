@@ -8,9 +8,9 @@ import tensorflow as tf
 from tfx import v1 as tfx
 from tfx.types import artifact_utils, standard_artifacts
 
-from pipeline.gate.digests import record
+from pipeline.gate.digests import COUNTED, record
 from pipeline.ingest.manifest import SPLITS, layout_of, verify_manifest
-from pipeline.ingest.pixel_counts import total
+from pipeline.ingest.pixel_counts import STATISTICS, total
 from pipeline.ingest.records import refuse_unfit, write_records
 from wseg_tf.plots import plot_frequencies
 
@@ -69,6 +69,8 @@ def Ingest(  # noqa: N802
     found = refuse_unfit(quarantine.uri, pixel_counts.uri, allowed_failures)
     for split in SPLITS:
         record(examples, artifact_utils.get_split_uri([examples], split), split)
+    record(examples, os.path.join(examples.uri, STATISTICS), COUNTED)
+    record(quarantine, quarantine.uri)
     counted = {split: total(drives) for split, drives in found.items()}
     figure = plot_frequencies(
         {
@@ -81,3 +83,4 @@ def Ingest(  # noqa: N802
     path = os.path.join(pixel_counts.uri, PICTURE)
     with tf.io.gfile.GFile(path, "wb") as file:
         figure.savefig(file, format="png")
+    record(pixel_counts, pixel_counts.uri)

@@ -9,6 +9,7 @@ from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 
 from pipeline.config.data_options import DataOptions
+from pipeline.gate.digests import verify
 from pipeline.ingest import pixel_counts as counting
 from pipeline.ingest.component import PixelCounts
 from pipeline.ingest.pixel_counts import StatisticsBySplit
@@ -124,6 +125,7 @@ def StopOnDrift(  # noqa: N802
     Raises:
         InvalidDataError: If a class has drifted.
     """
+    verify(pixel_counts, pixel_counts.uri)
     found = find_drift(
         counting.read(os.path.join(pixel_counts.uri, counting.STATISTICS)),
         class_set(json.loads(classes)),

@@ -28,7 +28,13 @@ from wseg_tf.data.layouts import Layout
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.rows import Rows
 from wseg_tf.data.threads import in_order
-from wseg_tf.filesystems import is_remote, read_lines, whole_file, write_bytes
+from wseg_tf.filesystems import (
+    is_remote,
+    read_bytes,
+    read_lines,
+    whole_file,
+    write_bytes,
+)
 
 SPLITS = ("train", "eval")
 MEANING = "labels.json"
@@ -150,24 +156,47 @@ def _copy(source: str, path: str) -> None:
             file.write(part)
 
 
-def listing_digest(pairs: Mapping[str, Sequence[Pair]], layout: Layout) -> str:
-    """Returns what tells listed data from others, wherever they lie.
+def contents_digest(pairs: Mapping[str, Sequence[Pair]], layout: Layout) -> str:
+    """Returns what tells data from others, wherever and since when they lie.
 
     Args:
         pairs: The pairs of each split.
         layout: The layout they were found by.
 
     Returns:
-        SHA-256 of names, drives, sizes, dates and what labels mean; sixteen
-        hexadecimal digits.
+        SHA-256 of names, drives, the bytes of files and what labels mean;
+        sixteen hexadecimal digits.
+
+    Raises:
+        DataError: If a file cannot be read.
     """
     rows = [
-        (split, pair.name, pair.drive, files)
+        (split, pair.drive, files)
         for split, own in pairs.items()
-        for pair, files in zip(own, stats(own), strict=True)
+        for pair, files in zip(own, contents(own), strict=True)
     ]
     content = repr((rows, layout.meaning()))
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def contents(pairs: Iterable[Pair]) -> list[tuple[str, ...]]:
+    """Returns the name of each pair, and the SHA-256 of its files.
+
+    Args:
+        pairs: The pairs.
+
+    Raises:
+        DataError: If a file cannot be read.
+    """
+    return [*in_order(_contents, iter(pairs), ASKED_AT_ONCE)]
+
+
+def _contents(pair: Pair) -> tuple[str, ...]:
+    try:
+        files = [read_bytes(path) for path in (pair.image, pair.label) if path]
+    except OSError as error:
+        raise DataError(f"{error.filename}: {error.strerror}.") from error
+    return (pair.name, *(hashlib.sha256(file).hexdigest() for file in files))
 
 
 def layout_of(manifest: str) -> Layout:
@@ -236,9 +265,53 @@ def with_files(pairs: Iterable[Pair]) -> Rows[Listed]:
     return Rows(chain.from_iterable(looked))
 
 
-def stats(pairs: Iterable[Pair]) -> list[Files]:
-    """Returns size and date of the files of each pair, see `with_files`."""
-    return [files for _, files in with_files(pairs)]
+def refuse_changed(pair: Pair, row: Mapping[str, Any]) -> None:
+    """Refuses local files of other sizes or dates than were listed.
+
+    Args:
+        pair: The pair, whose files were read.
+        row: Its line of the manifest.
+
+    Raises:
+        DataError: If one was changed since; names it.
+    """
+    listed = zip(row["bytes"], row["modified"], strict=True)
+    paths = [path for path in (pair.image, pair.label) if path]
+    for path, (size, date) in zip(paths, listed, strict=True):
+        if is_remote(path) or not date:
+            continue
+        now, then = _size_and_date(path)
+        # To the second: another machine may see no more of a date.
+        if (size, date // 10**9) != (now, then // 10**9):
+            raise DataError(
+                f"{path}: expected the file that was listed when the run "
+                "began. Found: it was changed meanwhile; run again."
+            )
+
+
+def marks(pairs: Iterable[Pair]) -> list[list[tuple[int, ...]]]:
+    """Returns what shows that a file of a pair was changed meanwhile.
+
+    Args:
+        pairs: The pairs.
+
+    Returns:
+        Of each pair's files, size and date; of a local one also when it was
+        changed in any way, which nobody can set back.
+    """
+
+    def mark(pair: Pair) -> list[tuple[int, ...]]:
+        paths = [path for path in (pair.image, pair.label) if path]
+        return [(*_size_and_date(path), _changed(path)) for path in paths]
+
+    return [*in_order(mark, iter(pairs), ASKED_AT_ONCE)]
+
+
+def _changed(path: str) -> int:
+    try:
+        return 0 if is_remote(path) else os.stat(path).st_ctime_ns
+    except OSError:
+        return 0
 
 
 def _sizes_and_dates(pair: Pair) -> Files:

@@ -22,7 +22,7 @@ import tensorflow as tf
 from apache_beam.options.pipeline_options import DirectOptions, StandardOptions
 
 from pipeline.ingest import pixel_counts
-from pipeline.ingest.manifest import layout_of
+from pipeline.ingest.manifest import layout_of, refuse_changed
 from pipeline.ingest.pixel_counts import STATISTICS, StatisticsBySplit
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.inspection import read_checked
@@ -259,11 +259,13 @@ class WriteShard(beam.DoFn):
         found = Findings()
 
         def examine(line: bytes) -> tuple[Pair, bytes, PixelStatistics | str]:
-            pair = Pair(**json.loads(line)["pair"])
+            row = json.loads(line)
+            pair = Pair(**row["pair"])
             try:
                 checked = read_checked(pair, self._layout)
             except DataError as error:
                 return pair, b"", str(error)
+            refuse_changed(pair, row)
             size = checked.height, checked.width
             frame = PixelStatistics.of_frame(checked.counts, size)
             return pair, serialise(pair, checked), frame

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 
 import tensorflow as tf
 
+from pipeline.gate.digests import digest as digest_of
+from pipeline.release.model_files import versions
 from wseg_tf.filesystems import read_bytes, write_whole
 from wseg_tf.json_files import parse_json, read_json
 
@@ -136,7 +138,23 @@ def withdrawals(root: str) -> dict[str, Decision]:
             found.pop(version, None)
         for version, digest in zip(each.withdrawn, each.digests, strict=False):
             found[version] = digest, each
+    folder = os.path.join(root, "withdrawn")
+    for version in versions(folder):
+        # It is there: whatever became of the line that says why.
+        if version not in found:
+            own = digest_of(os.path.join(folder, str(version)))
+            found[version] = own, _unexplained(version, own)
     return dict(found.values())
+
+
+def _unexplained(version: int, digest: str) -> Decision:
+    return Decision(
+        when="a time unknown",
+        what=ROLLBACK,
+        reason=f"no line of {DECISIONS} says why",
+        withdrawn=(version,),
+        digests=(digest,),
+    )
 
 
 def why_withdrawn(root: str, digest: str) -> str:

@@ -22,7 +22,7 @@ from tfx.types.standard_component_specs import (
     PUSHED_MODEL_KEY,
 )
 
-from pipeline.gate.digests import digest, verify
+from pipeline.gate.digests import WARMED, WARMUP, digest, verify
 from pipeline.gate.evaluator import AGAINST, JUDGED, ON
 from pipeline.release.decisions import withdrawals
 from pipeline.release.model_files import move, versions
@@ -62,10 +62,15 @@ class AtomicExecutor(PusherExecutor):
             served = artifact_utils.get_single_instance(
                 input_dict[INFRA_BLESSING_KEY]
             )
-            own = verify(served, self.GetModelPath(input_dict))
+            model = self.GetModelPath(input_dict)
+            own = verify(served, model)
+            asked = os.path.join(model, WARMUP)
+            if tf.io.gfile.exists(asked):
+                verify(served, asked, WARMED)
             if there:
                 latest = os.path.join(serving, str(there[-1]))
-                if digest(latest) == own:
+                known = digest(os.path.join(latest, WARMUP))
+                if (digest(latest), known) == (own, digest(asked)):
                     if not is_stated(latest, key):
                         state(latest, name, there[-1], judged, key)
                     self._MarkPushed(pushed, latest, str(there[-1]))

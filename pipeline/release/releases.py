@@ -11,7 +11,7 @@ import os
 import tensorflow as tf
 from ml_metadata.proto import metadata_store_pb2
 
-from pipeline.gate.digests import digest
+from pipeline.gate.digests import STATEMENT, digest
 from pipeline.release import decisions
 from pipeline.release.blessings import Blessings
 from pipeline.release.decisions import Decision
@@ -48,6 +48,7 @@ def rollback(
     Raises:
         ValueError: If there is no such version, none before the latest, or
             nothing to do, or a metadata service does not know the pipeline.
+        StatementError: If the version to serve is not what it states.
     """
     done = finish(root, metadata)
     if done is not None and to in (None, done.serving):
@@ -73,6 +74,9 @@ def rollback(
         if last and last[0].serving == to:
             return last[0]
         raise ValueError(f"Version {to} of {serving} is served already.")
+    place = os.path.join(withdrawn if restored else serving, str(to))
+    if tf.io.gfile.exists(os.path.join(place, STATEMENT)):
+        verify_version(place)  # Those of earlier releases state nothing.
     # Asked before anything moves: a service may not answer.
     blessings = Blessings(root, metadata)
     decision = Decision(

@@ -24,7 +24,7 @@ from tfx import v1 as tfx
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
-from pipeline.gate.digests import WARMUP, record, verify
+from pipeline.gate.digests import WARMED, WARMUP, record, verify
 from pipeline.gate.evaluation import read_evaluation
 from pipeline.gate.evaluator import EVALUATED, JUDGED, ON
 from pipeline.gate.image_counts import TOLERANCE, ImageCounts
@@ -276,12 +276,14 @@ def ServingCheck(  # noqa: N802
         records = artifact_utils.get_split_uri([examples], EVALUATED)
         verify(model_blessing, served, JUDGED)
         verify(model_blessing, records, ON)
+        verify(evaluation, evaluation.uri)
         files = os.path.join(records, "*")
         images = read_evaluation(evaluation.uri).images
         refuse_missing(read_records(files, ""), images)
         requests = choose_requests(read_records(files, ""), images)
         write_warmup(requests, served)
         record(infra_blessing, served)
+        record(infra_blessing, os.path.join(served, WARMUP), WARMED)
         fault = operations_fault(served) or serving_fault(
             served, requests, class_set(json.loads(classes))
         )

@@ -121,7 +121,7 @@ def Reporter(  # noqa: N802
     Raises:
         DataError: If any of it is not what the verdict is about.
     """
-    text = configuration.text_of(config)
+    text = configuration.kept_text(config)
     settings = configuration.load(PipelineConfig, text, config)
     classes = settings.data.class_set
     ground = build_ground(settings.training.ground, classes)
@@ -129,8 +129,8 @@ def Reporter(  # noqa: N802
     trained = path_utils.serving_model_path(model.uri)
     baseline = _baseline(blessing)
     records = artifact_utils.get_split_uri([examples], EVALUATED)
-    verify(evaluation, evaluation.uri)
-    verify(model_run, model_run.uri)
+    for each in (evaluation, model_run, pixel_counts, quarantine):
+        verify(each, each.uri)
     digests = {
         JUDGED: verify(model, trained),
         AGAINST: "" if baseline is None else digest(baseline),
@@ -210,7 +210,7 @@ def Reporter(  # noqa: N802
                 "push artifact": pushed_model.id,
             },
         },
-        config=configuration.text_of(written) if written else text,
+        config=configuration.kept_text(written) if written else text,
         decisions=[asdict(each) for each in decisions(settings.folder())],
     )
     found = facts(run)

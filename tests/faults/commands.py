@@ -26,6 +26,7 @@ import pipeline.runners.local  # noqa: F401
 from pipeline.__main__ import main as wseg
 from pipeline.gate.digests import SIGNATURE, STATEMENT, digest
 from pipeline.release.model_files import versions
+from pipeline.release.statement import state
 from tests.pipeline.runners.small import LENIENT, SHORT, SMALL, SMALL_DOMAINS
 from wseg_tf.data.streets import write_streets
 
@@ -217,7 +218,9 @@ def three_versions(folder: Path) -> None:
         push(root, content)
     made = versions(str(root / "serving"))
     for number, version in enumerate(made, 1):
-        (root / "serving" / str(version)).rename(root / "serving" / str(number))
+        numbered = root / "serving" / str(number)
+        (root / "serving" / str(version)).rename(numbered)
+        state(str(numbered), root.name, number, {})
 
 
 COMMANDS = {

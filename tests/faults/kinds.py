@@ -43,12 +43,12 @@ from tests.wseg_tf.data.fuzz import (
     mutate,
 )
 from wseg_tf import configuration
+from wseg_tf.cards import CARD, model_digest, read_card, write_card
 from wseg_tf.classes import CAMVID, class_set
 from wseg_tf.data.layouts import LAYOUTS, described
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.statistics import PixelStatistics
 from wseg_tf.ground import GroundMatrix
-from wseg_tf.serving import CARD, read_card
 from wseg_tf.training import strategy
 from wseg_tf.training.checkpoints import Checkpoints, Progress, packed_bytes
 from wseg_tf.training.selection import Selection
@@ -315,6 +315,8 @@ def _training_kinds(folder: Path) -> list[Kind]:
     ended = folder / "ended"
     ended.mkdir()
     (ended / "saved_model.pb").write_text("graph")
+    write_card(str(ended), {"classes": CAMVID.as_dict(), "ground": None})
+    kept = {**identity, "model": model_digest(str(ended))}
 
     def latest(given: bytes) -> Any:
         arrays = {"progress": np.frombuffer(given, np.uint8)}
@@ -358,7 +360,7 @@ def _training_kinds(folder: Path) -> list[Kind]:
         ),
         Kind(
             "recipes of models",
-            lambda random: text_of(identity, random, yaml=False),
+            lambda random: text_of(kept, random, yaml=False),
             finished,
         ),
         Kind(

@@ -19,6 +19,7 @@ from tests.wseg_tf.training.test_resume import KillAt, KilledError
 from wseg_tf import models
 from wseg_tf.classes import CAMVID
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.data.checks import DataError
 from wseg_tf.data.statistics import PixelStatistics
 from wseg_tf.filesystems import keep
 from wseg_tf.training import loop
@@ -113,6 +114,18 @@ def test_a_model_whose_export_failed_has_its_history(
     history = read_history(str(tmp_path / "model_run" / "2" / "history.csv"))
     assert [line["epoch"] for line in history] == ["1", "2", "3"]
     assert (tmp_path / "model/2/Format-Serving/saved_model.pb").exists()
+
+
+def test_a_training_starts_from_the_weights_that_were_named(
+    records: str, tmp_path: Path
+) -> None:
+    start = tmp_path / "start.weights.h5"
+    small_net("enet", 11).save_weights(start)
+    recipe = dataclasses.replace(RECIPE, initial=str(start))
+    given = execution(tmp_path, 1, records, recipe)
+    start.write_bytes(start.read_bytes()[:-1] + b"!")
+    with pytest.raises(DataError, match="expected the weights that the run"):
+        trainer.run_fn(given)
 
 
 def test_another_recipe_begins_anew(

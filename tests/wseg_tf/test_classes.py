@@ -111,6 +111,12 @@ def test_equal_sets_mean_the_same_whatever_they_are_called() -> None:
         (["a", 7], r"`classes\.1\.name`.*quote.*=7"),
         ([True], r"`classes\.0\.name`"),
         (["a/b"], r"`classes\.0\.name`.*without `/`"),
+        # What a terminal, a page or a sheet would take for more than a name.
+        (["a\nb"], r"`classes\.0\.name`.*characters that print"),
+        (["a\x1b[31m"], r"`classes\.0\.name`.*characters that print"),
+        (["\u202ea"], r"`classes\.0\.name`.*characters that print"),
+        (["=cmd|x"], r"`classes\.0\.name`.*not begun by"),
+        (["a" * 101], r"`classes\.0\.name`.*at most 100"),
         (["a", "critical"], r"`names`.*reserved.*=\['critical'\]"),
         (["void", "a"], r"`names`.*reserved.*=\['void'\]"),
         ([{"name": "a", "group": 0}], "groups from 1 on"),

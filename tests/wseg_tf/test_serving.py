@@ -1,4 +1,6 @@
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -7,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from wseg_tf import saved_models
+from wseg_tf.cards import CARD
 from wseg_tf.classes import CAMVID, class_set
 from wseg_tf.conversion import convert
 from wseg_tf.data.checks import check_pair, encode_labels
@@ -17,7 +20,6 @@ from wseg_tf.decisions import decide
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import Confusion, confusion_count
 from wseg_tf.serving import (
-    CARD,
     CONFUSION,
     PIXELS,
     SERVING,
@@ -237,6 +239,44 @@ def test_the_bound_on_pixels_is_the_users(
         served.segment(png(np.zeros([11, 10, 3], np.uint8)))
     with pytest.raises(ValueError, match=r"`max_pixels`.*max_pixels=0"):
         export(model, folder, CAMVID, *SIZE, max_pixels=0)
+
+
+def reordered(folder: Path) -> None:
+    card = json.loads((folder / CARD).read_text())
+    card["classes"]["classes"].reverse()
+    (folder / CARD).write_text(json.dumps(card))
+
+
+def relaxed(folder: Path) -> None:
+    card = json.loads((folder / CARD).read_text())
+    (folder / CARD).write_text(json.dumps({**card, "decision": "least_risk"}))
+
+
+def reweighted(folder: Path) -> None:
+    (path,) = (folder / "variables").glob("*.data-*")
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+
+
+def relabelled(folder: Path) -> None:
+    other = folder.parent / "other" / CARD
+    shutil.copy(other, folder / CARD)
+
+
+@pytest.mark.parametrize("how", [reordered, relaxed, reweighted, relabelled])
+def test_a_card_is_of_the_graph_and_the_weights_that_it_was_written_for(
+    model: keras.Model, tmp_path: Path, how: Callable[[Path], None]
+) -> None:
+    for name, seed in (("model", 3), ("other", 4)):
+        keras.utils.set_random_seed(seed)
+        export(
+            keras.models.clone_model(model), f"{tmp_path}/{name}", CAMVID, *SIZE
+        )
+    ServedModel(f"{tmp_path}/model")
+    how(tmp_path / "model")
+    with pytest.raises(ValueError, match=r"together.*Received: others"):
+        ServedModel(f"{tmp_path}/model")
 
 
 def test_a_model_of_other_classes_is_refused(tmp_path: Path) -> None:

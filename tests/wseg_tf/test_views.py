@@ -10,6 +10,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wseg_tf.cards import CARD
 from wseg_tf.classes import CAMVID
 from wseg_tf.conversion import convert
 from wseg_tf.data.checks import check_pair, encode_labels
@@ -19,7 +20,7 @@ from wseg_tf.data.streets import draw_scene
 from wseg_tf.decisions import decide
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import confusion_count
-from wseg_tf.serving import CARD, ServedModel, export
+from wseg_tf.serving import ServedModel, export
 from wseg_tf.training.precision import policy
 from wseg_tf.views import Views, class_scores, in_windows, starts
 

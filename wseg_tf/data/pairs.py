@@ -244,12 +244,16 @@ def _entries(folder: str) -> Iterator[tuple[str, bool]]:
     try:
         with os.scandir(folder) as entries:
             for each in entries:
-                if _is_text(each.name):
+                if not _is_text(each.name):
+                    no_text.append(each.name)
+                elif each.name.isprintable() or each.name.startswith("."):
                     yield each.name, each.is_dir()
                 else:
-                    no_text.append(each.name)
+                    raise _not_printable(folder, each.name)
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(f"{folder}: no such folder.") from None
+    except DataError:
+        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{folder}: cannot be read ({reason}).") from None
@@ -269,6 +273,8 @@ def _remote_entries(folder: str) -> Iterator[tuple[str, bool]]:
     except UnicodeDecodeError as error:
         raise not_unicode(folder, error.object) from None
     for name in names:
+        if not name.isprintable():
+            raise _not_printable(folder, name)
         path = posixpath.join(folder, name.rstrip("/"))
         # Object stores end the names of folders with a slash.
         is_folder = name.endswith("/") or (
@@ -289,6 +295,14 @@ def not_unicode(folder: str, name: bytes) -> DataError:
     """Returns the refusal of a file whose name is no text."""
     return DataError(
         f"{folder}: expected file names in UTF-8. Found: {name!r}."
+    )
+
+
+def _not_printable(folder: str, name: str) -> DataError:
+    """Refuses what a terminal takes for a command, and a list for two."""
+    return DataError(
+        f"{folder}: expected file names of characters that print. Found: "
+        f"{name!r}."
     )
 
 

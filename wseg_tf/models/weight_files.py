@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from wseg_tf.array_files import parse_arrays
 from wseg_tf.filesystems import MOST_BYTES, read_bytes
 from wseg_tf.models.torch_files import is_torch, read_torch
 
@@ -141,7 +142,7 @@ def read_layers(path: str) -> Layers:
         if ARCHIVED in names:
             return _from_hdf5(archived_weights(content, path), path)
         if names and all(name.endswith(".npy") for name in names):
-            return _by_layer(_from_npz(content, path))
+            return _by_layer(parse_arrays(content, path))
     raise ValueError(
         f"Invalid file of weights {path}. Expected PyTorch's .pth, NumPy's "
         ".npz, or Keras' .h5, .weights.h5 or .keras. Received: "
@@ -181,18 +182,6 @@ def archived_weights(content: bytes, path: str) -> bytes:
             "Received: another format."
         )
     return weights
-
-
-def _from_npz(content: bytes, path: str) -> dict[str, Array]:
-    try:
-        # Arrays of objects would be pickles.
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            return dict(file)
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"Invalid file of weights {path}. Expected arrays of numbers. "
-            f"Received: one that cannot be read ({error})."
-        ) from error
 
 
 def _from_hdf5(content: bytes, path: str) -> Layers:
@@ -269,7 +258,7 @@ def _legacy(root: Any) -> Iterator[tuple[str, dict[str, Array]]]:
             # A model in the model keeps its layers' names in the weights'.
             *above, leaf = full.split(":")[0].split("/")
             layer = above[-1] if above else name
-            held.setdefault(layer, {})[leaf] = np.asarray(group[full])
+            held.setdefault(layer, {})[leaf] = _values(group[full])
         if len(held) == 1:
             yield name, next(iter(held.values()))
         else:
@@ -294,8 +283,17 @@ def _numbered(root: Any) -> Iterator[tuple[str, dict[str, Array]]]:
         name = group.attrs.get("name", path[-2])
         yield (
             str(name),
-            {key: np.asarray(group[key]) for key in sorted(group, key=int)},
+            {key: _values(group[key]) for key in sorted(group, key=int)},
         )
+
+
+def _values(array: Any) -> Array:
+    """Reads numbers, as many as a file of weights may hold."""
+    if not isinstance(array, h5py.Dataset) or array.dtype.kind not in "fiub":
+        raise KeyError(f"{array.name} holds no numbers")
+    if array.nbytes > MOST_BYTES:  # A few bytes may stand for any number.
+        raise KeyError(f"{array.name} holds {array.nbytes} bytes")
+    return np.asarray(array)
 
 
 def _texts(names: Any) -> list[str]:

@@ -10,7 +10,6 @@ import io
 import json
 import logging
 import os
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from wseg_tf.array_files import parse_arrays
 from wseg_tf.filesystems import write_whole
 from wseg_tf.json_files import parse_json, read_json, typed
 from wseg_tf.models.dropout import generators
@@ -132,7 +132,7 @@ class Checkpoints:
                 progress: Progress = parse_json(text, path, Progress)
                 if progress.selection:
                     typed(Selection, progress.selection, path, "selection")
-            except (zipfile.BadZipFile, KeyError, ValueError, EOFError):
+            except (KeyError, ValueError):
                 LOG.warning("%s is damaged and left out.", path)
                 continue
             self._note(path, progress)
@@ -289,9 +289,7 @@ def packed_bytes(arrays: Arrays) -> bytes:
 
 def _read(path: str) -> dict[str, npt.NDArray[Any]]:
     with tf.io.gfile.GFile(path, "rb") as file:
-        content = io.BytesIO(file.read())
-    with np.load(content) as arrays:
-        return dict(arrays)
+        return parse_arrays(file.read(), path)
 
 
 def first_difference(found: Any, wanted: Any, key: str = "") -> str | None:

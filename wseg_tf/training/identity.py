@@ -26,7 +26,7 @@ def identity(recipe: Recipe, classes: ClassSet, data: str) -> dict[str, Any]:
         data: What changes with the training data, e.g. `Survey.digest`.
 
     Returns:
-        Plain values.
+        Plain values; the code that decides a training is among them.
 
     Example:
 
@@ -53,6 +53,7 @@ def identity(recipe: Recipe, classes: ClassSet, data: str) -> dict[str, Any]:
         "recipe": chosen,
         "classes": meant,
         "data": data,
+        "code": code_digest(),
         "keras": keras.__version__.partition(".")[0],
     }
 

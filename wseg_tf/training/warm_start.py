@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from wseg_tf.cards import CARD, read_card
 from wseg_tf.classes import ClassSet
 from wseg_tf.models.imagenet import import_imagenet
 from wseg_tf.models.registry import load_weights
 from wseg_tf.models.weight_files import read_layers
-from wseg_tf.serving import CARD, read_card
 
 LOG = logging.getLogger("wseg_tf.training")
 # Files of one network, all of it; and others', of an encoder.

@@ -52,7 +52,7 @@ class Package:
         """The configuration it was compiled from, by value."""
         kept = self.parameters["config"]
         return configuration.load(
-            PipelineConfig, configuration.text_of(kept), kept
+            PipelineConfig, configuration.kept_text(kept), kept
         )
 
 

@@ -37,6 +37,20 @@ def test_check_says_in_one_line_what_it_checked(street_folder: Path) -> None:
     )
 
 
+def test_check_names_images_that_look_like_those_of_another_split(
+    street_folder: Path,
+) -> None:
+    image = np.asarray(Image.open(street_folder / "train" / "A_3.png"))
+    copy = street_folder / "val" / "C_1.png"
+    Image.fromarray(image // 2 + 50).save(copy)
+    code, lines = wseg_data("check", street_folder)
+    assert code == 0
+    assert lines[1].startswith(
+        "Careful: of val, 1 of 2 images look like images of train (such as "
+        "C_1 like A_3): "
+    )
+
+
 def test_check_lists_every_unfit_pair(street_folder: Path, label: Path) -> None:
     torn = street_folder / "val" / "C [2].png"
     torn.write_bytes(torn.read_bytes()[:-9])

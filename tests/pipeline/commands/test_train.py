@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import re
@@ -113,6 +114,39 @@ def test_a_finished_training_says_so(root: Path) -> None:
     code, screen = wseg("train", DEMO, f"root={root.parent}", *SMALL)
     assert code == 0
     assert screen == f"Finished before. Model: {root / 'training'}\n"
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("streets/valannot/*.png", "(data was"),
+        ("training/variables/*.data-*", "exported together"),
+        ("training/assets.extra/wseg_tf.json", "exported together"),
+    ],
+)
+def test_what_is_finished_is_of_the_files_as_they_are(
+    root: Path, tmp_path: Path, place: str, said: str
+) -> None:
+    """One bit, with size and date kept: neither tells what a file holds."""
+    copied = shutil.copytree(root, tmp_path / "demo")
+    given = ["train", DEMO, f"root={tmp_path}", *SMALL]
+    assert wseg(*given)[0] == 0
+    path = next(copied.glob(place))
+    before, content = path.stat(), path.read_bytes()
+    if path.suffix == ".png":
+        encoded = io.BytesIO()
+        Image.new("L", (56, 40), 3).save(encoded, "PNG")
+        content = encoded.getvalue().ljust(len(content), b"\0")
+    elif path.suffix == ".json":
+        content = content.replace(b"pedestrian", b"bicyclists", 1)
+    else:
+        content = content[:-1] + bytes([content[-1] ^ 1])
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    now = path.stat()
+    assert (now.st_size, now.st_mtime) == (before.st_size, before.st_mtime)
+    code, screen = wseg(*given)
+    assert (code, said in screen) == (USER_ERROR, True), screen
 
 
 def test_a_worker_whose_training_has_ended_waits_for_nobody(

@@ -103,6 +103,23 @@ def test_the_same_content_elsewhere_is_the_same_run(
     assert by_value(str(other / "run.yaml"), tmp_path) == before
 
 
+def test_a_copy_that_somebody_changed_is_made_anew(
+    path: str, tmp_path: Path
+) -> None:
+    """A copy is named by what it holds; no name stands for something else."""
+    text = by_value(path, tmp_path)
+    kept = {
+        each: each.read_bytes()
+        for each in (tmp_path / "runs").rglob("*")
+        if each.is_file()
+    }
+    assert len(kept) == 3
+    for each in kept:
+        each.write_bytes(b"others.")
+    assert by_value(path, tmp_path) == text
+    assert {each: each.read_bytes() for each in kept} == kept
+
+
 def test_words_that_mean_the_same_d_are_the_same_run(
     path: str, tmp_path: Path
 ) -> None:
@@ -162,6 +179,10 @@ def test_what_is_kept_has_a_name_of_its_content(tmp_path: Path) -> None:
     assert keep(str(tmp_path), "a.txt", "one") == one
     assert keep(str(tmp_path), "a.txt", "two") != one
     assert Path(one).read_text() == "one"
+    Path(one).write_text("two")
+    with pytest.raises(ConfigurationError, match=r"a\.txt\. Expected the text"):
+        configuration.kept_text(one)
+    assert configuration.kept_text(keep(str(tmp_path), "a.txt", "one")) == "one"
     config = load_pipeline(
         str(CONFIGS / "demo.yaml"), [f"root={tmp_path}/runs"]
     )

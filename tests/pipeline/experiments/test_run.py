@@ -23,6 +23,7 @@ from wseg_tf.data.checks import DataError
 from wseg_tf.data.streets import write_streets
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.plots import plot_rounds
+from wseg_tf.training import identity
 from wseg_tf.training.recipe import GroundOptions, Recipe, Stage
 
 
@@ -301,7 +302,8 @@ def test_frames_that_change_while_it_runs_make_no_figure(
     count = run._count
 
     def edit_then_count(*given):
-        os.utime(label)
+        date = Path(label).stat().st_mtime_ns
+        os.utime(label, ns=(date, date))  # As who restores the date does.
         return count(*given)
 
     monkeypatch.setattr(run, "_count", edit_then_count)
@@ -312,9 +314,28 @@ def test_frames_that_change_while_it_runs_make_no_figure(
 
 def test_other_code_makes_other_figures(plan, trained, monkeypatch):
     run.run(plan)
-    monkeypatch.setattr(keys, "training_code", lambda: "other")
+    monkeypatch.setattr(identity, "code_digest", lambda: "other")
     run.run(plan)
     assert len(trained) == 10
+
+
+def test_counts_and_weights_under_the_name_of_others_are_not_theirs(
+    plan, trained
+):
+    start, *_, last = run.run(plan)
+    own, other = (Path(each.weights).parent for each in (last, start))
+    (counts,) = own.glob("counts-*.npz")
+    shutil.copy(next(other.glob("counts-*.npz")), counts)
+    *_, again = run.run(plan)
+    np.testing.assert_array_equal(again.counts["val"], last.counts["val"])
+    counts.write_bytes(counts.read_bytes()[:-30])
+    *_, again = run.run(plan)
+    np.testing.assert_array_equal(again.counts["val"], last.counts["val"])
+    assert len(trained) == 5
+    shutil.rmtree(own)
+    shutil.copytree(other, own)
+    run.run(plan)
+    assert len(trained) == 6
 
 
 def test_weights_that_were_changed_are_trained_anew(plan, trained):

@@ -11,12 +11,13 @@ from tfx.components.evaluator.executor import Executor as TheirEvaluator
 from tfx.components.trainer.executor import GenericExecutor
 from tfx.types import standard_artifacts
 
-from pipeline.gate.digests import WARMUP, digest, record, verify
+from pipeline.gate.digests import COUNTED, WARMUP, digest, record, verify
 from pipeline.gate.evaluator import AGAINST, JUDGED, ON, VerifyingExecutor
+from pipeline.ingest.pixel_counts import STATISTICS
 from pipeline.training import RecordingExecutor
+from wseg_tf.cards import CARD
 from wseg_tf.classes import CAMVID, ClassSet
 from wseg_tf.data.checks import DataError
-from wseg_tf.serving import CARD
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -204,6 +205,20 @@ def test_the_trainer_notes_what_it_wrote_and_starts_from_what_was(
     weights("start")(tmp_path)
     with pytest.raises(DataError, match="Found: others"):
         RecordingExecutor().Do(given, made, {})
+
+
+def test_classes_are_weighted_by_what_ingest_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = []
+    monkeypatch.setattr(GenericExecutor, "Do", lambda *a: trained.append(True))
+    examples = examples_of(tmp_path / "examples")
+    counts = write(tmp_path / "examples", **{STATISTICS: "{}"}) / STATISTICS
+    record(examples, str(counts), COUNTED)
+    counts.write_text("[]")
+    with pytest.raises(DataError, match=r"statistics\.json: .*Found: others"):
+        RecordingExecutor().Do({"examples": [examples]}, {}, {})
+    assert not trained
 
 
 def test_names_and_contents_count_and_requests_to_warm_up_do_not(

@@ -30,6 +30,7 @@ from tests.pipeline.gate.hand_made import (
     Error,
     export_model,
     swap_serving,
+    vouch,
     write_images,
 )
 from tests.pipeline.gate.tfma_counts import assert_tfma_counts
@@ -387,6 +388,7 @@ def test_an_evaluator_that_crashes_pushes_nothing(
     # Cut short, as by a full disk; TensorFlow cannot load it.
     variables = next(model.glob("Format-Serving/variables/*.data*"))
     variables.write_bytes(b"")
+    vouch(model / "Format-Serving")
     with pytest.raises(Exception, match="Read less bytes"):
         lonely.run(model)
     assert "Pusher" not in latest_run(str(tmp_path / "made/metadata.sqlite"))

@@ -55,6 +55,19 @@ def names(folder: Path, split: str) -> list[str]:
     return [each["name"].numpy().decode() for each in examples]
 
 
+def test_a_file_that_changes_after_it_was_listed_is_not_ingested(
+    pairs: Pairs, tmp_path: Path
+) -> None:
+    manifest = write_manifest(str(tmp_path), pairs, layout("camvid"))
+    label = Path(pairs["train"][1].label)
+    Image.fromarray(np.full((6, 8), 5, np.uint8)).save(label)
+    os.utime(label, (1, 1))
+    root = beam.Pipeline(options=parse_options(ONE_WORKER))
+    out = str(tmp_path / "out")
+    with pytest.raises(DataError, match=r"A_2\.png: .*changed meanwhile"):
+        write_records(root, manifest, list(pairs), out, out, out)
+
+
 A_PAIR_A_FILE = 1e-6  # MiB
 
 

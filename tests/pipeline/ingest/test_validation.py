@@ -13,6 +13,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from pipeline.config.contents import schema_file
 from pipeline.config.data_options import DataOptions
 from pipeline.config.pipeline_config import PipelineConfig
+from pipeline.gate.digests import record
 from pipeline.gate.rules import Gate, Rule
 from pipeline.graph import create_pipeline
 from pipeline.ingest import pixel_counts
@@ -21,6 +22,7 @@ from pipeline.ingest.drift import StopOnDrift, drift_reference
 from pipeline.ingest.validation import InvalidDataError, StopOnAnomalies
 from wseg_tf.classes import CAMVID
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.data.checks import DataError
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.layouts import find_pairs, layout
 from wseg_tf.data.records import example
@@ -131,6 +133,11 @@ def drift(
     pixel_counts.write(str(folder / "statistics.json"), counted)
     artifact = PixelCounts()
     artifact.uri = str(folder)
+    record(artifact, artifact.uri)
+    return held_to_limit(artifact, limit, reference)
+
+
+def held_to_limit(artifact: Any, limit: float, reference: str = "") -> str:
     return execute(
         StopOnDrift,
         {"pixel_counts": artifact},
@@ -138,6 +145,18 @@ def drift(
         limit=limit,
         reference=reference,
     )
+
+
+def test_counts_that_somebody_evened_out_are_no_counts(tmp_path: Path) -> None:
+    with pytest.raises(InvalidDataError):
+        drift(tmp_path, GOOD, FEW_PEOPLE)
+    artifact = PixelCounts()
+    artifact.uri = str(tmp_path)
+    record(artifact, artifact.uri)
+    counted = {"train": {"A": GOOD}, "eval": {"B": GOOD}}
+    pixel_counts.write(str(tmp_path / "statistics.json"), counted)
+    with pytest.raises(DataError, match="Found: others"):
+        held_to_limit(artifact, 2.0)
 
 
 def test_drift_between_the_splits_stops_the_run(tmp_path: Path) -> None:

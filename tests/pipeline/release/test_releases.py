@@ -16,7 +16,7 @@ from tfx.types.standard_component_specs import (
 )
 
 from pipeline.gate.baseline import WITHDRAWN
-from pipeline.gate.digests import digest
+from pipeline.gate.digests import WARMED, WARMUP, digest, record
 from pipeline.release import releases
 from pipeline.release.decisions import (
     decisions,
@@ -28,7 +28,11 @@ from pipeline.release.lineage import open_store
 from pipeline.release.model_files import versions
 from pipeline.release.push import AtomicExecutor
 from pipeline.release.releases import reset_baseline, rollback
-from pipeline.release.statement import state, verify_version
+from pipeline.release.statement import (
+    StatementError,
+    state,
+    verify_version,
+)
 from wseg_tf.data.checks import DataError
 
 
@@ -36,6 +40,8 @@ def write_model(folder: Path, content: str) -> Path:
     (folder / "variables").mkdir(parents=True)
     (folder / "variables" / "data").write_text(content)
     (folder / "saved_model.pb").write_text("graph")
+    (folder / WARMUP).parent.mkdir()
+    (folder / WARMUP).write_text("requests")
     return folder
 
 
@@ -57,9 +63,8 @@ def push(
     infra_blessing.uri = str(checked)
     infra_blessing.set_int_custom_property("blessed", 1)
     infra_blessing.set_int_custom_property("has_model", 1)
-    infra_blessing.set_string_custom_property(
-        "sha256", digest(str(checked / "stamped_model"))
-    )
+    record(infra_blessing, str(checked / "stamped_model"))
+    record(infra_blessing, str(checked / "stamped_model" / WARMUP), WARMED)
     after_the_check(checked / "stamped_model")
     pushed = standard_artifacts.PushedModel()
     pushed.uri = str(root / "archive")
@@ -108,7 +113,9 @@ def test_the_same_model_is_not_pushed_twice(tmp_path: Path) -> None:
     assert served(tmp_path) == ["a", "b", "a"]
 
 
-@pytest.mark.parametrize("name", ["variables/data", "new", "saved_model.pb"])
+@pytest.mark.parametrize(
+    "name", ["variables/data", "new", "saved_model.pb", WARMUP]
+)
 def test_files_swapped_after_the_serving_check_are_not_pushed(
     tmp_path: Path, name: str
 ) -> None:
@@ -118,6 +125,51 @@ def test_files_swapped_after_the_serving_check_are_not_pushed(
     with pytest.raises(DataError, match="Found: others"):
         push(tmp_path, "a", after_the_check=swap)
     assert not (tmp_path / "serving").exists()
+
+
+def test_requests_that_were_swapped_in_a_version_are_not_vouched_for(
+    tmp_path: Path,
+) -> None:
+    push(tmp_path, "a")
+    (first,) = (tmp_path / "serving").iterdir()
+    (first / WARMUP).write_text("swapped")
+    push(tmp_path, "a")
+    newest = tmp_path / "serving" / str(versions(f"{tmp_path}/serving")[-1])
+    assert (newest / WARMUP).read_text() == "requests"
+    verify_version(str(newest))
+    with pytest.raises(StatementError):
+        verify_version(str(first))
+
+
+def test_a_version_that_was_changed_is_not_gone_back_to(
+    tmp_path: Path,
+) -> None:
+    for content in "abc":
+        push(tmp_path, content)
+    first, second, _ = versions(f"{tmp_path}/serving")
+    changed = tmp_path / "serving" / str(second) / "variables" / "data"
+    changed.write_text("swapped")
+    with pytest.raises(StatementError, match=r"variables/data: expected"):
+        rollback(str(tmp_path), "too slow")
+    assert served(tmp_path)[-1] == "c"
+    assert rollback(str(tmp_path), "too slow", to=first).serving == first
+    with pytest.raises(StatementError, match=r"variables/data: expected"):
+        rollback(str(tmp_path), "it was fine", to=second)
+    assert served(tmp_path) == ["a"]
+
+
+def test_a_model_is_withdrawn_though_nobody_says_so_any_more(
+    tmp_path: Path,
+) -> None:
+    push(tmp_path, "a")
+    push(tmp_path, "b")
+    rollback(str(tmp_path), "loses cyclists at dusk")
+    (tmp_path / "decisions.jsonl").unlink()
+    refused = push(tmp_path, "b")
+    assert refused.get_int_custom_property("pushed") == 0
+    assert served(tmp_path) == ["a"]
+    (gone,) = withdrawals(str(tmp_path))
+    assert "no line of decisions.jsonl" in why_withdrawn(str(tmp_path), gone)
 
 
 def test_a_refused_model_leaves_no_trace(tmp_path: Path) -> None:
@@ -135,7 +187,7 @@ def test_a_push_that_is_killed_leaves_no_version(tmp_path: Path) -> None:
     child = os.fork()
     if child == 0:
         # Without the digests, which read the model too.
-        globals()["digest"] = str
+        globals()["record"] = print
         for name in ("digest", "verify"):
             AtomicExecutor.Do.__globals__[name] = lambda *given: str(given)
         push(tmp_path, "b")

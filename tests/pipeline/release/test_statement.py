@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.gate.digests import SIGNATURE, STATEMENT, digest
+from pipeline.gate.digests import SIGNATURE, STATEMENT, WARMUP, digest
 from pipeline.release.model_files import versions
 from pipeline.release.releases import rollback
 from pipeline.release.statement import (
@@ -58,7 +58,11 @@ def test_a_version_says_what_it_is_and_who_signed_it(tmp_path: Path) -> None:
     assert statement.judged == {"model": "of the model"}
     assert statement.pipeline == tmp_path.name
     assert str(statement.version) == version.name
-    assert sorted(statement.files) == ["saved_model.pb", "variables/data"]
+    assert sorted(statement.files) == [
+        WARMUP,
+        "saved_model.pb",
+        "variables/data",
+    ]
     # What is stated is not part of what is stated, nor of the model.
     assert digest(str(version)) == digest(
         str(tmp_path / "checked" / "a" / "stamped_model")

@@ -1,5 +1,6 @@
 """A network of the user's own, by the path of its function."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,38 @@ def test_it_is_built_by_its_path(write: Write) -> None:
     with pytest.raises(ValueError, match=r"Invalid option.*\['features'\]"):
         models.build(name, 5, width=0.5)
     assert check(Recipe(model=name), CAMVID) is not None
+
+
+@pytest.mark.parametrize(
+    ("code", "file"),
+    [
+        ('Path(__file__).with_name("prior.npy")', "own_networks/prior.npy"),
+        (
+            'os.path.join(HERE, "data", "prior.npy")',
+            "own_networks/data/prior.npy",
+        ),
+        ('open("prior.csv")', "prior.csv"),
+        ('files("own_networks") / "data/a.json"', "own_networks/data/a.json"),
+    ],
+)
+def test_a_file_that_it_names_is_part_of_what_a_training_is(
+    write: Write,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    file: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"one")
+    recipe = Recipe(model=write(f"{NET}\ndef read():\n    return {code}\n"))
+    before, date = identity(recipe, CAMVID, "data"), path.stat().st_mtime_ns
+    (tmp_path / "unnamed.npy").write_bytes(b"one")
+    assert identity(recipe, CAMVID, "data") == before
+    path.write_bytes(b"two")
+    os.utime(path, ns=(date, date))
+    assert identity(recipe, CAMVID, "data") != before
 
 
 def test_its_code_is_part_of_what_a_training_is(

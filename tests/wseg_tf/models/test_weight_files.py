@@ -1,6 +1,8 @@
 """The same layers from every format, told apart by what is in the file."""
 
 import hashlib
+import io
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -144,6 +146,18 @@ def test_hdf5_of_others_is_refused(tmp_path):
 
 
 def test_arrays_of_objects_are_not_unpickled(tmp_path):
+    promised = io.BytesIO()
+    header = {"descr": "<f4", "fortran_order": False, "shape": (10**12,)}
+    np.lib.format.write_array_header_1_0(promised, header)
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("a.npy", promised.getvalue())
+    with pytest.raises(ValueError, match="arrays of numbers"):
+        read_layers(str(tmp_path / "x.npz"))
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        group = file.create_group("layers/conv/vars")
+        group.create_dataset("0", [10**12], "f4", chunks=(1024,))
+    with pytest.raises(ValueError, match="4000000000000 bytes"):
+        read_layers(str(tmp_path / "x.h5"))
     np.savez(tmp_path / "x.npz", a=np.array([{}], dtype=object))
     with pytest.raises(ValueError, match="arrays of numbers"):
         read_layers(str(tmp_path / "x.npz"))

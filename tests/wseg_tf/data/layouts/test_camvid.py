@@ -105,6 +105,17 @@ def test_a_file_name_that_is_no_text_is_shown(tmp_path, make_png, name):
         find_pairs(chosen, str(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["a\n1.png", "\x1b[31ma_1.png"])
+def test_a_file_name_that_is_a_command_to_a_terminal_is_refused(
+    tmp_path, make_png, name
+):
+    make(tmp_path, make_png, "train", ["a_1"])
+    os.rename(tmp_path / "train" / "a_1.png", tmp_path / "train" / name)
+    with pytest.raises(DataError, match="that print") as caught:
+        find_pairs("camvid", str(tmp_path))
+    assert str(caught.value).isprintable()
+
+
 def test_refuses_an_unknown_layout(tmp_path):
     with pytest.raises(ValueError, match="camvid_colours"):
         find_pairs("camvit", str(tmp_path))
