@@ -9,13 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from wseg_tf.class_ids import signed
-from wseg_tf.ground import ClassNames, names_of
-from wseg_tf.losses.class_values import (
+from wseg_tf.class_values import (
     ByClass,
     Values,
     checked_weights,
     in_order,
 )
+from wseg_tf.ground import ClassNames, names_of
 from wseg_tf.losses.targets import PixelLoss, Pixels
 from wseg_tf.transport.products import multiply, row_sum
 

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from wseg_tf.class_ids import is_integer
+from wseg_tf.class_values import check_length, is_integer
 from wseg_tf.ground import ClassNames, GroundMatrix
-from wseg_tf.losses.class_values import check_length
 from wseg_tf.losses.cross_entropy import by_truth
 from wseg_tf.losses.reduction import image_weights, reduce
 from wseg_tf.losses.targets import PixelLoss, Pixels

@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from wseg_tf.ground import ClassNames, names_of
-from wseg_tf.losses.class_values import (
+from wseg_tf.class_values import (
     ByClass,
     checked_weights,
 )
+from wseg_tf.ground import ClassNames, names_of
 from wseg_tf.losses.cross_entropy import weights_of
 from wseg_tf.losses.dice import by_image
 from wseg_tf.losses.reduction import image_weights, reduce
