@@ -56,7 +56,7 @@ def wasserstein_dice(
         positive = depth * (depth - severity)
     weight = tf.cast(pixels.valid, tf.float32)
     if weights is not None:
-        weight *= weights
+        weight = tf.where(pixels.valid, weights, 0.0)
 
     images = by_image(pixels.shape)
 

@@ -67,7 +67,7 @@ def lovasz_softmax(
         truth = pixels.look_up(tf.concat([tf.eye(classes), others], axis=0))
     mass = tf.cast(pixels.valid, tf.float32)
     if weights is not None:
-        mass *= weights
+        mass = tf.where(pixels.valid, weights, 0.0)
     errors = tf.where(pixels.valid[:, None], tf.abs(truth - predicted), 0.0)
 
     def by_class(values: tf.Tensor) -> tf.Tensor:
