@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -32,6 +32,18 @@ def _asking() -> Mapping[str, Any]:
     known = sys._getframe(2).f_locals
     is_keras = type(known.get("self")).__name__ == "CompileMetrics"
     return known if is_keras else {}
+
+
+def _names(report: Any) -> tuple[str, ...]:
+    """Returns the names of scores, as the user gave them."""
+    names = (report,) if isinstance(report, str) else report
+    is_list = isinstance(names, Iterable)
+    if not is_list or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            "Invalid value for argument `report`. Expected names of scores. "
+            f"Received: report={report!r}."
+        )
+    return tuple(names)
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
@@ -111,7 +123,7 @@ class Confusion(keras.metrics.Metric):
             )
         self.classes = classes = int(classes)
         self.ignore_class = checked_void(ignore_class)
-        self.report = (report,) if isinstance(report, str) else tuple(report)
+        self.report = _names(report)
         self.names = names_of(names)
         self.groups = self.ground = None
         if groups is not None:

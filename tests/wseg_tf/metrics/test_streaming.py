@@ -383,6 +383,8 @@ def test_configuration_round_trip() -> None:
     ("arguments", "named"),
     [
         ({"report": ["miou"]}, "`report`.*'miou'"),
+        ({"report": 3}, "`report`.*names of scores.*3"),
+        ({"report": ["mean_iou", None]}, "`report`.*names of scores.*None"),
         ({"report": ["critical_iou"]}, "`groups`"),
         ({"report": ["expected_severity"]}, "`ground`"),
         ({"names": ["a"]}, "`names`"),
