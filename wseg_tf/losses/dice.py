@@ -80,7 +80,9 @@ def _severity(pixels: Pixels, costs: npt.NDArray[np.float64]) -> tf.Tensor:
     else:
         rows = pixels.look_up(one_hot.label_table(costs))
     if pixels.from_logits:
-        return one_hot.expected_cost_from_logits(pixels.predictions, rows)
+        return one_hot.expected_cost_from_logits(
+            pixels.predictions, rows, pixels.valid
+        )
     return one_hot.expected_cost(pixels.predictions, rows)
 
 
