@@ -49,7 +49,10 @@ def expected_cost(probabilities: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
 
 
 def expected_cost_from_logits(
-    logits: tf.Tensor, costs: tf.Tensor, valid: tf.Tensor
+    logits: tf.Tensor,
+    costs: tf.Tensor,
+    valid: tf.Tensor,
+    largest_cost: float = 1.0,
 ) -> tf.Tensor:
     """Returns `L = sum(softmax(z) * D[j])`; its gradient is `s * (D[j] - L)`.
 
@@ -58,13 +61,14 @@ def expected_cost_from_logits(
         costs: The row of D of each pixel's true class, float32 `[P, N]`; it
             gets no gradient; 0 where void.
         valid: bool `[P]`, False for void.
+        largest_cost: Of D. Defaults to 1.
 
     Returns:
         float32 `[P]`.
     """
 
     def value_and_gradient(logits: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        powers, totals = exponentials(logits, valid)
+        powers, totals = exponentials(logits, valid, largest_cost)
         weighted, scale = powers * costs, 1.0 / totals
         loss = tf.reduce_sum(weighted, axis=-1, keepdims=True) * scale
 

@@ -83,7 +83,9 @@ def surprise(
 
 
 def exponentials(
-    logits: tf.Tensor, valid: tf.Tensor | None = None
+    logits: tf.Tensor,
+    valid: tf.Tensor | None = None,
+    largest_cost: float = 1.0,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns `exp(z)`, and its sums; their quotient is the softmax.
 
@@ -96,6 +98,7 @@ def exponentials(
         logits: z, float32 `[P, N]`.
         valid: bool `[P]`; logits of other pixels that are NaN or infinite are
             taken as 0. Defaults to None: they stay.
+        largest_cost: Of what powers will be multiplied by. Defaults to 1.
 
     Returns:
         Powers `[P, N]` and totals `[P, 1]`, each row in a scale of its own.
@@ -108,7 +111,8 @@ def exponentials(
     """
     powers = tf.exp(logits)
     totals = tf.reduce_sum(powers, axis=-1, keepdims=True)
-    is_safe = (totals > LEAST_TOTAL) & (totals < LARGEST_TOTAL)
+    limit = LARGEST_TOTAL / max(largest_cost, 1.0)
+    is_safe = (totals > LEAST_TOTAL) & (totals < limit)
 
     def shifted() -> tuple[tf.Tensor, tf.Tensor]:
         known = logits if valid is None else zero_void(logits, valid)
