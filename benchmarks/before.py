@@ -1,10 +1,11 @@
 """Losses and the confusion metric against those of an earlier tree, in turn.
 
 git worktree add --detach ../base COMMIT
-python -m benchmarks.before ../base [--rounds 21] [--json FILE]
+python -m benchmarks.before ../base [--cpu] [--rounds 21] [--json FILE]
 
 Each tree has a process of its own, which times a case when it is asked: the two
-processes alternate, and a ratio is that of two neighbours in time.
+processes alternate, and a ratio is that of two neighbours in time. Where others
+use the machine too, `--cpu` counts the time of the processor, of one thread.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 from benchmarks import harness, peers
 
 HERE = Path(__file__).resolve().parent
+# The last is for `before_cases`.
+CPU = "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "CPU_TIME"
 
 
 def main() -> None:
@@ -25,7 +28,11 @@ def main() -> None:
     parser.add_argument(
         "--only", default="", help="cases with this in the name"
     )
+    parser.add_argument(
+        "--cpu", action="store_true", help="the processor's time, one thread's"
+    )
     options = parser.parse_args()
+    one_thread = dict.fromkeys(CPU, "1") if options.cpu else {}
     report = harness.Report("Now against before, logits [2, 360, 480, 19]")
     arrays = dict(harness.street_batch())
     # The cases are this tree's for both; all that they import is their own.
@@ -34,7 +41,11 @@ def main() -> None:
             "before_cases",
             arrays,
             sys.executable,
-            {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{HERE}"},
+            {
+                **os.environ,
+                "PYTHONPATH": f"{root}{os.pathsep}{HERE}",
+                **one_thread,
+            },
             str(root),
         )
         for side, root in (

@@ -48,6 +48,7 @@ ROOMS = {
         "class_ids",
         "pixel_weights",
         "refusal",
+        "class_values",
         "code",
         "locks",
         "configuration",

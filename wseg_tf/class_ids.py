@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import tensorflow as tf
 
+from wseg_tf.class_values import is_integer
 from wseg_tf.refusal import Find, Show, refuse
 
 LEAST_ID, LARGEST_ID = -(2**31), 2**31 - 1
@@ -46,11 +46,6 @@ def signed(ids: tf.Tensor) -> tf.Tensor:
     [2, -1]
     """
     return tf.bitcast(ids, tf.int32)
-
-
-def is_integer(value: Any) -> bool:
-    """Whether a value is an integer, of Python or NumPy, and no boolean."""
-    return not isinstance(value, bool) and isinstance(value, Integral)
 
 
 def checked_void(ignore_class: Any) -> int | None:

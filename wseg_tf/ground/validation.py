@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wseg_tf.class_values import entries, is_integer
 from wseg_tf.classes import ClassSet
 
 Array = npt.NDArray[np.float64]
@@ -35,13 +36,17 @@ def names_of(classes: ClassNames) -> tuple[str, ...] | None:
         return None
     if isinstance(classes, ClassSet):
         return classes.names
-    if not isinstance(classes, Iterable) or isinstance(classes, str | Set):
+    # A set has no order, and of a dictionary keys or values may be the names.
+    others = (str, bytes, Set, Mapping)
+    is_list = isinstance(classes, Iterable) and not isinstance(classes, others)
+    given = [*classes] if is_list else [None]
+    if not all(isinstance(each, str) or is_integer(each) for each in given):
         raise ValueError(
             "Invalid value for argument `classes`. Expected a `ClassSet` or "
             "the names of the classes in order. Received: "
             f"classes={classes!r}."
         )
-    names = tuple(map(str, classes))
+    names = tuple(map(str, given))
     if twice := sorted({each for each in names if names.count(each) > 1}):
         raise ValueError(
             "Invalid value for argument `classes`. Expected distinct names. "
@@ -93,14 +98,9 @@ def by_class(
         ValueError: If the keys are not the names, or there are no entries.
     """
     names = names_of(classes)
-    if not isinstance(given, Mapping):
-        try:
-            return list(given), names
-        except TypeError:
-            raise ValueError(
-                f"Invalid value for argument `{argument}`. Expected an entry "
-                f"for each class. Received: {argument}={given!r}."
-            ) from None
+    given = entries(argument, given)
+    if isinstance(given, list):
+        return given, names
     names = tuple(given) if names is None else names
     if set(given) != set(names):
         raise ValueError(
@@ -153,7 +153,10 @@ def validated(values: Any, classes: tuple[str, ...] | None) -> Array:
         ValueError: If it is none; the entry is named.
     """
     try:
-        array = np.array(values, np.float64)
+        given = np.asarray(values)
+        if np.iscomplexobj(given):  # Else NumPy drops what is imaginary.
+            raise TypeError("complex numbers")
+        array = np.array(given, np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(
             "Invalid value for argument `values`. Expected [N, N] numbers. "

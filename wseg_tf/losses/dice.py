@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from wseg_tf.class_ids import is_integer
+from wseg_tf.class_values import check_length, is_integer
 from wseg_tf.ground import ClassNames, GroundMatrix
-from wseg_tf.losses.class_values import check_length
 from wseg_tf.losses.cross_entropy import by_truth
 from wseg_tf.losses.reduction import image_weights, reduce
 from wseg_tf.losses.targets import PixelLoss, Pixels
@@ -57,7 +56,7 @@ def wasserstein_dice(
         positive = depth * (depth - severity)
     weight = tf.cast(pixels.valid, tf.float32)
     if weights is not None:
-        weight *= weights
+        weight = tf.where(pixels.valid, weights, 0.0)
 
     images = by_image(pixels.shape)
 
@@ -81,7 +80,9 @@ def _severity(pixels: Pixels, costs: npt.NDArray[np.float64]) -> tf.Tensor:
     else:
         rows = pixels.look_up(one_hot.label_table(costs))
     if pixels.from_logits:
-        return one_hot.expected_cost_from_logits(pixels.predictions, rows)
+        return one_hot.expected_cost_from_logits(
+            pixels.predictions, rows, pixels.valid
+        )
     return one_hot.expected_cost(pixels.predictions, rows)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from wseg_tf.ground import ClassNames, names_of
-from wseg_tf.losses.class_values import (
+from wseg_tf.class_values import (
     ByClass,
     checked_number,
     checked_weights,
 )
+from wseg_tf.ground import ClassNames, names_of
 from wseg_tf.losses.cross_entropy import (
     by_truth,
     log_probabilities,

@@ -8,15 +8,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from wseg_tf.classes import ClassSet
-from wseg_tf.ground import ClassNames, names_of
-from wseg_tf.losses.class_values import (
+from wseg_tf.class_values import (
     ByClass,
-    by_class,
+    checked_groups,
     checked_number,
     checked_weights,
     in_order,
 )
+from wseg_tf.classes import ClassSet
+from wseg_tf.ground import ClassNames, names_of
 from wseg_tf.losses.cross_entropy import (
     by_truth,
     log_probabilities,
@@ -148,15 +148,7 @@ class ImportanceAwareLoss(PixelLoss):
             groups = dict(zip(groups.names, groups.groups, strict=True))
         names = names_of(classes)
         super().__init__(from_logits, ignore_class, reduction, name, names)
-        own = by_class("groups", groups, names)
-        given = in_order("groups", own, len(names or own))
-        numbers = [checked_number("groups", group) for group in given]
-        self.groups = tuple(map(int, numbers))
-        if [*self.groups] != numbers or min(self.groups, default=1) < 1:
-            raise ValueError(
-                "Invalid value for argument `groups`. Expected importance "
-                f"groups from 1 upwards. Received: groups={given}."
-            )
+        self.groups = checked_groups(groups, names)
         self.class_weights = checked_weights(class_weights, names)
         self.offset = checked_number("offset", offset)
         self.margin = checked_number("margin", margin)

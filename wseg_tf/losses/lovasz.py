@@ -7,11 +7,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from wseg_tf.ground import ClassNames, names_of
-from wseg_tf.losses.class_values import (
+from wseg_tf.class_values import (
     ByClass,
     checked_weights,
 )
+from wseg_tf.ground import ClassNames, names_of
 from wseg_tf.losses.cross_entropy import weights_of
 from wseg_tf.losses.dice import by_image
 from wseg_tf.losses.reduction import image_weights, reduce
@@ -67,7 +67,7 @@ def lovasz_softmax(
         truth = pixels.look_up(tf.concat([tf.eye(classes), others], axis=0))
     mass = tf.cast(pixels.valid, tf.float32)
     if weights is not None:
-        mass *= weights
+        mass = tf.where(pixels.valid, weights, 0.0)
     errors = tf.where(pixels.valid[:, None], tf.abs(truth - predicted), 0.0)
 
     def by_class(values: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from wseg_tf.losses.class_values import checked_number
+from wseg_tf.class_values import checked_number
 from wseg_tf.losses.reduction import MEAN, keras_share
 from wseg_tf.losses.targets import PixelLoss
 

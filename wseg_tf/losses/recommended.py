@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from wseg_tf.class_values import ByClass, in_order
 from wseg_tf.ground import ClassNames, GroundMatrix
-from wseg_tf.losses.class_values import ByClass, in_order
 from wseg_tf.losses.cross_entropy import CrossEntropyLoss
 from wseg_tf.losses.mixture import MixtureLoss
 from wseg_tf.losses.wasserstein import WassersteinLoss

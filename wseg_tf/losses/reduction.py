@@ -108,7 +108,8 @@ def reduction_weights(
     weights = tf.cast(pixels.valid, tf.float32)
     count = tf.reduce_sum(weights)
     if sample_weight is not None:
-        weights *= pixel_weights(sample_weight, pixels.shape)
+        given = pixel_weights(sample_weight, pixels.shape)
+        weights = tf.where(pixels.valid, given, 0.0)
     reduction = checked_reduction(reduction)
     if reduction in ("sum", "none"):
         return weights

@@ -115,8 +115,9 @@ def flatten(
     ([0, 3], [True, False])
     """
     y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
-    rank, classes = y_pred.shape.rank, y_pred.shape[-1]
-    if rank is None or rank < 2 or classes is None or classes < 2:
+    rank = y_pred.shape.rank or 0
+    classes = y_pred.shape[-1] if rank else None
+    if rank < 2 or classes is None or classes < 2:
         raise ValueError(
             "Invalid shape for argument `y_pred`. Expected [..., N] with a "
             f"known rank and N >= 2. Received: shape={y_pred.shape}."

@@ -144,7 +144,10 @@ class WassersteinLoss(PixelLoss):
             costs = pixels.look_up(self._costs)
             if pixels.from_logits:
                 return one_hot.expected_cost_from_logits(
-                    pixels.predictions, costs
+                    pixels.predictions,
+                    costs,
+                    pixels.valid,
+                    float(self.ground.values.max()),
                 )
             return one_hot.expected_cost(pixels.predictions, costs)
         # Whatever void pixels hold, it is kept from the others.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from wseg_tf.class_ids import checked_void, is_integer
+from wseg_tf.class_ids import checked_void
+from wseg_tf.class_values import checked_groups, is_integer
 from wseg_tf.classes import ClassSet
 from wseg_tf.classes import class_set as classes_of
 from wseg_tf.ground import GroundMatrix, names_of
@@ -31,6 +32,18 @@ def _asking() -> Mapping[str, Any]:
     known = sys._getframe(2).f_locals
     is_keras = type(known.get("self")).__name__ == "CompileMetrics"
     return known if is_keras else {}
+
+
+def _names(report: Any) -> tuple[str, ...]:
+    """Returns the names of scores, as the user gave them."""
+    names = (report,) if isinstance(report, str) else report
+    is_list = isinstance(names, Iterable)
+    if not is_list or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            "Invalid value for argument `report`. Expected names of scores. "
+            f"Received: report={report!r}."
+        )
+    return tuple(names)
 
 
 @keras.saving.register_keras_serializable(package="wseg_tf")
@@ -57,7 +70,8 @@ class Confusion(keras.metrics.Metric):
             Defaults to `"mean_iou"` and `"pixel_accuracy"`.
         names: N class names, for the scores by class. Defaults to the ids.
         groups: N importance groups, from 1, for the scores by group and those
-            of the critical classes.
+            of the critical classes; or a dictionary of them by class id or
+            name.
         critical: Names of the critical classes. Defaults to the most important
             group.
         ground: D `[N, N]`, `D[true, predicted]`, for the expected severity; a
@@ -92,7 +106,7 @@ class Confusion(keras.metrics.Metric):
         ignore_class: int | None = None,
         report: str | Sequence[str] = DEFAULT_REPORT,
         names: Sequence[str] | None = None,
-        groups: Sequence[int] | None = None,
+        groups: Sequence[int] | Mapping[Any, int] | None = None,
         critical: Sequence[str] | None = None,
         ground: GroundMatrix | npt.ArrayLike | None = None,
         prefix: str | None = None,
@@ -109,16 +123,17 @@ class Confusion(keras.metrics.Metric):
             )
         self.classes = classes = int(classes)
         self.ignore_class = checked_void(ignore_class)
-        self.report = (report,) if isinstance(report, str) else tuple(report)
+        self.report = _names(report)
         self.names = names_of(names)
-        self.groups = None if groups is None else tuple(groups)
+        self.groups = self.ground = None
+        if groups is not None:
+            self.groups = checked_groups(groups, self.names, classes)
         self.critical = None if critical is None else tuple(critical)
-        self.ground = None if ground is None else in_order(ground, self.names)
+        if ground is not None:
+            self.ground = in_order(GroundMatrix.of(ground), self.names)
         self.prefix = prefix
         self._own_name = name
         self._check_lengths()
-        if self.ground is not None:
-            self.ground = GroundMatrix.of(self.ground).values
         self._class_set = ClassSet(
             "the metric",
             self.names or tuple(map(str, range(classes))),
@@ -273,7 +288,7 @@ class Confusion(keras.metrics.Metric):
             )
 
     def _check_lengths(self) -> None:
-        for argument in ("names", "groups", "ground"):
+        for argument in ("names", "ground"):
             value = getattr(self, argument)
             if value is not None and len(value) != self.classes:
                 raise ValueError(

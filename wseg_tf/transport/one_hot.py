@@ -48,27 +48,33 @@ def expected_cost(probabilities: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
     return row_sum(probabilities * costs)[:, 0]
 
 
-def expected_cost_from_logits(logits: tf.Tensor, costs: tf.Tensor) -> tf.Tensor:
+def expected_cost_from_logits(
+    logits: tf.Tensor,
+    costs: tf.Tensor,
+    valid: tf.Tensor,
+    largest_cost: float = 1.0,
+) -> tf.Tensor:
     """Returns `L = sum(softmax(z) * D[j])`; its gradient is `s * (D[j] - L)`.
 
     Args:
         logits: z, float32 `[P, N]`.
         costs: The row of D of each pixel's true class, float32 `[P, N]`; it
-            gets no gradient.
+            gets no gradient; 0 where void.
+        valid: bool `[P]`, False for void.
+        largest_cost: Of D. Defaults to 1.
 
     Returns:
         float32 `[P]`.
     """
 
     def value_and_gradient(logits: tf.Tensor) -> tuple[tf.Tensor, Gradient]:
-        powers, totals = exponentials(logits)
+        powers, totals = exponentials(logits, valid, largest_cost)
         weighted, scale = powers * costs, 1.0 / totals
         loss = tf.reduce_sum(weighted, axis=-1, keepdims=True) * scale
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            # Nothing leaves where nothing arrives, from NaN logits too.
-            each = tf.math.multiply_no_nan(scale, upstream[:, None])
-            return tf.math.multiply_no_nan(weighted - powers * loss, each)
+            each = scale * upstream[:, None]
+            return weighted * each - powers * (loss * each)
 
         return loss[:, 0], gradient
 

@@ -67,11 +67,12 @@ def total_cost_from_logits(
 def _compiled(ground: GroundMatrix) -> Compiled:
     """Returns the compiled total and its gradient for the logits."""
     potential_of = _potential(ground)
+    largest_cost = float(ground.values.max())
 
     def total_and_slope(
         logits: tf.Tensor, target: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        powers, totals = exponentials(logits)
+        powers, totals = exponentials(logits, None, largest_cost)
         scale, each = 1.0 / totals, weights[:, None]
         no_nan = tf.math.multiply_no_nan
         costs, potential = potential_of(powers * scale, target)

@@ -41,7 +41,10 @@ def test_a_wrong_shape_is_refused(shape):
         GroundMatrix(np.zeros(shape))
 
 
-@pytest.mark.parametrize("values", ["abc", [[0, 1], [1]], [[0, "x"], [1, 0]]])
+@pytest.mark.parametrize(
+    "values",
+    ["abc", [[0, 1], [1]], [[0, "x"], [1, 0]], [[0, 1j], [1, 0]], {0: [0, 1]}],
+)
 def test_what_is_no_numbers_is_refused(values):
     with pytest.raises(ValueError, match="Expected"):
         GroundMatrix(values)
@@ -143,10 +146,12 @@ def test_importance_weighs_the_row_of_the_truth():
 
 
 def test_groups_cost_by_the_group_of_the_truth():
-    made = GroundMatrix.from_groups("aab", {"a": 1, "b": 0}, {"a": 3, "b": 7})
+    made = GroundMatrix.from_groups(
+        [*"aab"], {"a": 1, "b": 0}, {"a": 3, "b": 7}
+    )
     assert made.values.tolist() == [[0, 1, 3], [1, 0, 3], [7, 7, 0]]
     with pytest.raises(ValueError, match="a cost for group 'b'"):
-        GroundMatrix.from_groups("aab", {"a": 1}, 2)
+        GroundMatrix.from_groups([*"aab"], {"a": 1}, 2)
 
 
 def test_tree_paths_go_up_from_the_prediction_and_down_to_the_truth():
@@ -212,7 +217,7 @@ def test_presets_take_whatever_names_classes():
     assert GroundMatrix.importance_aware("camvid").classes == CAMVID.names
     with pytest.raises(ValueError, match="Invalid class set"):
         GroundMatrix.severity_aware("camvidd")
-    with pytest.raises(ValueError, match=r"`weights`. Expected an entry"):
+    with pytest.raises(ValueError, match=r"`weights`. Expected one value"):
         GroundMatrix.from_importance(CAMVID)
 
 

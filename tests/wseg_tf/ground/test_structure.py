@@ -167,7 +167,7 @@ def test_what_has_no_structure_is_none():
 
 
 def test_costs_that_favour_the_other_group_are_no_tree():
-    assert GroundMatrix.from_groups("aabbcc", 3, 1).kind == "none"
+    assert GroundMatrix.from_groups([*"aabbcc"], 3, 1).kind == "none"
 
 
 def test_a_matrix_of_zeros_is_an_empty_star():

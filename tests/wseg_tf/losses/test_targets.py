@@ -51,6 +51,7 @@ def test_a_distribution_that_is_nan_is_not_void():
         ((2, 2), (1, 2, 2, 3)),
         ((4,), (4,)),
         ((4, 1), (4, 1)),
+        ((), ()),
     ],
 )
 def test_shapes_that_do_not_fit_are_refused(labels, predictions):

@@ -49,6 +49,24 @@ def test_what_void_pixels_hold_changes_nothing(
 
 
 @every_loss
+@pytest.mark.parametrize("target", ["labels", "soft"])
+@pytest.mark.parametrize("weight", [np.nan, np.inf])
+def test_what_void_pixels_weigh_changes_nothing(
+    name: str, target: str, weight: float
+) -> None:
+    """Weights by class frequency are infinite where nothing is counted."""
+    logits, labels, soft = batch()
+    y_true = labels if target == "labels" else soft
+    step = step_of(LOSSES[name](from_logits=True, ignore_class=VOID))
+    weights = np.random.default_rng(1).random(labels.shape, np.float32)
+    expected, slope = step(y_true, logits, weights)
+    weights[labels == VOID] = weight
+    value, gradient = step(y_true, logits, weights)
+    assert value == pytest.approx(expected)
+    np.testing.assert_allclose(gradient, slope, atol=1e-7)
+
+
+@every_loss
 @pytest.mark.parametrize("mode", ["eager", "graph"])
 def test_one_hot_targets_equal_ids_where_classes_are_off(
     name: str, mode: str

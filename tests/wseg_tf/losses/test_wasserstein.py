@@ -217,6 +217,25 @@ def test_saturated_logits_stay_finite():
     assert linear([1, 1], logits).numpy().tolist() == [4.0, 0.0]
 
 
+@pytest.mark.parametrize("unit", [1e9, 1e31])
+@pytest.mark.parametrize("name", GROUNDS)
+@pytest.mark.parametrize("is_soft", [False, True])
+def test_the_unit_of_d_is_that_of_the_loss_however_large_the_logits(
+    unit, name, is_soft
+):
+    """Powers of logits that are no overflow would be one times a cost of D."""
+    logits, labels, soft = batch()
+    logits *= 68.0 / logits.max()
+    y_true = soft if is_soft else labels
+    ground, options = GROUNDS[name], {"ignore_class": VOID}
+    loss = WassersteinLoss(ground, True, **options)
+    expected, slope = value_and_gradient(loss, y_true, logits)
+    loss = WassersteinLoss(unit * ground.values, True, **options)
+    value, gradient = value_and_gradient(loss, y_true, logits)
+    assert value / unit == pytest.approx(expected, rel=1e-4)
+    np.testing.assert_allclose(gradient / unit, slope, rtol=1e-2, atol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_narrow_predictions_are_computed_in_float32(dtype):
     logits, labels, soft = batch()

@@ -13,10 +13,12 @@ from wseg_tf.losses import (
     CrossEntropyLoss,
     FocalLoss,
     ImportanceAwareLoss,
+    LovaszSoftmaxLoss,
     MixtureLoss,
     WassersteinDiceLoss,
     WassersteinLoss,
 )
+from wseg_tf.metrics import Confusion
 
 NAMES = ["sky", "car", "bus"]
 HALVES = np.full((2, 2), 0.5, np.float32)
@@ -24,6 +26,7 @@ WEIGHTED = {
     "cross_entropy": CrossEntropyLoss,
     "focal": lambda w, **k: FocalLoss(2.0, w, **k),
     "importance_aware": lambda w, **k: ImportanceAwareLoss([1, 2, 1], w, **k),
+    "lovasz": LovaszSoftmaxLoss,
 }
 every_weighted = pytest.mark.parametrize("name", WEIGHTED)
 
@@ -100,6 +103,8 @@ def test_classes_left_out_weigh_one(name: str) -> None:
         ([1.0, None, 2.0], {}, r"class_weights\[1\]=None"),
         ({1: "heavy"}, {}, r"class_weights\[1\]='heavy'"),
         ([[1.0, 2.0, 3.0]], {}, r"class_weights\[0\]=\[1"),
+        ([1.0, 1e39], {}, r"class_weights\[1\]=1e\+39"),
+        (b"abc", {}, r"one value for each class.*b'abc'"),
     ],
 )
 @every_weighted
@@ -118,14 +123,18 @@ def test_an_id_beyond_the_predictions_is_refused(name: str) -> None:
         loss(labels, logits)
 
 
+GROUPS = [
+    {0: 1, 1: 4, 2: 3},
+    {2: 3, 0: 1, 1: 4},
+    {"car": 4, "bus": 3, "sky": 1},
+    [1.0, 4.0, 3.0],
+]
+
+
 def test_groups_by_id_by_name_and_by_class_set() -> None:
     labels, logits = batch()
     expected = float(ImportanceAwareLoss([1, 4, 3], None)(labels, _s(logits)))
-    for groups in (
-        {0: 1, 1: 4, 2: 3},
-        {2: 3, 0: 1, 1: 4},
-        {"car": 4, "bus": 3, "sky": 1},
-    ):
+    for groups in GROUPS:
         loss = ImportanceAwareLoss(groups, classes=NAMES)
         assert float(loss(labels, _s(logits))) == pytest.approx(expected)
     assert ImportanceAwareLoss(CAMVID).groups == CAMVID.groups
@@ -135,6 +144,93 @@ def test_groups_by_id_by_name_and_by_class_set() -> None:
         ImportanceAwareLoss({1: 4}, classes=NAMES)
     with pytest.raises(ValueError, match=r"`groups`.*1\.5"):
         ImportanceAwareLoss([1, 1.5])
+
+
+@pytest.mark.parametrize("groups", GROUPS)
+def test_groups_of_the_metric_are_read_as_those_of_the_loss(
+    groups: Any,
+) -> None:
+    metric = Confusion(3, report="iou_group", names=NAMES, groups=groups)
+    assert metric.groups == (1, 4, 3)
+    assert metric.groups == ImportanceAwareLoss(groups, classes=NAMES).groups
+    metric.update_state([0, 1, 2], [0, 1, 1])
+    found = {name: float(value) for name, value in metric.result().items()}
+    assert found == {"iou_group/1": 1.0, "iou_group/4": 0.5, "iou_group/3": 0.0}
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        {1: ["sky"], 3: ["bus"], 4: ["car"]},
+        {"car": 4},
+        {0, 1},
+        [1, 2],
+        [1, 1.5, 2],
+        [0, 1, 2],
+    ],
+)
+def test_groups_that_are_none_are_refused_by_both(groups: Any) -> None:
+    with pytest.raises(ValueError, match="`groups`"):
+        Confusion(3, names=NAMES, groups=groups)
+    with pytest.raises(ValueError, match="`groups`"):
+        ImportanceAwareLoss(groups, classes=NAMES)
+
+
+def test_a_series_is_read_by_its_index() -> None:
+    pandas = pytest.importorskip("pandas")
+    numbers = [5.0, 0.5, 2.0]
+    named = pandas.Series(numbers, ["car", "bus", "sky"])
+    numbered = pandas.Series(numbers, [1, 2, 0])
+    plain = pandas.Series([2.0, 5.0, 0.5])
+    for given in (named, numbered, plain):
+        loss = CrossEntropyLoss(given, classes=NAMES)
+        assert loss.class_weights == (2.0, 5.0, 0.5)
+    D = GroundMatrix.from_importance(named, NAMES)
+    assert D.cost("car", "sky") == 5.0
+    assert GroundMatrix.from_importance(named) == D.subset([*named.index])
+    assert GroundMatrix.from_importance(plain).classes is None
+    groups = pandas.Series([4, 3, 1], ["car", "bus", "sky"])
+    assert Confusion(3, names=NAMES, groups=groups).groups == (1, 4, 3)
+    with pytest.raises(ValueError, match="`class_weights`"):
+        CrossEntropyLoss(pandas.Series(numbers, [1, 1, 0]))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {0: "sky", 1: "car", 2: "bus"},
+        {"car": 1, "sky": 0, "bus": 2},
+        {"sky", "car", "bus"},
+        [b"sky", b"car", b"bus"],
+        [(0, "sky"), (1, "car"), (2, "bus")],
+    ],
+)
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda names: CrossEntropyLoss(classes=names),
+        lambda names: WassersteinLoss(1 - np.eye(3), classes=names),
+        lambda names: GroundMatrix(1 - np.eye(3), names),
+        lambda names: Confusion(3, names=names),
+    ],
+)
+def test_names_are_a_list_of_texts(names: Any, take: Any) -> None:
+    with pytest.raises(ValueError, match=r"`classes`.*names of the classes"):
+        take(names)
+
+
+@pytest.mark.parametrize("given", ["124", {1.0, 2.0, 4.0}, 3.0])
+@pytest.mark.parametrize(
+    "build",
+    [
+        GroundMatrix.from_importance,
+        GroundMatrix.from_line,
+        lambda given: GroundMatrix.from_groups(given, 1, 2),
+    ],
+)
+def test_what_has_no_order_builds_no_matrix(given: Any, build: Any) -> None:
+    with pytest.raises(ValueError, match="one value for each class in order"):
+        build(given)
 
 
 def _s(logits: Any) -> Any:

@@ -3,12 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set, Sized
+from numbers import Integral
 from typing import Any
 
-from wseg_tf.class_ids import is_integer
+import numpy as np
 
 Values = tuple[Any, ...] | dict[int, Any]
 ByClass = Sequence[float] | Mapping[Any, float]
+
+LARGEST = float(np.finfo(np.float32).max)
+
+
+def is_integer(value: Any) -> bool:
+    """Whether a value is an integer, of Python or NumPy, and no boolean."""
+    return not isinstance(value, bool) and isinstance(value, Integral)
+
+
+def entries(argument: str, given: Any) -> list[Any] | Mapping[Any, Any]:
+    """Returns values in class order, or by whatever names their classes.
+
+    Args:
+        argument: The argument's name, for errors.
+        given: One value a class, or a dictionary; a series of pandas is one,
+            unless it is numbered in order.
+
+    Returns:
+        A list or a mapping.
+
+    Raises:
+        ValueError: If it is neither.
+
+    Example:
+
+    >>> entries("groups", (1, 4))
+    [1, 4]
+    """
+    if hasattr(given, "index") and hasattr(given, "items"):
+        keys, values = [*given.index], [*given]
+        by_key = dict(zip(keys, values, strict=False))
+        if keys == [*range(len(values))]:
+            return values
+        # A key may be there twice.
+        given = by_key if len(by_key) == len(values) else None
+    if isinstance(given, Mapping):
+        return given
+    # A text has no values, and a set has no order.
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes | Set):
+        raise ValueError(
+            f"Invalid value for argument `{argument}`. Expected one value for "
+            "each class in order, or a dictionary by class id or name. "
+            f"Received: {argument}={given!r}."
+        )
+    return list(given)
 
 
 def by_class(
@@ -34,14 +80,8 @@ def by_class(
     >>> by_class("class_weights", {"car": 4.0, 0: 2.0}, ["sky", "car"])
     {1: 4.0, 0: 2.0}
     """
-    if not isinstance(given, Mapping):
-        # A set has no order.
-        if not isinstance(given, Iterable) or isinstance(given, str | Set):
-            raise ValueError(
-                f"Invalid value for argument `{argument}`. Expected one value "
-                "for each class in order, or a dictionary by class id or name. "
-                f"Received: {argument}={given!r}."
-            )
+    given = entries(argument, given)
+    if isinstance(given, list):
         return tuple(given)
     names = list(names or ())
     found: dict[int, Any] = {}
@@ -138,12 +178,42 @@ def checked_number(argument: str, value: Any, place: str = "") -> float:
         number = float(value)
     except (TypeError, ValueError):
         number = -1.0
-    if not 0 <= number < float("inf"):
+    if not 0 <= number <= LARGEST:
         raise ValueError(
             f"Invalid value for argument `{argument}`. Expected a finite "
             f"number >= 0. Received: {argument}{place}={value!r}."
         )
     return number
+
+
+def checked_groups(
+    given: Any, names: Sequence[str] | None = None, classes: int | None = None
+) -> tuple[int, ...]:
+    """Returns the importance group of each class.
+
+    Args:
+        given: What the user gave, see `by_class`.
+        names: Of the classes in order. Defaults to None: nameless.
+        classes: N. Defaults to None: as many as there are names, or groups.
+
+    Raises:
+        ValueError: If a class has none, or one is no integer from 1 upwards.
+
+    Example:
+
+    >>> checked_groups({"car": 4, "sky": 1}, ["sky", "car"])
+    (1, 4)
+    """
+    own = by_class("groups", given, names)
+    ordered = in_order("groups", own, classes or len(names or own))
+    numbers = [checked_number("groups", group) for group in ordered]
+    groups = tuple(map(int, numbers))
+    if [*groups] != numbers or min(groups, default=1) < 1:
+        raise ValueError(
+            "Invalid value for argument `groups`. Expected importance groups "
+            f"from 1 upwards. Received: groups={ordered}."
+        )
+    return groups
 
 
 def check_length(values: Sized, classes: int, argument: str) -> None:
