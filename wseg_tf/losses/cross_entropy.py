@@ -109,8 +109,8 @@ def _chosen(values: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
 def _from_logits(pixels: Pixels) -> tf.Tensor:
     """The gradient is `softmax - one_hot`.
 
-    TensorFlow's own fused operation gives the same and takes three times as
-    long on a CPU.
+    TensorFlow's own fused operation gives the same and takes more than twice
+    as long on a CPU.
     """
     classes = pixels.predictions.shape[-1]
 
