@@ -203,7 +203,7 @@ def main() -> None:
     parser.add_argument("--data", help="folder of the data set")
     parser.add_argument("--fit", default="val", help="set that T is fitted on")
     parser.add_argument("--on", default="held-out drives", help="set reported")
-    chosen = parser.parse_args()
+    chosen = parser.parse_intermixed_args()
     plan = load(chosen.config, chosen.overrides, chosen.data)
     calibrations, decisions = study(plan, chosen.fit, chosen.on)
     group = plan.data.class_set.levels[-1]

@@ -231,7 +231,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--data", help="folder of the data set")
     parser.add_argument("--on", default="val", help="evaluation set")
-    chosen = parser.parse_args()
+    chosen = parser.parse_intermixed_args()
     plan = load(chosen.config, chosen.overrides, chosen.data)
     logits, labels = predict(plan, chosen.on)
     critical = plan.data.class_set.critical

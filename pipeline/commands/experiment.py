@@ -28,6 +28,11 @@ Plots = Annotated[
     typer.Option(help="A folder for the pictures of methods, too."),
 ]
 
+Reference = Annotated[
+    Optional[str],  # noqa: UP045 (typer reads it at run time)
+    typer.Option(help="Of a results.json: what methods are compared with."),
+]
+
 
 def experiment(
     comparison: Comparison,
@@ -35,6 +40,7 @@ def experiment(
     data: DataFolder = None,
     summary: Summary = False,
     plots: Plots = None,
+    reference: Reference = None,
 ) -> None:
     """Trains all methods with all seeds; run again, it goes on.
 
@@ -42,12 +48,18 @@ def experiment(
     several, whose seeds are others, one table of all seeds.
     """
     if comparison.endswith(".json"):
-        found = _read([comparison, *(overrides or [])], data)
+        found = _read([comparison, *(overrides or [])], data, reference)
         _show(found, summary)
         _draw(found, plots)
         return
     with contextlib.ExitStack() as stack:
         with refusals():
+            if reference is not None:
+                refuse(
+                    "Invalid value for argument `--reference`. Expected none "
+                    "beside a plan, which takes reference=NAME. Received: "
+                    f"{reference}."
+                )
             from pipeline.experiments import plan, report, run
             from pipeline.experiments.frames import find_frames
 
@@ -62,9 +74,9 @@ def experiment(
     say(f"Results: {plan.folder(chosen)}/results.md and results.json")
 
 
-def _read(paths: list[str], data: str | None) -> Results:
+def _read(paths: list[str], data: str | None, reference: str | None) -> Results:
     with refusals():
-        from pipeline.experiments.joining import joined
+        from pipeline.experiments.joining import compared, joined
         from pipeline.experiments.results import read
 
         others = [each for each in paths if not each.endswith(".json")]
@@ -74,7 +86,8 @@ def _read(paths: list[str], data: str | None) -> Results:
                 "another: its figures are of what it was run with. Received: "
                 f"{given}."
             )
-        return joined([read(path) for path in paths])
+        found = joined([read(path) for path in paths])
+        return found if reference is None else compared(found, reference)
 
 
 def _show(results: Results, summary: bool) -> None:

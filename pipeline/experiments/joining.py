@@ -1,4 +1,4 @@
-"""Results of one comparison from several files: other seeds, run elsewhere."""
+"""Results that are looked at anew: seeds run apart, another reference."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from wseg_tf.configuration import ConfigurationError
 
 # What may differ: the runs, what the whole is called, where it ran.
 APART = ("experiment", "notes", "origin", "outcomes", "over_units")
+COUNTED = "the counts of each image beside each results.json"
 
 
 def joined(parts: Sequence[Results]) -> Results:
@@ -50,13 +51,31 @@ def joined(parts: Sequence[Results]) -> Results:
     return replace(first, outcomes=outcomes, notes=notes)
 
 
+def compared(found: Results, reference: str) -> Results:
+    """Returns the same with differences to another method.
+
+    Args:
+        found: The results.
+        reference: The method.
+
+    Raises:
+        ConfigurationError: If there is no such method, or the counts of each
+            image are missing.
+    """
+    if reference not in found.methods:
+        raise ConfigurationError(
+            "Invalid value for argument `reference`. Expected one of "
+            f"{found.methods}. Received: reference={reference!r}."
+        )
+    if found.over_units is not None:
+        raise _refused(COUNTED, f"{found.experiment!r} without its .npz")
+    return replace(found, reference=reference)
+
+
 def _check_alone(part: Results) -> None:
     """Refuses results whose seeds cannot stand beside others."""
     if part.over_units is not None:
-        raise _refused(
-            "the counts of each image beside each results.json",
-            f"{part.experiment!r} without its .npz",
-        )
+        raise _refused(COUNTED, f"{part.experiment!r} without its .npz")
     for seed in sorted({each.seed for each in part.outcomes}):
         own = {each.method for each in part.outcomes if each.seed == seed}
         if START not in own or own != {*part.methods}:
@@ -110,5 +129,5 @@ def _told(part: Results) -> str:
 
 def _refused(expected: str, received: str) -> ConfigurationError:
     return ConfigurationError(
-        f"Invalid results to join. Expected {expected}. Received: {received}."
+        f"Invalid results. Expected {expected}. Received: {received}."
     )

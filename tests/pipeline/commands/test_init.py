@@ -21,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for split in ("train", "val"):
         for n in range(3):
             image = tmp_path / "yard" / split / f"frame {n}.jpg"
-            photograph(image, seed=n)
+            photograph(image, seed=n + 10 * (split == "val"))
             ids(image.with_name(f"frame {n}_mask.png"), areas(0, 1, 2, 255))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "yard"
@@ -45,7 +45,7 @@ def test_init_writes_what_check_then_reads(folder: Path) -> None:
 
 def test_check_counts_the_images_that_are_left_out(folder: Path) -> None:
     for n in range(3, 5):
-        photograph(folder / "val" / f"frame {n}.jpg", seed=n)
+        photograph(folder / "val" / f"frame {n}.jpg", seed=20 + n)
     code, lines = wseg("init", folder)
     assert (code, lines[0][-20:]) == (0, "; 2 images left out.")
     check = ["data", "check", folder, "--dataset", "yard-data.yaml"]

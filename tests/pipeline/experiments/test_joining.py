@@ -7,7 +7,7 @@ import yaml
 
 from pipeline.commands.screen import USER_ERROR
 from pipeline.experiments import results
-from pipeline.experiments.joining import joined
+from pipeline.experiments.joining import compared, joined
 from pipeline.experiments.report import page
 from pipeline.experiments.tables import figures
 from tests.pipeline.experiments.test_command import (  # noqa: F401
@@ -97,6 +97,23 @@ def test_results_of_before_images_were_told_join(ran):
     assert len(joined([old, parts[1]]).outcomes) == len(old.outcomes) * 2
     with pytest.raises(ConfigurationError, match="one recipe of 'start'"):
         joined([old, _other_weights(parts[1])])
+
+
+def test_another_method_may_be_the_reference(ran):
+    path = ran("referred", "starts=each", "seeds=[0,1]")
+    found = results.read(path)
+    other = figures(compared(found, "B"))["val"]["A"]["mean_iou"]
+    own = figures(found)["val"]["B"]["mean_iou"]
+    assert other.difference.mean == pytest.approx(-own.difference.mean)
+    assert "Differences to B" in wseg(path, "--summary", "--reference=B").stdout
+    for given, words in (
+        ((path, "--reference=C"), "Expected one of ['start', 'A', 'B']"),
+        ((_without_images(path), "--reference=B"), "without its .npz"),
+        (("plan.yaml", "--reference=B"), "which takes reference=NAME"),
+    ):
+        refused = wseg(*given)
+        assert refused.exit_code == USER_ERROR
+        assert words in " ".join(refused.stderr.split())
 
 
 def _without_images(path):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.experiments.joining import joined
 from pipeline.experiments.plan import MISSES, START
 from pipeline.experiments.report import draw
 from pipeline.experiments.report import page as page_of
@@ -141,21 +143,37 @@ def test_the_saved_figures_follow_from_the_saved_counts(path):
                     assert found == pytest.approx(value), (name, method, metric)
 
 
-@pytest.mark.parametrize("path", SAVED, ids=lambda path: path.stem)
-def test_the_tables_of_the_documents_are_what_the_commands_print(path):
-    found = read(str(path))
-    computed = figures(found)
-    for pages, options, shown in (
-        (["results-tables.md"], "", page_of(found, computed)),
-        (
-            ["results.md", "results-weak-starts.md"],
-            " --summary",
-            summary(found, computed),
-        ),
-    ):
-        text = "\n".join(Path("docs", page).read_text() for page in pages)
-        command = f"```sh\nwseg experiment {path}{options}\n```\n\n"
-        assert f"{command}{shown}" in text
+# What documents print, and the command that they say printed it.
+PRINTED = [
+    (page, each[1].split(), each[2] or "")
+    for page in ("results.md", "results-tables.md", "results-weak-starts.md")
+    for each in re.finditer(
+        r"```sh\nwseg experiment (docs/.+?)( --summary)?\n```\n",
+        Path("docs", page).read_text(),
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("page", "paths", "option"),
+    PRINTED,
+    ids=[f"{Path(paths[0]).stem}{option}" for _, paths, option in PRINTED],
+)
+def test_the_tables_of_the_documents_are_what_the_commands_print(
+    page, paths, option
+):
+    found = joined([read(path) for path in paths])
+    shown = (summary if option else page_of)(found, figures(found))
+    command = f"```sh\nwseg experiment {' '.join(paths)}{option}\n```\n\n"
+    assert f"{command}{shown}" in Path("docs", page).read_text()
+
+
+def test_all_that_was_saved_is_printed():
+    for option in ("", " --summary"):
+        shown = {
+            each for _, paths, own in PRINTED if own == option for each in paths
+        }
+        assert shown == {str(path) for path in SAVED}
 
 
 def test_the_methods_of_saved_results_are_drawn(tmp_path):

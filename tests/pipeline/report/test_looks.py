@@ -22,7 +22,7 @@ BROWSER = next(
     None,
 )
 WIDTHS = (1280, 360)
-LONG = "class_" + "of_a_name_that_never_ends_" * 6
+LONG = "class_" + "of_a_name_that_never_ends" * 3
 
 # In each frame: what sticks out, what leads nowhere, what is not drawn, and
 # whether a picture that is asked for fills the window.
