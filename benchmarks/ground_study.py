@@ -1,12 +1,12 @@
 r"""What each loss asks of a trained start, before any of them is trained.
 
     python -m benchmarks.ground_study configs/tables/camvid_enet.yaml \
-        --data PATH --on val
+        --data PATH --fit val --on held-out\ drives
 
 Two tables. *Decisions*: the start's own probabilities, decided by least
 expected severity under each ground matrix, among them one whose misses cost
-1 / IoU. *Pull*: how the gradient at the true class' logit is shared out among
-the pixels that the start gets wrong, by loss.
+1 / IoU, as measured on the set `--fit`. *Pull*: how the gradient at the true
+class' logit is shared out among the pixels that the start gets wrong, by loss.
 """
 
 from __future__ import annotations
@@ -41,19 +41,26 @@ LEAST_IOU = 0.1
 BLOCK = 1 << 20
 
 
-def predict(plan: Experiment, on: str) -> tuple[Logits, Labels]:
+def predict(
+    plan: Experiment, sets: Sequence[str]
+) -> list[tuple[Logits, Labels]]:
     """Returns the start's logits `[P, N]` and labels `[P]`, void left out.
 
     Args:
         plan: The experiment.
-        on: An evaluation set.
+        sets: Evaluation sets.
+
+    Returns:
+        Both, of each set.
     """
     with alone(plan):
         frames = find_frames(plan)
-        reported(frames, on)
+        for name in sets:
+            reported(frames, name)
         initial = start(plan, frames).weights
-    recipe = dataclasses.replace(plan.start, initial=initial)
-    return outputs(plan, frames, build_model(recipe, plan.data.class_set), on)
+    recipe = dataclasses.replace(plan.start_of(plan.seeds[0]), initial=initial)
+    model = build_model(recipe, plan.data.class_set)
+    return [outputs(plan, frames, model, name) for name in sets]
 
 
 def reported(frames: Frames, on: str) -> Sequence[Pair]:
@@ -120,7 +127,7 @@ def grounds(plan: Experiment, iou: Sequence[float]) -> dict[str, GroundMatrix]:
 
 
 def decisions(
-    plan: Experiment, logits: Logits, labels: Labels
+    plan: Experiment, logits: Logits, labels: Labels, iou: Sequence[float]
 ) -> dict[str, dict[str, float]]:
     """Scores the start's probabilities, decided by each ground matrix.
 
@@ -128,6 +135,7 @@ def decisions(
         plan: The experiment.
         logits: `[P, N]`.
         labels: `[P]`.
+        iou: Of the start, by class.
 
     Returns:
         Scores by matrix.
@@ -136,17 +144,12 @@ def decisions(
     severity = build_ground(plan.severity, classes).values
     p = np.exp(logits - logits.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
-
-    def counts(ground: GroundMatrix) -> Any:
+    found = {}
+    for name, ground in grounds(plan, iou).items():
         decided = (p @ ground.values.astype(np.float32)).argmin(axis=1)
-        return confusion_count(labels, decided, len(classes))
-
-    equal = build_ground(plan.severity, classes).step()
-    iou = iou_per_class(counts(equal)).tolist()
-    return {
-        name: scores(counts(ground), classes, severity)
-        for name, ground in grounds(plan, iou).items()
-    }
+        counts = confusion_count(labels, decided, len(classes))
+        found[name] = scores(counts, classes, severity)
+    return found
 
 
 def pulls(
@@ -230,19 +233,24 @@ def main() -> None:
     parser.add_argument("config")
     parser.add_argument("overrides", nargs="*")
     parser.add_argument("--data", help="folder of the data set")
-    parser.add_argument("--on", default="val", help="evaluation set")
+    parser.add_argument("--fit", default="val", help="set that has the IoU")
+    parser.add_argument("--on", default="val", help="set reported")
     chosen = parser.parse_intermixed_args()
     plan = load(chosen.config, chosen.overrides, chosen.data)
-    logits, labels = predict(plan, chosen.on)
-    critical = plan.data.class_set.critical
+    fit, (logits, labels) = predict(plan, [chosen.fit, chosen.on])
+    classes = plan.data.class_set
+    iou = iou_per_class(
+        confusion_count(fit[1], fit[0].argmax(axis=1), len(classes))
+    ).tolist()
+    critical = classes.critical
     columns = [
         *(f"iou/{name}" for name in critical),
-        f"iou_group/{plan.data.class_set.levels[-1]}",
+        f"iou_group/{classes.levels[-1]}",
         "mean_iou",
         "expected_severity",
     ]
     print("Decisions of the start, by least expected severity\n")
-    print(table(decisions(plan, logits, labels), columns, columns[:-1]))
+    print(table(decisions(plan, logits, labels, iou), columns, columns[:-1]))
     print("\nShare of the pull that missed pixels have\n")
     print(table(pulls(plan, logits, labels), critical, critical))
 
