@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.config.loading import load
+from pipeline.gate.digests import STATEMENT
 from pipeline.release.lineage import Step, latest_run
 from pipeline.release.releases import reset_baseline, rollback
 from pipeline.report.provenance import command
@@ -130,6 +131,7 @@ def test_a_decision_counts_in_the_next_run_of_the_same_workflow(
     earlier = version.with_name("1")
     shutil.copytree(version, earlier)
     (earlier / "saved_model.pb").write_bytes(b"another graph")
+    (earlier / STATEMENT).unlink()  # As of an earlier release.
     rollback(root, "too slow", metadata=service)
     run(folder, port, small_demo, "fourth")
     assert steps(folder)["Pusher"].state == "complete"
