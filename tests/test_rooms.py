@@ -58,6 +58,7 @@ ROOMS = {
         "typed",
         "ranges",
         "filesystems",
+        "file_digests",
     ],
 }
 

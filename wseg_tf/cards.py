@@ -12,10 +12,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import tensorflow as tf
-
 from wseg_tf import saved_models
 from wseg_tf.classes import ClassSet, class_set
+from wseg_tf.file_digests import file_digests
 from wseg_tf.filesystems import write_whole
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.json_files import read_json
@@ -111,16 +110,7 @@ def whole_card(folder: str) -> dict[str, Any]:
 def _digest(folder: str, card: Mapping[str, Any]) -> str:
     said = {name: value for name, value in card.items() if name != DIGEST}
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
-    names = [_SPOKEN_OF[0]] + [
-        os.path.relpath(os.path.join(place, name), folder)
-        for part in _SPOKEN_OF[1:]
-        for place, _, own in tf.io.gfile.walk(os.path.join(folder, part))
-        for name in own
-    ]
-    for name in sorted(names):
-        content = hashlib.sha256()
-        with tf.io.gfile.GFile(os.path.join(folder, name), "rb") as file:
-            while block := file.read(2**24):
-                content.update(block)
-        digest.update(f"{name}\0{content.hexdigest()}\n".encode())
+    for name, own in file_digests(folder).items():
+        if name.partition(os.sep)[0] in _SPOKEN_OF:
+            digest.update(f"{name}\0{own}\n".encode())
     return digest.hexdigest()

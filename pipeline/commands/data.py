@@ -83,11 +83,10 @@ def check(
                 f"{len(found.problems)} of {len(pairs)} pairs cannot be used.",
             )
             raise typer.Exit(USER_ERROR)
-        counts = ", ".join(
-            f"{name} {len(own)}" for name, own in _by_split(pairs).items()
-        )
+        splits = _by_split(pairs)
+        counts = ", ".join(f"{name} {len(own)}" for name, own in splits.items())
         say(f"{len(pairs)} pairs, all fit to train on: {counts}.")
-        _say_alike(_by_split(pairs))
+        _say_alike(splits)
 
 
 @app.command()

@@ -10,9 +10,8 @@ import hashlib
 import os
 from typing import Any
 
-import tensorflow as tf
-
 from wseg_tf.data.checks import DataError
+from wseg_tf.file_digests import file_digests
 
 # Where TensorFlow Serving looks for requests to warm up with.
 WARMUP = os.path.join("assets.extra", "tf_serving_warmup_requests")
@@ -52,31 +51,17 @@ def each_digest(folder: str) -> dict[str, str]:
     """Returns the SHA-256 of each file below a folder, by its path there.
 
     Args:
-        folder: The folder; a statement of its own, and its signature, are left
-            out. A file has its own digest alone, under the name `"."`.
+        folder: As `file_digests` takes it; a statement of its own, and its
+            signature, are left out.
 
     Returns:
         Hexadecimal digests, sorted by path.
     """
-    paths = [
-        os.path.join(place, name)
-        for place, _, names in tf.io.gfile.walk(folder)
-        for name in names
-    ]
-    # Below a file there is nothing, which is what no two files differ in.
-    if not paths and tf.io.gfile.exists(folder):
-        paths = [] if tf.io.gfile.isdir(folder) else [folder]
-    found = {}
-    for path in sorted(paths):
-        name = os.path.relpath(path, folder)
-        if name in (STATEMENT, SIGNATURE):
-            continue
-        own = hashlib.sha256()
-        with tf.io.gfile.GFile(path, "rb") as file:
-            while block := file.read(2**24):
-                own.update(block)
-        found[name] = own.hexdigest()
-    return found
+    return {
+        name: own
+        for name, own in file_digests(folder).items()
+        if name not in (STATEMENT, SIGNATURE)
+    }
 
 
 def record(artifact: Any, folder: str, key: str = DIGEST) -> str:

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 
 PYTHON_MODULE = ["python", "-m"]
+# What a compiled run may be given anew.
+PARAMETERS = {"manifest", "training", "gate", "config", "written", "origin"}
 
 
 def wseg(*arguments: str) -> tuple[int, str]:

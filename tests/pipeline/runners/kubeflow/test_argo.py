@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.pipeline.runners.kubeflow import engine
-from tests.pipeline.runners.kubeflow.commands import wseg
+from tests.pipeline.runners.kubeflow.commands import PARAMETERS, wseg
 from tests.pipeline.runners.small import IMAGE, needs_argo
 
 pytestmark = needs_argo
@@ -68,15 +68,7 @@ def test_runs_may_be_given_data_recipe_gate_and_root(
     workflow: Any, folder: Path
 ) -> None:
     values = engine.defaults(workflow)
-    assert {*values} == {
-        "manifest",
-        "training",
-        "gate",
-        "config",
-        "written",
-        "origin",
-        "pipeline-root",
-    }
+    assert {*values} == {*PARAMETERS, "pipeline-root"}
     assert values["pipeline-root"] == f"{folder}/runs/demo/pipeline"
     listed = Path(values["manifest"]) / "train.jsonl"
     assert len(listed.read_text().splitlines()) == 4

@@ -8,7 +8,7 @@ import yaml
 from tfx.utils import import_utils
 
 from pipeline.commands.screen import USER_ERROR
-from tests.pipeline.runners.kubeflow.commands import wseg
+from tests.pipeline.runners.kubeflow.commands import PARAMETERS, wseg
 from tests.pipeline.runners.small import ARGO, IMAGE
 
 
@@ -84,14 +84,7 @@ def test_a_run_has_the_compiled_values_by_default(
     spec = next(yaml.safe_load_all(compiled.read_text()))
     assert spec["defaultPipelineRoot"] == f"{folder}/runs/demo/pipeline"
     inputs = spec["root"]["inputDefinitions"]["parameters"]
-    assert {*inputs} == {
-        "manifest",
-        "training",
-        "gate",
-        "config",
-        "written",
-        "origin",
-    }
+    assert {*inputs} == PARAMETERS
     kept = Path(inputs["config"]["defaultValue"])
     assert "name: demo" in kept.read_text()
     assert all(each["isOptional"] for each in inputs.values())

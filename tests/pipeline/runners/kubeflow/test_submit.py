@@ -14,7 +14,7 @@ from pipeline.commands.screen import USER_ERROR
 from pipeline.config.kubeflow_options import KubeflowOptions
 from pipeline.report.provenance import origin
 from pipeline.runners.kubeflow.submit import find_host, read_package
-from tests.pipeline.runners.kubeflow.commands import wseg
+from tests.pipeline.runners.kubeflow.commands import PARAMETERS, wseg
 from tests.pipeline.runners.small import ARGO, SMALL, TARGET, on_cluster
 
 CONFIG = str(Path(__file__).parents[4] / "configs" / "demo.yaml")
@@ -170,14 +170,7 @@ def test_a_run_is_given_other_data_epochs_and_floors(
     assert kubeflow.run["name" if ARGO else "display_name"] == "r 1"
     given = parameters(kubeflow.run)
     compiled = read_package(package).parameters
-    assert {*given} == {
-        "manifest",
-        "training",
-        "gate",
-        "config",
-        "written",
-        "origin",
-    }
+    assert {*given} == PARAMETERS
     assert "epochs: 77" in recipe(given)
     assert "epochs: 77" not in recipe(compiled)
     (spec,) = json.loads(given["gate"])["metrics_specs"]
