@@ -1,5 +1,7 @@
 """Takes README's pictures from a run's report: photograph.py report.html."""
 
+import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -18,6 +20,8 @@ def photograph(page: Path, picture: Path) -> None:
     if browser is None:
         sys.exit(f"{page}: expected one of {BROWSERS} to show it. Found: none.")
     with tempfile.TemporaryDirectory() as profile:
+        shown = Path(profile, page.name)
+        shown.write_text(anonymous(page.read_text()))
         subprocess.run(
             [
                 browser,
@@ -28,11 +32,22 @@ def photograph(page: Path, picture: Path) -> None:
                 f"--user-data-dir={profile}",
                 "--window-size={},{}".format(*SIZE),
                 f"--screenshot={picture.resolve()}",
-                page.resolve().as_uri(),
+                shown.as_uri(),
             ],
             check=True,
             capture_output=True,
         )
+
+
+def anonymous(text: str) -> str:
+    """Returns a page that does not say where and on what it was made."""
+    for own, other in (
+        (f"{os.getcwd()}/", ""),
+        (f" on {platform.node()}", " on a computer"),
+        (platform.platform(), platform.system()),
+    ):
+        text = text.replace(own, other)
+    return text
 
 
 if __name__ == "__main__":
