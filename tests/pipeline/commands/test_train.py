@@ -18,11 +18,13 @@ from pipeline.commands import train as training
 from pipeline.commands.screen import FAILURE, INTERRUPTED, USER_ERROR
 from wseg_tf import GroundMatrix, models
 from wseg_tf.classes import CAMVID, CITYSCAPES
+from wseg_tf.configuration import ConfigurationError
 from wseg_tf.locks import held
 from wseg_tf.metrics import confusion_count, mean_iou
 from wseg_tf.serving import export
 from wseg_tf.training.history import read_history
 from wseg_tf.training.observers import Observer
+from wseg_tf.training.recipe import Recipe
 
 DEMO = str(Path(__file__).parents[3] / "configs" / "demo.yaml")
 SMALL = [
@@ -225,6 +227,59 @@ def test_an_interrupted_training_goes_on(
     code, screen = wseg(*command)
     assert code == 0, screen
     assert "pretrain (1/2): going on after epoch 1, step 0" in screen
+
+
+def test_frames_that_change_while_they_are_trained_on_are_refused(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also with the size and the date that they had."""
+    data = tmp_path / "data"
+    shutil.copytree(root / "streets", data)
+    first, second, *_ = sorted((data / "trainannot").glob("*.png"))
+
+    class Edit(Observer):
+        def step(self, number: int, loss: float) -> None:
+            date = first.stat().st_mtime_ns
+            shutil.copy(second, first)
+            os.utime(first, ns=(date, date))
+
+    monkeypatch.setattr(models, "build", small_net)
+    monkeypatch.setattr(training, "_observers", lambda: [Edit()])
+    given = ["data.dataset=camvid", f"--data={data}", *SMALL]
+    command = ["train", DEMO, f"root={tmp_path}", *given]
+    code, screen = wseg(*command)
+    assert code == USER_ERROR, screen
+    assert "Expected frames that stay as they are" in screen.splitlines()[-1]
+    assert not (tmp_path / "demo" / "training" / training.FINISHED).exists()
+    # And of what it kept nothing goes on with other frames.
+    monkeypatch.setattr(training, "_observers", lambda: [])
+    code, screen = wseg(*command)
+    assert code == USER_ERROR, screen
+    assert "Expected checkpoints of" in screen
+
+
+def test_a_start_is_one_version_and_not_whichever_is_the_newest_later(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving = tmp_path / "serving"
+    for version in ("8", "11"):
+        shutil.copytree(root / "training", serving / version)
+    starts = []
+
+    def note(recipe: Recipe, *_: object, **__: object) -> None:
+        starts.append(recipe.initial)
+        raise ConfigurationError("noted")
+
+    monkeypatch.setattr("wseg_tf.training.loop.train", note)
+    wseg(
+        "train",
+        DEMO,
+        f"root={root.parent}",
+        f"--out={tmp_path / 'out'}",
+        *SMALL,
+        f"training.initial={serving}",
+    )
+    assert starts == [str(serving / "11")]
 
 
 def test_a_diverged_training_is_one_sentence_and_exit_code_1(

@@ -254,6 +254,22 @@ def test_a_keras_file_runs_no_code_of_its_own(tmp_path: Path) -> None:
             open_candidate(str(tmp_path / "broken.keras"), CAMVID)
 
 
+@pytest.mark.parametrize(
+    ("config", "most"),
+    [(b"[" * 100_000, 2**28), (b'{"name": "' + b" " * 2000 + b'"}', 1000)],
+    ids=["deep", "large"],
+)
+def test_what_a_keras_file_promises_is_bounded(
+    config: bytes, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.gate.candidates.MOST_BYTES", most)
+    path = tmp_path / "bomb.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", config)
+    with pytest.raises(ValueError, match=r"bomb\.keras, which says no arch"):
+        open_candidate(str(path), CAMVID)
+
+
 def test_a_folder_of_versions_is_no_folder_of_predictions(
     saved: str, tmp_path: Path
 ) -> None:
