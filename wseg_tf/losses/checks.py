@@ -118,7 +118,7 @@ def checked(loss: tf.Tensor, pixels: Pixels, partial: bool) -> tf.Tensor:
         found.append(refuse(is_bad, lambda: bad, rows, message))
     if pixels.distributions is not None:
         rows = pixels.distributions
-        mass = tf.reduce_sum(rows, axis=-1)  # As `flatten` has it.
+        mass = row_sum(rows)[:, 0]  # As `flatten` has it.
         found.append(refuse_masses(rows, mass, pixels.valid, partial))
     if not found or tf.executing_eagerly():
         return loss

@@ -29,6 +29,7 @@ from wseg_tf.losses.reduction import (
     checked_reduction,
     reduce,
 )
+from wseg_tf.transport.products import row_sum
 
 
 class Pixels(NamedTuple):
@@ -142,7 +143,7 @@ def flatten(
         target = _shares(y_true, y_pred)
     if mask is not None:
         target = tf.where(mask[:, None], target, 0.0)
-    mass = tf.reduce_sum(target, axis=-1)
+    mass = row_sum(target)[:, 0]
     if ignore_class is not None and 0 <= ignore_class < classes:
         mass = mass - target[:, ignore_class]
     # Not `~(mass <= 0)`: a graph's optimiser makes `mass > 0` of it.

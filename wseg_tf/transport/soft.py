@@ -34,8 +34,8 @@ def total_cost_from_logits(
     Args:
         logits: z, float32 `[P, N]`.
         target: t, float32 `[P, N]`, summing to 1; it gets no gradient.
-        weights: float32 `[P]`, no gradient either. Where it is 0, logits and
-            targets may be NaN.
+        weights: float32 `[P]`, no gradient either. Where it is 0, logits may
+            be NaN or infinite.
         ground: D, on a tree or a line.
 
     Returns:
@@ -72,13 +72,12 @@ def _compiled(ground: GroundMatrix) -> Compiled:
     def total_and_slope(
         logits: tf.Tensor, target: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        powers, totals = exponentials(logits, None, largest_cost)
+        powers, totals = exponentials(logits, weights != 0.0, largest_cost)
         scale, each = 1.0 / totals, weights[:, None]
-        no_nan = tf.math.multiply_no_nan
         costs, potential = potential_of(powers * scale, target)
         mean = tf.reduce_sum(potential * powers, -1, keepdims=True) * scale
-        slope = powers * ((potential - mean) * scale)
-        return tf.reduce_sum(no_nan(costs, each)), no_nan(slope, each)
+        slope = powers * ((potential - mean) * (each * scale))
+        return tf.reduce_sum(costs * each), slope
 
     compiled: Compiled = tf.function(total_and_slope, jit_compile=True)
     return compiled
