@@ -1,6 +1,6 @@
 """The manifest: every pair a run ingests, listed before it starts.
 
-One JSON line per pair, with the size and date of both files, and beside them
+One JSON line per pair, with the size and dates of both files, and beside them
 what the labels mean. The folder's name is a digest of what it holds, so that a
 label that changes, or is added, or is mapped to another class makes another
 manifest, and TFX ingests anew. Each line names the record file it goes to:
@@ -43,8 +43,9 @@ MEANING = "labels.json"
 ASKED_AT_ONCE, _BLOCK = 32, 8
 _COPIED_AT_ONCE = 2**20
 
-# Bytes, and nanoseconds since 1970, of a pair's image and its label.
-Files = list[tuple[int, int]]
+# Of a pair's image and its label: bytes, and nanoseconds since 1970 when it was
+# modified, which may be set back, and changed in any way, which may not.
+Files = list[tuple[int, int, int]]
 Listed = tuple[Pair, Files]
 
 
@@ -220,7 +221,7 @@ def _rows(listed: Rows[Listed], shard_bytes: int) -> Iterator[dict[str, Any]]:
     def shards() -> Iterator[int]:
         end = 0
         for _, _, _, files in drawn:
-            end += sum(size for size, _ in files)
+            end += sum(size for size, *_ in files)
             # A pair goes where its last byte falls.
             yield (end - 1) // shard_bytes
 
@@ -235,8 +236,9 @@ def _rows(listed: Rows[Listed], shard_bytes: int) -> Iterator[dict[str, Any]]:
             "index": index,
             "shard": number,
             "shards": count,
-            "bytes": [size for size, _ in files],
-            "modified": [date for _, date in files],
+            "bytes": [size for size, *_ in files],
+            "modified": [date for _, date, _ in files],
+            "changed": [date for *_, date in files],
         }
 
 
@@ -252,14 +254,14 @@ def with_files(pairs: Iterable[Pair]) -> Rows[Listed]:
         pairs: The pairs.
 
     Returns:
-        Each pair with bytes, and nanoseconds since 1970, of its image and, if
-        it has one, its label; zeros for what is not there.
+        Each pair with the `Files` of its image and, if it has one, its label;
+        zeros for what is not there.
     """
     left = iter(pairs)
     blocks = iter(lambda: [*islice(left, _BLOCK)], [])
 
     def look(block: list[Pair]) -> list[Listed]:
-        return [(pair, _sizes_and_dates(pair)) for pair in block]
+        return [(pair, _files(pair)) for pair in block]
 
     looked = in_order(look, blocks, ASKED_AT_ONCE)
     return Rows(chain.from_iterable(looked))
@@ -280,7 +282,8 @@ def refuse_changed(pair: Pair, row: Mapping[str, Any]) -> None:
     for path, (size, date) in zip(paths, listed, strict=True):
         if is_remote(path) or not date:
             continue
-        now, then = _size_and_date(path)
+        # When it was changed, another machine's copy may say otherwise.
+        now, then, _ = _size_and_dates(path)
         # To the second: another machine may see no more of a date.
         if (size, date // 10**9) != (now, then // 10**9):
             raise DataError(
@@ -289,38 +292,21 @@ def refuse_changed(pair: Pair, row: Mapping[str, Any]) -> None:
             )
 
 
-def marks(pairs: Iterable[Pair]) -> list[list[tuple[int, ...]]]:
+def marks(pairs: Iterable[Pair]) -> list[Files]:
     """Returns what shows that a file of a pair was changed meanwhile.
 
     Args:
         pairs: The pairs.
-
-    Returns:
-        Of each pair's files, size and date; of a local one also when it was
-        changed in any way, which nobody can set back.
     """
-
-    def mark(pair: Pair) -> list[tuple[int, ...]]:
-        paths = [path for path in (pair.image, pair.label) if path]
-        return [(*_size_and_date(path), _changed(path)) for path in paths]
-
-    return [*in_order(mark, iter(pairs), ASKED_AT_ONCE)]
+    return [files for _, files in with_files(pairs)]
 
 
-def _changed(path: str) -> int:
-    try:
-        return 0 if is_remote(path) else os.stat(path).st_ctime_ns
-    except OSError:
-        return 0
+def _files(pair: Pair) -> Files:
+    return [_size_and_dates(path) for path in (pair.image, pair.label) if path]
 
 
-def _sizes_and_dates(pair: Pair) -> Files:
-    paths = (pair.image, pair.label)
-    return [_size_and_date(path) for path in paths if path]
-
-
-def _size_and_date(path: str) -> tuple[int, int]:
-    """Returns bytes, and nanoseconds since 1970; zeros of what is not there.
+def _size_and_dates(path: str) -> tuple[int, int, int]:
+    """Returns what `Files` holds of a file; zeros of what is not there.
 
     A link that leads nowhere is listed: who reads it says why it cannot.
     """
@@ -329,8 +315,9 @@ def _size_and_date(path: str) -> tuple[int, int]:
             # TensorFlow knows local dates to the second: a label corrected at
             # once, of the same size, would pass for the old one.
             local = os.stat(path)
-            return local.st_size, local.st_mtime_ns
+            return local.st_size, local.st_mtime_ns, local.st_ctime_ns
         remote = tf.io.gfile.stat(path)
     except (OSError, tf.errors.OpError):
-        return 0, 0
-    return remote.length, remote.mtime_nsec
+        return 0, 0, 0
+    # A store's own date, which nobody sets.
+    return remote.length, remote.mtime_nsec, remote.mtime_nsec
