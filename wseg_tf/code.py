@@ -20,8 +20,15 @@ _ROOT = Path(wseg_tf.__file__).parents[1]
 PACKAGES = ("wseg_tf", "pipeline")
 # They name what is behind them, for whoever imports from outside.
 FRONT_DOORS = ("", *PACKAGES)
-# Whose arithmetic it is.
+# Whose arithmetic it is; the others' where a module imports them, by the names
+# that they are installed by.
 STANDS_ON = ("tensorflow", "keras", "numpy")
+OTHERS = {
+    "keras_cv": "keras-cv",
+    "ot": "POT",
+    "scipy": "scipy",
+    "tensorflow_addons": "tensorflow-addons",
+}
 _LONGEST_NAME = 256  # of a file that a literal names
 
 
@@ -30,7 +37,7 @@ def code_digest(*modules: str, without: tuple[str, ...] = ()) -> str:
     """Returns a text that changes with the code that decides a result.
 
     Comments, docstrings and layout do not count; the versions of TensorFlow,
-    Keras and NumPy do.
+    Keras and NumPy do, and those of `OTHERS` that the modules import.
 
     Args:
         modules: The modules that make the result, e.g.
@@ -52,9 +59,12 @@ def code_digest(*modules: str, without: tuple[str, ...] = ()) -> str:
     (16, False)
     """
     digest = hashlib.sha256()
-    for name in STANDS_ON:
+    own = sorted(reached(*modules, without=without))
+    imported = {name for module in own for name in _imported(module)}
+    others = [OTHERS[name] for name in sorted(imported & {*OTHERS})]
+    for name in (*STANDS_ON, *others):
         digest.update(f"{name} {_version(name)}\n".encode())
-    for module in sorted(reached(*modules, without=without)):
+    for module in own:
         digest.update(f"{module}\n{_meaning_of(module)}\n".encode())
     return digest.hexdigest()[:16]
 
@@ -263,6 +273,14 @@ def _imports(module: str) -> tuple[str, ...]:
         if (found := _file(name)) is not None
         for each in (name, *_members(name, found))
     )
+
+
+@functools.cache
+def _imported(module: str) -> frozenset[str]:
+    """Returns the packages that a module of this project names."""
+    path = _file(module)
+    tree = ast.parse("" if path is None else path.read_text())
+    return frozenset(name.partition(".")[0] for name in _names(tree))
 
 
 def _names(tree: ast.AST) -> Iterator[str]:

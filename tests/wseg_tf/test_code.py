@@ -7,6 +7,9 @@ from wseg_tf import code
 from wseg_tf.code import code_digest, meaning, reached
 
 
+CACHED = code_digest, code._meaning_of, code._imports, code._imported
+
+
 def test_a_result_depends_on_what_its_module_imports_and_no_more() -> None:
     ground = reached("wseg_tf.ground.matrix")
     assert {"wseg_tf.classes", "wseg_tf.palettes"} <= ground
@@ -33,11 +36,11 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for package in code.PACKAGES:
         shutil.copytree(root / package, tmp_path / package)
     monkeypatch.setattr(code, "_ROOT", tmp_path)
-    for cached in (code_digest, code._meaning_of, code._imports):
+    for cached in CACHED:
         cached.cache_clear()
     yield tmp_path
     monkeypatch.undo()
-    for cached in (code_digest, code._meaning_of, code._imports):
+    for cached in CACHED:
         cached.cache_clear()
 
 
@@ -56,9 +59,26 @@ def test_the_judge_s_key_changes_with_the_judge_s_code(
     before = code_digest("pipeline.gate.judge")
     path = copied / module
     path.write_text(path.read_text() + "\nEXTRA = 1\n")
-    for cached in (code_digest, code._meaning_of, code._imports):
+    for cached in CACHED:
         cached.cache_clear()
     assert (code_digest("pipeline.gate.judge") != before) == changed
+
+
+@pytest.mark.parametrize("package", ["keras-cv", "tensorflow-addons", "numpy"])
+def test_a_training_s_key_changes_with_what_its_networks_are_made_of(
+    monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    installed = code._version
+    named = "wseg_tf.training.loop", "wseg_tf.ground.matrix"
+    before = [code_digest.__wrapped__(each) for each in named]
+    monkeypatch.setattr(
+        code,
+        "_version",
+        lambda name: "9.9" if name == package else installed(name),
+    )
+    after = [code_digest.__wrapped__(each) for each in named]
+    assert before[0] != after[0]
+    assert (before[1] != after[1]) == (package == "numpy")
 
 
 def test_what_is_no_module_is_refused() -> None:
