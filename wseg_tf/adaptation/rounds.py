@@ -29,6 +29,7 @@ from wseg_tf.training.precision import scaled
 from wseg_tf.training.recipe import Recipe
 from wseg_tf.training.strategy import check_batch, choose
 from wseg_tf.training.survey import Survey, survey
+from wseg_tf.training.warm_start import model_digest
 
 
 def adapt(
@@ -66,7 +67,7 @@ def adapt(
 
     Raises:
         ConfigurationError: If the options do not fit the data, or the folder
-            is of another adaptation.
+            is of another adaptation: of other options, data or weights.
         DivergedError: If the loss or the weights become NaN or infinite.
         Interrupted: On Ctrl-C or SIGTERM, once a checkpoint is written.
     """
@@ -78,7 +79,8 @@ def adapt(
     )
     try:
         own = round_identity(recipe, options, classes, surveyed.digest)
-        kept.claim({**own, "target": images.digest})
+        own |= {"start": model_digest(model), "target": images.digest}
+        kept.claim(own)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
     summaries = []

@@ -80,6 +80,22 @@ def weights_digest(path: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def model_digest(model: keras.Model) -> str:
+    """Returns what tells a model's weights from others, as they are now.
+
+    Args:
+        model: The model.
+
+    Returns:
+        SHA-256 of shapes, types and values; sixteen hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for values in model.get_weights():
+        digest.update(f"{values.shape} {values.dtype}\n".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()[:16]
+
+
 def weight_files(path: str) -> list[str]:
     """Returns the files that hold weights to start from.
 

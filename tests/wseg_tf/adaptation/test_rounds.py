@@ -192,14 +192,27 @@ def test_no_label_of_the_target_reaches_the_weights(
     assert max(moved) > 0
 
 
-def test_another_adaptation_s_folder_is_refused(model, source, texts, tmp_path):
+def test_another_adaptation_s_folder_is_refused(
+    model, source_weights, source, texts, tmp_path
+):
     files = target_files(tmp_path, texts)
     once = dataclasses.replace(OPTIONS, rounds=1)
     work = str(tmp_path / "work")
     adapt(model, RECIPE, once, CAMVID, source, files, work)
+
+    def refused(match, options=once, given=source, labelled=files):
+        with pytest.raises(ConfigurationError, match=match):
+            adapt(model, RECIPE, options, CAMVID, given, labelled, work)
+
+    # It was changed in place: these are other weights to start from.
+    refused("start was")
+    model.set_weights(source_weights)
     other = dataclasses.replace(once, alpha=0.5)
-    with pytest.raises(ConfigurationError, match=r"alpha was 0\.25, now 0\.5"):
-        adapt(model, RECIPE, other, CAMVID, source, files, work)
+    refused(r"alpha was 0\.25, now 0\.5", options=other)
+    refused("data was", given=source.skip(1))
+    # The same files, one of them with another image.
+    target_files(tmp_path, [*texts[:-1], record(99, SHIFT)])
+    refused("target was")
 
 
 def test_what_labels_nothing_is_refused(model, source, texts, tmp_path):
