@@ -16,7 +16,12 @@ from pipeline.gate.evaluation import eval_config
 from pipeline.gate.evaluator import Evaluator
 from pipeline.ingest.component import Ingest
 from pipeline.ingest.drift import StopOnDrift, drift_reference
-from pipeline.ingest.validation import StopOnAnomalies
+from pipeline.ingest.validation import (
+    ExampleValidator,
+    ImportSchemaGen,
+    StatisticsGen,
+    StopOnAnomalies,
+)
 from pipeline.release.push import SIGNING_KEY, Pusher
 from pipeline.release.serving_check import ServingCheck
 from pipeline.release.statement import signer
@@ -86,9 +91,9 @@ def create_pipeline(
         code=code_digest("pipeline.ingest.component", without=PICTURES),
     )
     examples = ingest.outputs["examples"]
-    statistics = tfx.components.StatisticsGen(examples=examples)
-    imported = tfx.components.ImportSchemaGen(schema_file=schema_file(config))
-    validator = tfx.components.ExampleValidator(
+    statistics = StatisticsGen(examples=examples)
+    imported = ImportSchemaGen(schema_file=schema_file(config))
+    validator = ExampleValidator(
         statistics=statistics.outputs["statistics"],
         schema=imported.outputs["schema"],
     )

@@ -22,8 +22,9 @@ from tfx.types.standard_component_specs import (
 )
 from tfx.utils import path_utils
 
-from pipeline.gate.digests import COUNTED, record, verify
+from pipeline.gate.digests import record, verify
 from pipeline.ingest import pixel_counts
+from pipeline.ingest.verifying import verify_records
 from pipeline.machines import hand_over, note_machine
 from wseg_tf import configuration
 from wseg_tf.classes import ClassSet, class_set
@@ -169,13 +170,7 @@ class RecordingExecutor(GenericExecutor):
     def Do(self, input_dict, output_dict, exec_properties):  # type: ignore[no-untyped-def]  # noqa: N802
         """Verifies records and start; notes the digests of what is new."""
         for examples in input_dict.get(EXAMPLES_KEY) or []:
-            for split in artifact_utils.decode_split_names(
-                examples.split_names
-            ):
-                folder = artifact_utils.get_split_uri([examples], split)
-                verify(examples, folder, split)
-            counted = os.path.join(examples.uri, pixel_counts.STATISTICS)
-            verify(examples, counted, COUNTED)
+            verify_records(examples)
         for start in input_dict.get(BASE_MODEL_KEY) or []:
             folder = path_utils.serving_model_path(start.uri)
             if tf.io.gfile.exists(folder):

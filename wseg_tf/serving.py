@@ -21,6 +21,7 @@ from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.data.encoded import BROKEN, checked_sizes, decoded
 from wseg_tf.data.records import decode, parse
 from wseg_tf.decisions import LIKELIEST, decide, ground_of
+from wseg_tf.function_names import number_functions
 from wseg_tf.ground import GroundMatrix
 from wseg_tf.metrics import tensors
 from wseg_tf.views import Network, Views, class_scores
@@ -282,6 +283,7 @@ def export(
             PIXELS: service.classify,
         },
     )
+    number_functions(folder)
     card = {
         "classes": classes.as_dict(),
         "ground": None if ground is None else ground.get_config(),

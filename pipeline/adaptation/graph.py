@@ -18,7 +18,12 @@ from pipeline.config.adaptation_config import AdaptationConfig
 from pipeline.config.contents import keep_config, schema_file
 from pipeline.graph import Engine, as_pipeline, promote, trainer_config
 from pipeline.ingest.component import Ingest
-from pipeline.ingest.validation import StopOnAnomalies
+from pipeline.ingest.validation import (
+    ExampleValidator,
+    ImportSchemaGen,
+    StatisticsGen,
+    StopOnAnomalies,
+)
 from pipeline.report.reporter import Reporter
 from pipeline.training import PICTURES, Trainer
 from wseg_tf.code import code_digest
@@ -48,7 +53,7 @@ def create_adaptation_pipeline(
     """
     classes = config.target.data.class_set
     ground = check(config.training, classes)
-    imported = tfx.components.ImportSchemaGen(schema_file=schema_file(config))
+    imported = ImportSchemaGen(schema_file=schema_file(config))
     components: list[BaseNode] = [imported]
     ingests = {}
     stops = []
@@ -108,10 +113,10 @@ def _ingest(
         code=code_digest("pipeline.ingest.component", without=PICTURES),
     )
     ingest = ingest.with_id(f"{name}Ingest")
-    statistics = tfx.components.StatisticsGen(
-        examples=ingest.outputs["examples"]
-    ).with_id(f"{name}Statistics")
-    validator = tfx.components.ExampleValidator(
+    statistics = StatisticsGen(examples=ingest.outputs["examples"]).with_id(
+        f"{name}Statistics"
+    )
+    validator = ExampleValidator(
         statistics=statistics.outputs["statistics"],
         schema=schema.outputs["schema"],
     ).with_id(f"{name}Validator")

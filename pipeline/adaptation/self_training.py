@@ -17,8 +17,8 @@ from pipeline.adaptation.rounds import (
     train_and_export,
     write_rounds,
 )
-from pipeline.gate.digests import COUNTED, record, verify
-from pipeline.ingest.pixel_counts import STATISTICS
+from pipeline.gate.digests import record, verify
+from pipeline.ingest.verifying import verify_records
 from wseg_tf.adaptation.target import find_files
 
 
@@ -40,9 +40,8 @@ class RoundScores(tfx.dsl.Artifact):
 
 def _records(examples: Any, split: str) -> str:
     """Returns the pattern of a split's records, if they are what was noted."""
+    verify_records(examples, [split])
     folder: str = artifact_utils.get_split_uri([examples], split)
-    verify(examples, folder, split)
-    verify(examples, os.path.join(examples.uri, STATISTICS), COUNTED)
     return os.path.join(folder, "*")
 
 

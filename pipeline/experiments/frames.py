@@ -14,7 +14,7 @@ from pipeline.experiments.plan import Experiment
 from pipeline.gate.rules import Gate, Rule
 from pipeline.ingest.leaks import Shared, find_shared, refuse_shared
 from pipeline.ingest.listing import domain_splits, find_splits
-from pipeline.ingest.manifest import contents, marks
+from pipeline.ingest.manifest import Files, contents, marks
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.checks import DataError
 from wseg_tf.data.layouts import Layout
@@ -41,7 +41,7 @@ class Frames:
     reported: dict[str, list[Pair]]
     target: list[Pair]
     shared: dict[str, Shared]
-    files: list[list[tuple[int, ...]]]
+    files: list[Files]
 
     @property
     def pairs(self) -> list[Pair]:

@@ -121,6 +121,8 @@ def Reporter(  # noqa: N802
     Raises:
         DataError: If any of it is not what the verdict is about.
     """
+    for each in (evaluation, model_run, pixel_counts, quarantine):
+        verify(each, each.uri)
     text = configuration.kept_text(config)
     settings = configuration.load(PipelineConfig, text, config)
     classes = settings.data.class_set
@@ -129,8 +131,6 @@ def Reporter(  # noqa: N802
     trained = path_utils.serving_model_path(model.uri)
     baseline = _baseline(blessing)
     records = artifact_utils.get_split_uri([examples], EVALUATED)
-    for each in (evaluation, model_run, pixel_counts, quarantine):
-        verify(each, each.uri)
     digests = {
         JUDGED: verify(model, trained),
         AGAINST: "" if baseline is None else digest(baseline),

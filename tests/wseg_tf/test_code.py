@@ -6,7 +6,6 @@ import pytest
 from wseg_tf import code
 from wseg_tf.code import code_digest, meaning, reached
 
-
 CACHED = code_digest, code._meaning_of, code._imports, code._imported
 
 

@@ -55,10 +55,10 @@ def judged(street_folder: Path, tmp_path: Path) -> Callable[[Change], str]:
             with tf.io.TFRecordWriter(path) as writer:
                 for pair in find_pairs("camvid", str(street_folder), source):
                     checked = read_checked(pair, layout("camvid"))
-                    record = example(pair, checked)
+                    text = example(pair, checked)
                     if split == "eval":
-                        change(record.features.feature)
-                    writer.write(record.SerializeToString())
+                        change(text.features.feature)
+                    writer.write(text.SerializeToString())
             found = tfdv.validate_statistics(
                 tfdv.generate_statistics_from_tfrecord(path),
                 tfdv.load_schema_text(schema_file(ANY)),
@@ -72,6 +72,7 @@ def judged(street_folder: Path, tmp_path: Path) -> Callable[[Change], str]:
         artifact.split_names = artifact_utils.encode_split_names(
             ["train", "eval"]
         )
+        record(artifact, artifact.uri)
         return execute(StopOnAnomalies, {"anomalies": artifact})
 
     return judge
