@@ -34,6 +34,7 @@ ROOMS = {
         "conversion",
         "serving",
         "cards",
+        "function_names",
         "saved_models",
         "views",
         "decisions",

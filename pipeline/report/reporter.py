@@ -123,19 +123,19 @@ def Reporter(  # noqa: N802
     """
     for each in (evaluation, model_run, pixel_counts, quarantine):
         verify(each, each.uri)
-    text = configuration.kept_text(config)
-    settings = configuration.load(PipelineConfig, text, config)
-    classes = settings.data.class_set
-    ground = build_ground(settings.training.ground, classes)
-    images = read_evaluation(evaluation.uri).images
     trained = path_utils.serving_model_path(model.uri)
-    baseline = _baseline(blessing)
     records = artifact_utils.get_split_uri([examples], EVALUATED)
+    baseline = _baseline(blessing)
     digests = {
         JUDGED: verify(model, trained),
         AGAINST: "" if baseline is None else digest(baseline),
         ON: verify(examples, records, EVALUATED),
     }
+    text = configuration.kept_text(config)
+    settings = configuration.load(PipelineConfig, text, config)
+    classes = settings.data.class_set
+    ground = build_ground(settings.training.ground, classes)
+    images = read_evaluation(evaluation.uri).images
     for key, what in _WORDS.items():
         noted = blessing.get_string_custom_property(key)
         check_digests(noted, digests[key], what)
