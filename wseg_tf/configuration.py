@@ -316,7 +316,11 @@ def fill(
     except ValueError as error:
         place = _failing(merged)
         said = re.sub(r"(?<=argument `)", place, str(error), count=1)
-        own = [each for each in overrides if each.startswith(place)]
+        own = [
+            each if each.isprintable() else repr(each)
+            for each in overrides
+            if each.startswith(place)
+        ]
         origin = " with ".join([source, ", ".join(own)] if own else [source])
         raise ConfigurationError(f"{origin}: {said}") from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from wseg_tf.filesystems import read_bytes
@@ -57,6 +58,9 @@ def parse_json(text: str | bytes, source: str, kind: Any = Any) -> Any:
             text = text.decode()
         value = json.loads(text, object_pairs_hook=_once)
         json.dumps(value, ensure_ascii=False).encode()
+        # JSON has no other way to write one.
+        if "\\u0000" in text and any("\0" in each for each in _texts(value)):
+            raise ValueError("Expected text without NUL bytes. Received: some")
     except RecursionError:
         reason = "Expected less depth. Received: more than Python reads"
     except UnicodeError:
@@ -87,6 +91,19 @@ def typed(kind: Any, value: Any, source: str, place: str = "") -> Any:
     if said is not None:
         raise ValueError(said)
     return built(kind, value)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yields all texts and keys of plain values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -132,6 +132,7 @@ def test_empty_file_is_all_defaults() -> None:
         ("", ("path=[",), r"Invalid YAML in the command line"),
         ('path: "a\\0b"', (), r"line 1.*NUL"),
         ("", ('path="a\\0b"',), r"NUL"),
+        ("", ('stages.0={epochs: 0, loss: "a\nb"}',), r"`stages\.0\.epochs`"),
     ],
 )
 def test_refuses_in_one_sentence(

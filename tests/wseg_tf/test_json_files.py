@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from wseg_tf.json_files import parse_json, read_json, typed
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.text()
+TEXTS = st.text(st.characters(exclude_characters="\0", codec="utf-8"))
+SCALARS = st.none() | st.booleans() | st.integers() | TEXTS
 PLAIN = st.recursive(
     SCALARS | st.floats(allow_nan=False),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner),
     max_leaves=9,
 )
 
@@ -37,6 +38,8 @@ def test_bytes_are_read_or_refused_in_a_sentence(content: bytes) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ('{"rows": [{"a\\u0000": 1}]}', "Expected text without NUL bytes"),
+        ('["\\u0000"]', "Expected text without NUL bytes"),
         ("", "Expected JSON. Received"),
         ("{'a': 1}", "Expected JSON. Received"),
         ('{"a": 1, "a": 2}', "Expected each key once. Received: 'a' again"),
