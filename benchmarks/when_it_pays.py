@@ -12,6 +12,7 @@ of the true pixels; each class of each set is a point, and of the picture, too.
 from __future__ import annotations
 
 import argparse
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -125,7 +126,7 @@ def by_class(found: Sequence[Point]) -> list[list[str]]:
     rows = []
     edges = (0.0, *SEEN, 1.01)
     for is_common in (False, True):
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in itertools.pairwise(edges):
             own = [
                 each
                 for each in found
