@@ -14,24 +14,33 @@ import uuid
 
 import tensorflow as tf
 
+from wseg_tf.code import code_digest
+
 _RUN = uuid.uuid4().hex  # tells this program from one before of its number
 
 
-def cache_path(path: str, examples: tf.data.Dataset, *settings: object) -> str:
-    """Returns the path of a cache that holds these examples and no others.
+def cache_path(
+    path: str,
+    examples: tf.data.Dataset,
+    sample: tf.data.Dataset,
+    *settings: object,
+) -> str:
+    """Returns the path of a cache that holds these frames and no others.
 
-    Reads them once. What a program that ended left unfinished is deleted; one
-    that still writes is left alone, by another name.
+    Reads the examples once. What a program that ended left unfinished is
+    deleted; one that still writes is left alone, by another name.
 
     Args:
         path: How the names of files start.
-        examples: What is kept; finite.
+        examples: What frames are made of; finite.
+        sample: Some of the frames: other code makes others of the examples.
         settings: What else the frames depend on, by its `repr`.
 
     Returns:
         The path, longer by a digest.
     """
-    named = f"{path}-{_digest(examples, settings)}"
+    own = (_digest(sample, ()), code_digest("wseg_tf.data.input"), *settings)
+    named = f"{path}-{_digest(examples, own)}"
     if tf.io.gfile.exists(f"{named}.index"):
         return named
     owner = f"{named}.owner"

@@ -27,6 +27,7 @@ AHEAD = 2  # batches that are ready before they are asked for
 # What is drawn once an epoch has a seed like that of a frame.
 _ORDER, _DRAW = -1, -2
 _MOST_FRAMES = 2**40
+_SAMPLE = 16  # frames that tell how all of them are made
 # What can be read in any order: how many there are, and one by its index.
 _Listed = tuple[int, Callable[[tf.Tensor], dict[str, tf.Tensor]]]
 _LISTED: WeakKeyDictionary[tf.data.Dataset, _Listed] = WeakKeyDictionary()
@@ -156,8 +157,9 @@ def training_batches(
             cardinality without a pass. Defaults to unknown.
         cache: Keep decoded, resized frames in memory (True), in files whose
             names start with a path (str) and go on with a digest of the
-            examples, which are read once for it, or not (False). Defaults to
-            memory where `count` says that they take at most 2 GiB.
+            examples, which are read once for it, of what the first 16 became
+            and of this package's code, or not (False). Defaults to memory
+            where `count` says that they take at most 2 GiB.
         shuffle: Whether each epoch has an order of its own.
         shuffle_buffer: Frames that order is drawn from at a time. Defaults to
             all where `read_pairs` lists them or memory keeps `count` of them,
@@ -208,7 +210,7 @@ def training_batches(
         name = (
             ""
             if cache is True
-            else cache_path(cache, examples, size, _name(read))
+            else cache_path(cache, examples, frames.take(_SAMPLE), size)
         )
         frames = frames.cache(name)
 
@@ -319,11 +321,6 @@ def resize(image: tf.Tensor, label: tf.Tensor, size: tuple[int, int]) -> Batch:
 def _bytes(count: int, size: tuple[int, int], void: int) -> int:
     """Returns the bytes that decoded frames take: RGB and a label."""
     return count * size[0] * size[1] * (4 if void <= VOID else 5)
-
-
-def _name(function: Callable[..., object]) -> str:
-    """Returns a name that the next program knows a function by."""
-    return f"{function.__module__}.{function.__qualname__}"
 
 
 def _repeat(times: tf.Tensor) -> Callable[..., tf.data.Dataset]:

@@ -22,7 +22,7 @@ from wseg_tf.data.input import (
 )
 from wseg_tf.data.layouts import layout
 from wseg_tf.data.pairs import Pair
-from wseg_tf.data.records import serialise
+from wseg_tf.data.records import decode, serialise
 
 COUNT, SIZE, VOID = 7, (12, 16), 11
 OPTIONS = Augmentation(flip=0.5, scale=(0.8, 1.5), brightness=0.2)
@@ -439,6 +439,35 @@ def test_files_of_a_cache_are_those_of_the_examples(frames, tmp_path):
     assert len(list(tmp_path.glob("*.index"))) == 1
     assert cached(3, 6) == [3, 4, 5]
     assert cached(0, 3, (6, 8)) == [0, 1, 2]
+    assert len(list(tmp_path.glob("*.index"))) == 3
+
+
+def test_files_of_a_cache_are_of_the_code_that_made_them(
+    examples, tmp_path, monkeypatch
+):
+    def reader(largest):
+        def read(example):  # One name, two meanings.
+            image, label = decode(example)
+            return image, tf.minimum(label, largest)
+
+        return read
+
+    def cached(largest):
+        batches = training_batches(
+            examples,
+            SIZE,
+            2,
+            VOID,
+            cache=str(tmp_path / "cache"),
+            read=reader(largest),
+        )
+        return max(int(labels.numpy().max()) for _, labels in batches)
+
+    assert (cached(9), cached(5), cached(9)) == (9, 5, 9)
+    assert len(list(tmp_path.glob("*.index"))) == 2
+    # Another version may see other frames of others than the first ones.
+    monkeypatch.setattr("wseg_tf.data.caching.code_digest", lambda _: "later")
+    assert cached(9) == 9
     assert len(list(tmp_path.glob("*.index"))) == 3
 
 
