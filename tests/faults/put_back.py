@@ -68,7 +68,7 @@ FAULTS = (
         "wseg_tf/ranges.py",
         "        if bad:",
         "        if False:",
-        ("tests.faults.texts", "--count", "600"),
+        ("tests.faults.texts", "--count", "2200"),
     ),
     Fault(
         "repeated keys refused",
