@@ -146,7 +146,12 @@ def test_the_saved_figures_follow_from_the_saved_counts(path):
 # What documents print, and the command that they say printed it.
 PRINTED = [
     (page, each[1].split(), each[2] or "")
-    for page in ("results.md", "results-tables.md", "results-weak-starts.md")
+    for page in (
+        "results.md",
+        "results-tables.md",
+        "results-weak-starts.md",
+        "adaptation.md",
+    )
     for each in re.finditer(
         r"```sh\nwseg experiment (docs/.+?)( --summary)?\n```\n",
         Path("docs", page).read_text(),
