@@ -59,6 +59,7 @@ pictures: demo
 # What the tests try in short, at length: docs/reliability.md says what came.
 faults: $(ENVIRONMENT)
 	$(PYTHON) -m tests.faults.kills --count 12
+	$(PYTHON) -m tests.faults.together --count 3
 	$(PYTHON) -m tests.faults.surroundings --count 3
 	$(PYTHON) -m tests.faults.damaged --count 30
 	$(PYTHON) -m tests.faults.texts --count 10000
