@@ -117,14 +117,12 @@ def interruptible() -> Iterator[None]:
     """Ends quietly on Ctrl-C, also where a library makes an error of it."""
     from wseg_tf.training.interruption import terminable
 
-    with terminable(signal.SIGINT) as requests:
-        try:
+    try:
+        with terminable(signal.SIGINT):
             yield
-        except (KeyboardInterrupt, Exception) as error:
-            if not requests.number and not isinstance(error, KeyboardInterrupt):
-                raise
-            ERRORS.print("Interrupted; nothing was kept.")
-            sys.exit(INTERRUPTED)
+    except KeyboardInterrupt:
+        ERRORS.print("Interrupted; nothing was kept.")
+        sys.exit(INTERRUPTED)
 
 
 def fail(error: Exception, story: str | None = None) -> NoReturn:

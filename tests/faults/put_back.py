@@ -100,9 +100,9 @@ FAULTS = (
     ),
     Fault(
         "void pixels being void",
-        "wseg_tf/losses/importance_aware.py",
-        "tf.math.multiply_no_nan(_exponential(logarithms), masses)",
-        "tf.exp(logarithms) * masses",
+        "wseg_tf/transport/softmax.py",
+        "lambda: tf.nn.log_softmax(zero_void(logits, valid)),",
+        "lambda: logarithms,",
         ("tests.faults.numbers", "--count", "400", "--every", "4"),
     ),
     Fault(

@@ -45,7 +45,8 @@ def terminable(*numbers: int) -> Iterator[Requests]:
 
     An exception may be lost: Python drops what is raised while it collects
     garbage, and libraries catch too much. So it is raised once more each
-    second, until it is on its way. Signals reach Python's main thread alone;
+    second, until it is on its way; and an error that comes after a signal is
+    taken for it. Signals reach Python's main thread alone;
     elsewhere nothing changes.
 
     Args:
@@ -74,6 +75,11 @@ def terminable(*numbers: int) -> Iterator[Requests]:
         before[number] = signal.signal(number, end)
     try:
         yield requests
+    except Exception as error:
+        if not requests.number:
+            raise
+        # What a library made of it, in whose middle it came.
+        raise Interrupted(GO_ON, requests.number) from error
     finally:
         if timer:
             signal.setitimer(signal.ITIMER_REAL, *timer)

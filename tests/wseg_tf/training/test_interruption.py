@@ -52,6 +52,21 @@ def test_what_was_lost_is_raised_again(
     assert ended.value.number == signal.SIGINT
 
 
+def test_what_a_library_makes_of_it_is_an_interruption() -> None:
+    def unfinished() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except BaseException:
+            raise AttributeError("'NoneType' has no attribute") from None
+
+    with pytest.raises(Interrupted) as ended, terminable():
+        unfinished()
+    assert ended.value.number == signal.SIGTERM
+    # Without a signal it is what it is.
+    with pytest.raises(AttributeError), terminable():
+        raise AttributeError
+
+
 def test_what_is_tidied_up_is_not_interrupted_once_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
