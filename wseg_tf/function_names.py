@@ -125,10 +125,9 @@ def _rename(graph: Message, names: dict[str, str]) -> None:
         each.signature.name = names[name]
     for each in library.gradient:
         each.function_name = names.get(each.function_name, each.function_name)
+    for each in (*library.gradient, *library.registered_gradients):
         each.gradient_func = names.get(each.gradient_func, each.gradient_func)
-    functions.sort(key=lambda each: each.signature.name)
-    ordered = type(library)(function=functions, gradient=library.gradient)
-    library.CopyFrom(ordered)
+    library.function.sort(key=lambda each: each.signature.name)
     for node in objects.nodes:
         # To write nothing into a message makes the node one of its kind.
         if own := node.function.concrete_functions:
