@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import json
 import logging
 import os
@@ -189,6 +190,7 @@ def _serve(
 ) -> SegmentationService:
     recipe = dataclasses.replace(recipe, initial=weights)
     classes = plan.data.class_set
+    gc.collect()  # Of each model before, 60 MB wait in cycles.
     return SegmentationService(
         build_model(recipe, classes),
         classes,
