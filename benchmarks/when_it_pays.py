@@ -21,7 +21,13 @@ import numpy as np
 from pipeline.experiments.joining import joined
 from pipeline.experiments.results import Results, read
 from wseg_tf.metrics import iou_per_class
-from wseg_tf.plots.style import FAINT, INK, new_figure
+from wseg_tf.plots.style import (
+    CRITICAL,
+    FAINT,
+    INK,
+    SERIES_COLOURS,
+    new_figure,
+)
 
 REFERENCE = "continued CE"
 METHODS = (
@@ -31,6 +37,7 @@ METHODS = (
 DRAWN = ("IAL", "CE + 0.2 W d^2", "W d", "Lovasz")
 # Edges of the IoU under cross-entropy, and of the share of true pixels.
 SEEN, COMMON = (0.05, 0.30), 0.01
+RARE_COLOUR, COMMON_COLOUR = CRITICAL, SERIES_COLOURS[1]
 
 
 @dataclass(frozen=True)
@@ -38,13 +45,11 @@ class Point:
     """A class of an evaluation set.
 
     Args:
-        comparison: Of which comparison and set.
         share: Of all true pixels.
         before: Its IoU after continued cross-entropy, mean over seeds.
         gains: What each method adds to it.
     """
 
-    comparison: str
     share: float
     before: float
     gains: dict[str, float]
@@ -87,7 +92,6 @@ def points(results: Results, name: str) -> list[Point]:
     shares = truth / truth.sum()
     return [
         Point(
-            f"{results.experiment}, {name}",
             float(shares[k]),
             float(before[k]),
             {
@@ -155,7 +159,10 @@ def draw(found: Sequence[Point], path: str) -> None:
     panels = figure.subplots(1, len(DRAWN), sharey=True)
     for axes, method in zip(panels, DRAWN, strict=True):
         own = [each for each in found if method in each.gains]
-        colours = ["#3b6ea8" if p.share >= COMMON else "#c0334d" for p in own]
+        colours = [
+            COMMON_COLOUR if each.share >= COMMON else RARE_COLOUR
+            for each in own
+        ]
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.scatter(
             [100 * each.before for each in own],
@@ -172,8 +179,8 @@ def draw(found: Sequence[Point], path: str) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("gain of IoU, points", fontsize=8)
     for colour, text, height in (
-        ("#c0334d", "below 1 % of pixels", 0.08),
-        ("#3b6ea8", "1 % and more", 0.02),
+        (RARE_COLOUR, "below 1 % of pixels", 0.08),
+        (COMMON_COLOUR, "1 % and more", 0.02),
     ):
         panels[0].text(
             0.98,
