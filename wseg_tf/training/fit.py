@@ -7,6 +7,7 @@ self-training, a variant of an experiment.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -43,6 +44,8 @@ from wseg_tf.training.optimizers import (
 )
 from wseg_tf.training.selection import Selection
 from wseg_tf.training.step import Step, compile_step
+
+LOG = logging.getLogger(__name__)
 
 Batches = Callable[[int, int], Iterable[Any]]
 
@@ -108,8 +111,9 @@ def fit(
             one has not begun, the model gets the weights it ended with.
         judge: What it is evaluated on. Defaults to None: not at all.
         selection: The metric that chooses the weights the fit ends with, and
-            the patience. Defaults to None: the last weights, averaged if the
-            optimiser averages.
+            the patience; from the second stage on, the weights that it begins
+            with are one of the choices. Defaults to None: the last weights,
+            averaged if the optimiser averages.
         checkpoints: Where it is kept. Defaults to None: nowhere.
         observers: Who looks on. Defaults to lines in the log.
         strategy: Where the model's variables were made. Defaults to one
@@ -184,6 +188,8 @@ def fit(
         with running.observed():  # They look on from other folders, perhaps.
             return progress.rows
     with watched() as requests, running.observed():
+        if stage > 0 and running.steps_done == 0:
+            running.judge_start()
         step: Step | None = None
         data: Iterable[Any] | None = None
         while not running.finished:
@@ -255,6 +261,17 @@ class _Fit:
         finally:
             for observer in self.observers:
                 observer.end()
+
+    def judge_start(self) -> None:
+        """Makes the weights that the stage begins with the first choice."""
+        if self._count is None or self.judge is None or self.selection is None:
+            return
+        counts, _ = self._count(self.judge.batches)
+        row = summary(counts, self.judge.classes, self.judge.ground)
+        if row[self.selection.metric] is not None:
+            self.selection.better(row, 0)
+            self.progress.selection = asdict(self.selection)
+            self._keep_best()
 
     def run_epoch(
         self, data: Iterable[Any], step: Step, requests: Requests
@@ -351,7 +368,16 @@ class _Fit:
 
     def end_stage(self) -> None:
         """Gives the model the weights that the stage ends with."""
-        if self.selection is not None and self.selection.epoch > 0:
+        selection = self.selection
+        if selection is not None and selection.best is not None:
+            if selection.epoch == 0:
+                LOG.warning(
+                    "%s: ends with the weights that it began with, since no "
+                    "evaluation had a better %s than their %.4f.",
+                    self.plan.title,
+                    selection.metric,
+                    selection.best,
+                )
             if self.checkpoints is not None:
                 self.checkpoints.restore_best(self.progress, self.model)
             elif self._best is not None:

@@ -290,7 +290,8 @@ class Recipe:
         views: How the exported model looks at an image: mirrors, zooms,
             windows. The figures while training are those of one view.
         select: A metric: each stage ends with the weights of the evaluation
-            that was best by it. The last weights by default.
+            that was best by it; a second or later stage with those that it
+            began with, if none was better. The last weights by default.
         stages: Run in order, each from the weights of the last.
         execution: How it is run.
     """

@@ -17,7 +17,8 @@ class Selection:
         patience: Evaluations in a row without a better one that end the
             stage. Defaults to None: never.
         best: The best value; None before the first.
-        epoch: The epoch it was found after, from 1.
+        epoch: The epoch it was found after, from 1; 0 for the weights that a
+            stage begins with.
         waited: Evaluations since.
 
     Example:
@@ -42,7 +43,7 @@ class Selection:
         Args:
             values: What `wseg_tf.metrics.summary` returned; a score that is
                 absent is never better.
-            epoch: The epoch it was made after, from 1.
+            epoch: The epoch it was made after; 0 before the first.
 
         Returns:
             Whether it is better than all before it.

@@ -176,6 +176,114 @@ def test_the_best_weights_are_what_a_fit_ends_with(
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "best"),
+    [
+        (0.5, [0.1, 0.5, 0.3], None),  # As good is not better.
+        (0.2, [0.1, 0.5, 0.3], 1),
+        (None, [0.1, 0.05, 0.3], 2),
+        (0.5, [None, None, None], None),
+    ],
+)
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_later_stage_ends_no_worse_than_it_began(
+    data: tf.data.Dataset,
+    judge: Judge,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    before: float | None,
+    after: list[float | None],
+    best: int | None,
+    kept: bool,
+) -> None:
+    script = scripted([before, *after])
+    monkeypatch.setattr("wseg_tf.training.fit.summary", script)
+    watcher, model = Watcher(), net()
+    began = model.get_weights()
+    history = fit(
+        model,
+        batches_of(data),
+        LOSS,
+        keras.optimizers.SGD(0.1),
+        epochs=3,
+        steps=2,
+        stage=1,
+        judge=judge,
+        selection=Selection("mean_iou"),
+        checkpoints=Checkpoints(str(tmp_path)) if kept else None,
+        observers=[watcher],
+    )
+    wanted = began if best is None else watcher.weights[best]
+    for a, b in zip(model.get_weights(), wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert [line["mean_iou"] for line in history] == after
+    said = "a better mean_iou than their 0.5000" in caplog.text
+    assert said == (best is None)
+
+
+class KilledAtStep2(Observer):
+    """Dies in the middle of an epoch."""
+
+    def step(self, number: int, loss: float) -> None:
+        if number == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_killed_a_later_stage_still_ends_no_worse_than_it_began(
+    data: tf.data.Dataset,
+    judge: Judge,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    steps: int,
+) -> None:
+    # Without a checkpoint within the epoch, its start is judged once more.
+    values = [0.5, 0.1, 0.2] if steps else [0.5, 0.5, 0.1, 0.2]
+    monkeypatch.setattr("wseg_tf.training.fit.summary", scripted(values))
+
+    def run(model: keras.Model, *observers: Observer) -> keras.Model:
+        fit(
+            model,
+            batches_of(data),
+            LOSS,
+            keras.optimizers.SGD(0.1),
+            epochs=2,
+            steps=2,
+            stage=1,
+            judge=judge,
+            selection=Selection("mean_iou"),
+            checkpoints=Checkpoints(str(tmp_path), steps),
+            observers=observers,
+        )
+        return model
+
+    with pytest.raises(KeyboardInterrupt):
+        run(net(), KilledAtStep2())
+    ended = run(net())
+    for a, b in zip(ended.get_weights(), net().get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_patience_counts_from_the_weights_a_later_stage_begins_with(
+    data: tf.data.Dataset, judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = [0.5, 0.1, 0.2, 0.9]
+    monkeypatch.setattr("wseg_tf.training.fit.summary", scripted(values))
+    history = fit(
+        net(),
+        batches_of(data),
+        LOSS,
+        keras.optimizers.SGD(0.1),
+        epochs=9,
+        steps=2,
+        stage=1,
+        judge=judge,
+        selection=Selection("mean_iou", patience=2),
+    )
+    assert [line["mean_iou"] for line in history] == [0.1, 0.2]
+
+
 def test_patience_ends_a_fit(
     data: tf.data.Dataset, judge: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
