@@ -24,6 +24,7 @@ import tensorflow as tf
 from pipeline.experiments.frames import Frames, find_frames, layout_of
 from pipeline.experiments.plan import Experiment, load
 from pipeline.experiments.run import alone, start
+from wseg_tf.classes import ClassSet
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import decode, parse, serialise
@@ -169,28 +170,45 @@ def pulls(
         have which the start takes for another class.
     """
     classes = plan.data.class_set
-    missed = logits.argmax(axis=1) != labels
-    shares = {}
+    found = {}
     for method in plan.methods:
         if method.decides is not None or method.adaptation:
             continue
         recipe = plan.recipe(method, 0, "")
         ground = build_ground(recipe.ground, classes)
         loss = build_loss(recipe.stages[0], ground, classes)
-        pull = np.concatenate(
-            [
-                _pull(loss, logits[i : i + BLOCK], labels[i : i + BLOCK])
-                for i in range(0, len(labels), BLOCK)
-            ]
+        found[method.name] = pull_shares(loss, logits, labels, classes)
+    return found
+
+
+def pull_shares(
+    loss: keras.losses.Loss, logits: Logits, labels: Labels, classes: ClassSet
+) -> dict[str, float]:
+    """Returns the share of all pull that missed pixels of each class have.
+
+    Args:
+        loss: Over logits.
+        logits: `[P, N]`.
+        labels: `[P]`.
+        classes: The class set.
+
+    Returns:
+        By critical class.
+    """
+    missed = logits.argmax(axis=1) != labels
+    pull = np.concatenate(
+        [
+            _pull(loss, logits[i : i + BLOCK], labels[i : i + BLOCK])
+            for i in range(0, len(labels), BLOCK)
+        ]
+    )
+    total = np.abs(pull).sum()
+    return {
+        name: float(
+            pull[missed & (labels == classes.index(name))].sum() / total
         )
-        total = np.abs(pull).sum()
-        shares[method.name] = {
-            name: float(
-                pull[missed & (labels == classes.index(name))].sum() / total
-            )
-            for name in classes.critical
-        }
-    return shares
+        for name in classes.critical
+    }
 
 
 def _pull(loss: Any, logits: Logits, labels: Labels) -> Any:
