@@ -120,7 +120,7 @@ def create_pipeline(
         run_fn="pipeline.training.run_fn",
         examples=examples,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
-        eval_args=tfx.proto.EvalArgs(splits=["eval"]),
+        eval_args=tfx.proto.EvalArgs(splits=[config.data.validated_on]),
         custom_config=engine.given("training", trainer_config(config, classes)),
         base_model=None if start is None else start.outputs["model"],
     )

@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from pipeline.commands.arguments import (
@@ -118,10 +119,10 @@ def train(
             if _is_finished(folder, own):
                 say(f"Finished before. Model: {folder}")
                 return
-            refuse_problems([*pairs["train"], *pairs["eval"]], described)
+            refuse_problems([*chain(*pairs.values())], described)
             training, validation = (
                 read_pairs(pairs[split], described)
-                for split in ("train", "eval")
+                for split in ("train", settings.data.validated_on)
             )
         with endings(folder), log_lines():
             model = train_model(

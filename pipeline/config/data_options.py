@@ -28,6 +28,7 @@ class StreetsOptions:
     Args:
         train: Images to train on.
         eval: Images the gate judges on; of other drives.
+        validation: Images of the split `data.validation`, if it is named.
         height: Height of the drawn images.
         width: Width of the drawn images.
         seed: Seeds the drawing.
@@ -36,6 +37,7 @@ class StreetsOptions:
 
     train: int = bounded(96, 1)
     eval: int = bounded(32, 1)
+    validation: int = bounded(16, 1)
     height: int = bounded(120, SMALLEST, LONGEST)
     width: int = bounded(160, SMALLEST, LONGEST)
     seed: int = bounded(0, 0)
@@ -64,6 +66,9 @@ class DataOptions:
         path: Folder of the data set; not used for `"streets"`.
         train: The data set's split to train on.
         eval: The data set's split the gate judges on.
+        validation: The data set's split that a training is evaluated on while
+            it runs, and that `training.select` chooses by. `eval` by default:
+            then the gate judges on images that chose the weights.
         allowed_failures: Share of pairs that may fail their checks, 0..1;
             they are listed in the run's quarantine. None by default.
         limit: Read at most this many images of each split; all by default.
@@ -82,6 +87,7 @@ class DataOptions:
     classes: Any = None
     train: str = "train"
     eval: str = "val"
+    validation: Optional[str] = None  # noqa: UP045
     allowed_failures: float = bounded(0.0, 0, 1)
     limit: Optional[int] = bounded(None, 1)  # noqa: UP045
     shard_megabytes: int = bounded(SHARD_MEGABYTES, 1)
@@ -92,6 +98,13 @@ class DataOptions:
     def __post_init__(self) -> None:
         """Refuses what is out of range."""
         check_ranges(self)
+        if self.validation in (self.train, self.eval):
+            raise ValueError(
+                "Invalid value for argument `validation`. Expected another "
+                f"split than {self.train!r}, which is trained on, and "
+                f"{self.eval!r}, which is judged on. Received: "
+                f"validation={self.validation!r}."
+            )
         if self.drift_reference is not None and self.drift_limit is None:
             raise ValueError(
                 "Invalid value for argument `drift_reference`. Expected a "
@@ -118,6 +131,19 @@ class DataOptions:
                 f"{theirs.void}. Received: {list(own.names)}, {own.void}."
             )
         return replace(found, classes=own)
+
+    @property
+    def splits(self) -> dict[str, str]:
+        """The data set's splits by the pipeline's: `train`, `eval`, ..."""
+        own = {"train": self.train, "eval": self.eval}
+        if self.validation is not None:
+            own["validation"] = self.validation
+        return own
+
+    @property
+    def validated_on(self) -> str:
+        """The pipeline's split that a training is evaluated on."""
+        return "eval" if self.validation is None else "validation"
 
     @property
     def class_set(self) -> ClassSet:

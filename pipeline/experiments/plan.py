@@ -158,6 +158,12 @@ class Experiment:
                 f"{list(SHAREABLE)}. Received: "
                 f"allow_shared={list(self.allow_shared)}."
             )
+        if self.data.validation is not None:
+            raise ValueError(
+                "Invalid value for argument `data.validation`. Expected none: "
+                "a comparison keeps the last weights and chooses nothing. "
+                f"Received: data.validation={self.data.validation!r}."
+            )
         if self.reference not in names:
             raise ValueError(
                 "Invalid value for argument `reference`. Expected one of "

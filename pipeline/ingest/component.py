@@ -9,7 +9,7 @@ from tfx import v1 as tfx
 from tfx.types import artifact_utils, standard_artifacts
 
 from pipeline.gate.digests import COUNTED, record
-from pipeline.ingest.manifest import SPLITS, layout_of, verify_manifest
+from pipeline.ingest.manifest import layout_of, splits_of, verify_manifest
 from pipeline.ingest.pixel_counts import STATISTICS, total
 from pipeline.ingest.records import refuse_unfit, write_records
 from wseg_tf.plots import plot_frequencies
@@ -44,7 +44,7 @@ def Ingest(  # noqa: N802
     """Checks every pair of a manifest and writes those that pass.
 
     Args:
-        examples: The records, splits `train` and `eval`.
+        examples: The records, by the manifest's splits.
         quarantine: What failed its checks, with the reason.
         pixel_counts: Pixels per class by split and drive.
         manifest: The folder `write_manifest` returned.
@@ -57,17 +57,18 @@ def Ingest(  # noqa: N802
             none of a split passes.
     """
     verify_manifest(manifest)
-    examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
+    splits = splits_of(manifest)
+    examples.split_names = artifact_utils.encode_split_names(splits)
     write_records(
         beam_pipeline,
         manifest,
-        SPLITS,
+        splits,
         examples.uri,
         quarantine.uri,
         pixel_counts.uri,
     )
     found = refuse_unfit(quarantine.uri, pixel_counts.uri, allowed_failures)
-    for split in SPLITS:
+    for split in splits:
         record(examples, artifact_utils.get_split_uri([examples], split), split)
     record(examples, os.path.join(examples.uri, STATISTICS), COUNTED)
     record(quarantine, quarantine.uri)

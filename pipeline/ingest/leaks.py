@@ -35,26 +35,32 @@ class Shared:
         images: Names of images that are judged and trained on: the same file,
             or the same bytes.
         drives: Drives that have images in both.
+        validated: Whether training counts what it was validated on.
     """
 
     images: tuple[str, ...] = ()
     drives: tuple[str, ...] = ()
+    validated: bool = False
 
     @property
     def sentence(self) -> str:
         """What is shared, in words; empty if nothing is."""
         said = []
+        learned = "training or validation" if self.validated else "training"
         if self.images:
             count = len(self.images)
-            are = "is a training image" if count == 1 else "are training images"
+            are = f"is a {learned} image"
+            if count > 1:
+                are = f"are {learned} images"
             said.append(
-                f"{count} of the images judged on {are} ({_few(self.images)})"
+                f"{count} of the images judged on {are} ({named(self.images)})"
             )
         if self.drives:
             count = len(self.drives)
             are = "1 drive is" if count == 1 else f"{count} drives are"
+            used = "trained or validated" if self.validated else "trained"
             said.append(
-                f"{are} both trained and judged on ({_few(self.drives)})"
+                f"{are} both {used} and judged on ({named(self.drives)})"
             )
         return "; ".join(said)
 
@@ -115,7 +121,7 @@ def refuse_shared(
     """
     for kind, found in (("image", shared.images), ("drive", shared.drives)):
         if found and kind not in allowed:
-            own = Shared(**{f"{kind}s": found})
+            own = Shared(**{f"{kind}s": found}, validated=shared.validated)
             raise ConfigurationError(
                 f"Invalid data: {own.sentence}, so a verdict would say little "
                 "about streets it has not seen. Expected other splits or "
@@ -164,6 +170,7 @@ def _digest(image: tuple[bool, str]) -> tuple[str, bool, str]:
         return path, is_judged, path  # Whoever reads it says why it cannot.
 
 
-def _few(names: Sequence[str]) -> str:
+def named(names: Sequence[str]) -> str:
+    """Returns the first few names, for a sentence."""
     more = ", ..." if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,12 @@ from pipeline.config.adaptation_config import (
 )
 from pipeline.config.data_options import STREETS, DataOptions, StreetsOptions
 from pipeline.config.pipeline_config import PipelineConfig
-from pipeline.ingest.leaks import refuse_shared, shared_of, write_shared
+from pipeline.ingest.leaks import (
+    named,
+    refuse_shared,
+    shared_of,
+    write_shared,
+)
 from pipeline.ingest.manifest import Listed, with_files, write_listed
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.checks import DataError
@@ -40,7 +46,18 @@ def prepare_manifest(config: PipelineConfig) -> str:
         DataError: If a file has no partner; names it.
     """
     listed = _with_files(split_rows(config))
-    shared = shared_of(listed["train"], listed["eval"])
+    validated = listed.get("validation", Rows([]))
+    twice = shared_of(listed["train"], validated).images
+    if twice:
+        raise ConfigurationError(
+            "Invalid value for argument `data.validation`. Expected images "
+            "that are not trained on. Received: data.validation="
+            f"{config.data.validation!r}, of which {named(twice)} are."
+        )
+    shared = dataclasses.replace(
+        shared_of(Rows(chain(listed["train"], validated)), listed["eval"]),
+        validated=bool(validated),
+    )
     refuse_shared(shared, config.gate.allow_shared)
     manifest = _written(config.folder("manifest"), listed, config.data)
     write_shared(manifest, shared)
@@ -48,18 +65,19 @@ def prepare_manifest(config: PipelineConfig) -> str:
 
 
 def find_splits(config: PipelineConfig) -> dict[str, list[Pair]]:
-    """Finds the pairs of both splits, see `split_rows`."""
+    """Finds the pairs of each split, see `split_rows`."""
     return {split: [*own] for split, own in split_rows(config).items()}
 
 
 def split_rows(config: PipelineConfig) -> dict[str, Rows[Pair]]:
-    """Finds the pairs of both splits; draws the embedded streets.
+    """Finds the pairs of each split; draws the embedded streets.
 
     Args:
         config: The configuration.
 
     Returns:
-        Pairs by the pipeline's split, `train` and `eval`.
+        Pairs by the pipeline's split: `train`, `eval` and, if the
+        configuration names one, `validation`.
 
     Raises:
         ConfigurationError: If there is no data path.
@@ -77,7 +95,7 @@ def split_rows(config: PipelineConfig) -> dict[str, Rows[Pair]]:
         )
     return {
         split: _limited(data.layout.rows(path, [own]), data.limit)
-        for split, own in (("train", data.train), ("eval", data.eval))
+        for split, own in data.splits.items()
     }
 
 
@@ -207,7 +225,9 @@ def _draw_domain(config: AdaptationConfig, domain: str) -> str:
 def _draw(folder: str, data: DataOptions, streets: StreetsOptions) -> str:
     write_streets(
         folder,
-        counts={data.train: streets.train, data.eval: streets.eval},
+        counts={
+            own: getattr(streets, split) for split, own in data.splits.items()
+        },
         size=(streets.height, streets.width),
         seed=streets.seed,
         look=streets.look,

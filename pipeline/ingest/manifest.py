@@ -36,8 +36,8 @@ from wseg_tf.filesystems import (
     write_bytes,
 )
 
-SPLITS = ("train", "eval")
 MEANING = "labels.json"
+_LIST = ".jsonl"
 # An object store answers after tens of milliseconds, but many at a time; a
 # block of pairs is one's work.
 ASKED_AT_ONCE, _BLOCK = 32, 8
@@ -91,11 +91,11 @@ def write_listed(
     shard_bytes = max(1, round(shard_megabytes * 2**20))
     with tempfile.TemporaryDirectory() as scratch:
         # Labels come first, so that whoever finds a list finds what it means.
-        names = [MEANING, *(f"{split}.jsonl" for split in listed)]
+        names = [MEANING, *(f"{split}{_LIST}" for split in listed)]
         meaning = json.dumps(layout.meaning(), indent=1) + "\n"
         write_bytes(os.path.join(scratch, MEANING), meaning.encode())
         for split, own in listed.items():
-            path = os.path.join(scratch, f"{split}.jsonl")
+            path = os.path.join(scratch, f"{split}{_LIST}")
             with tf.io.gfile.GFile(path, "w") as file:
                 file.write("")  # An empty split has its file, too.
                 for row in _rows(own, shard_bytes):
@@ -109,6 +109,18 @@ def write_listed(
                 _copy(os.path.join(scratch, name), path)
     verify_manifest(manifest)
     return manifest
+
+
+def splits_of(manifest: str) -> list[str]:
+    """Returns the splits that a manifest lists.
+
+    Args:
+        manifest: What `write_manifest` returned.
+    """
+    names = tf.io.gfile.listdir(manifest)
+    return sorted(
+        name.removesuffix(_LIST) for name in names if name.endswith(_LIST)
+    )
 
 
 def verify_manifest(manifest: str) -> None:
@@ -132,7 +144,7 @@ def _digest(folder: str) -> str:
     names = (
         name
         for name in tf.io.gfile.listdir(folder)
-        if name == MEANING or name.endswith(".jsonl")
+        if name == MEANING or name.endswith(_LIST)
     )
     digest = hashlib.sha256(b"[")
     for number, name in enumerate(sorted(names)):

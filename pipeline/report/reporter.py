@@ -167,7 +167,9 @@ def Reporter(  # noqa: N802
         typical=typical_images(images, classes),
         missed=look(candidate, read, images, classes),
         history=history,
-        selected=settings.training.select or "",
+        selected=settings.training.select or ""
+        if settings.data.validation is None
+        else "",
         started=started(_RUN.get(), origin),
         machines=[asdict(each) for each in machines_of(model_run.uri)],
         data=_data(settings, classes, counted, manifest),
@@ -309,6 +311,11 @@ def _data(
     return {
         "dataset": settings.data.dataset,
         "judged on": f"split {settings.data.eval}",
+        **(
+            {}
+            if settings.data.validation is None
+            else {"validated on": f"split {settings.data.validation}"}
+        ),
         "manifest": os.path.basename(manifest),
         "splits": splits,
     }

@@ -25,6 +25,11 @@ JUDGES = {"Evaluator", "Reporter"}
 @pytest.fixture
 def config(tmp_path: Path, street_folder: Path) -> Path:
     (tmp_path / "data").symlink_to(street_folder)
+    for kind in ("", "annot"):
+        (street_folder / f"more{kind}").mkdir()
+        # It is listed, not read.
+        path = street_folder / f"more{kind}" / "D_1.png"
+        path.write_bytes(b"another image")
     (tmp_path / "schema.pbtxt").write_text("# One.")
     rows = dict.fromkeys(("pixels", "present", "frames"), [1] * 11)
     count = {**rows, "pixels": [1] * 12, "images": 1, "sizes": [[6, 8, 1]]}
@@ -58,6 +63,8 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
         ("data.drift_limit=8", {"StopOnDrift", "Reporter"}),
         ("training.seed=1", {"Trainer", "Reporter"}),
         ("training.ground.map=step", {"Trainer", *JUDGES}),
+        # The key names no split: the Trainer reads another one.
+        ("data.validation=more", {"Ingest", "Trainer", "Reporter"}),
         ("gate.rules.0.floor=0.2", JUDGES),
         ("gate.seed=1", JUDGES),
         ("kubeflow.namespace=other", {"Reporter"}),

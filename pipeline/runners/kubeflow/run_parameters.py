@@ -100,6 +100,7 @@ def _fixed(config: PipelineConfig) -> dict[str, Any]:
         "root": config.root,
         "data.classes": data.class_set.as_dict(),
         "data.allowed_failures": data.allowed_failures,
+        "data.validation": data.validated_on,
         "data.drift_limit": data.drift_limit,
         "data.drift_reference": drift_reference(data),
         "schema": configuration.text_of(schema_file(config)),

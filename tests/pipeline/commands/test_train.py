@@ -102,6 +102,40 @@ def test_evaluate_agrees_with_predict(root: Path, tmp_path: Path) -> None:
     assert expected == pytest.approx(mean_iou(counts))
 
 
+def test_what_chooses_the_weights_is_not_what_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "build", small_net)
+    scores = tmp_path / "scores.json"
+    code, screen = wseg(
+        "train",
+        DEMO,
+        f"root={tmp_path}",
+        *SMALL,
+        "data.validation=choose",
+        "data.streets.validation=4",
+        "training.select=mean_iou",
+        "training.evaluate_every=1",
+        "--json",
+        str(scores),
+    )
+    assert code == 0, screen
+    assert "IoU over 2 images" in screen
+    folder, streets = tmp_path / "demo", tmp_path / "demo" / "streets"
+    history = read_history(str(folder / "training" / "history.csv"))
+    chosen = max(float(line["mean_iou"]) for line in history)
+    for split, images in (("val", 2), ("choose", 4)):
+        code, screen = wseg(
+            "evaluate", str(folder / "training"), str(streets),
+            "--split", split, "--json", str(tmp_path / split),
+        )  # fmt: skip
+        assert code == 0, screen
+        assert f"IoU over {images} images" in screen
+    shown = json.loads(scores.read_text())["mean_iou"]
+    judged = json.loads((tmp_path / "val").read_text())["mean_iou"]
+    assert shown == judged != pytest.approx(chosen)
+
+
 def test_what_is_looked_at_lies_beside_the_model(root: Path) -> None:
     folder = root / "training"
     for name in ("history.png", "iou.png", "confusion.png"):

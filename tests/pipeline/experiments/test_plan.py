@@ -58,6 +58,7 @@ def test_methods_differ_from_the_start_in_what_they_say_alone():
         ("epochs=3", "epochs"),
         ("resample=frames", "'images', 'drives'"),
         ("allow_shared=[city]", "city"),
+        ("data.validation=own", "`data.validation`. Expected none"),
         ("severity={file: nowhere.yaml}", "nowhere.yaml"),
     ],
 )

@@ -10,6 +10,7 @@ from pipeline.config.loading import load, load_pipeline
 from pipeline.ingest import leaks
 from pipeline.ingest.leaks import Shared, find_shared, read_shared
 from pipeline.ingest.listing import prepare_domains, prepare_manifest
+from pipeline.ingest.manifest import splits_of
 from wseg_tf.configuration import ConfigurationError
 from wseg_tf.data.layouts import find_pairs
 from wseg_tf.data.pairs import Pair
@@ -96,6 +97,45 @@ def test_a_drive_of_both_splits_is_found(
         prepare(tmp_path, street_folder)
     manifest = prepare(tmp_path, street_folder, allowed=["drive"])
     assert read_shared(manifest) == Shared(drives=("A",))
+
+
+def test_what_is_validated_on_is_neither_trained_nor_judged_on(
+    street_folder: Path, tmp_path: Path
+) -> None:
+    def validate_on(split: str, name: str, as_name: str) -> None:
+        for suffix in ("", "annot"):
+            place = street_folder / f"own{suffix}"
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir()
+            own = street_folder / f"{split}{suffix}" / f"{name}.png"
+            shutil.copy(own, place / f"{as_name}.png")
+
+    validate_on("train", "A_2", "D_1")
+    with pytest.raises(
+        ConfigurationError, match=r"`data.validation`.*'own', of which D_1 are"
+    ):
+        prepare(tmp_path, street_folder, validation="own")
+    validate_on("val", "C_1", "C_2")
+    with pytest.raises(
+        ConfigurationError,
+        match=r"judged on is a training or validation image \(C_1\)",
+    ):
+        prepare(tmp_path, street_folder, validation="own")
+    allowed = ["image", "drive"]
+    manifest = prepare(
+        tmp_path, street_folder, validation="own", allowed=allowed
+    )
+    assert splits_of(manifest) == ["eval", "train", "validation"]
+    said = read_shared(manifest)
+    assert said == Shared(("C_1",), ("C",), validated=True)
+    assert "1 drive is both trained or validated and judged" in said.sentence
+    # An image of its own shares nothing.
+    validate_on("val", "C_1", "D_1")
+    with (street_folder / "own" / "D_1.png").open("ab") as file:
+        file.write(b"other")
+    manifest = prepare(tmp_path, street_folder, validation="own")
+    assert read_shared(manifest) == Shared(validated=True)
+    assert read_shared(manifest).sentence == ""
 
 
 def test_where_no_drive_is_told_none_is_shared(

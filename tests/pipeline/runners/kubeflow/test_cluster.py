@@ -45,6 +45,7 @@ def test_a_value_is_no_reference_to_a_secret(value: str) -> None:
     [
         ("root=/other", "root"),
         ("data.drift_limit=2", "data.drift_limit"),
+        ("data.validation=more", "data.validation"),
         ("training.initial=blessed", "training.initial"),
         ("kubeflow.image=other", "kubeflow"),
     ],
