@@ -148,6 +148,7 @@ PRINTED = [
     (page, each[1].split(), each[2] or "")
     for page in (
         "results.md",
+        "results-strong-start.md",
         "results-tables.md",
         "results-weak-starts.md",
         "adaptation.md",
