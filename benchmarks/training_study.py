@@ -1,7 +1,7 @@
 r"""What each loss does to the critical classes while it trains.
 
     python -m benchmarks.training_study \
-        configs/tables/camvid_strong_start_dusk.yaml 'seeds=[0]' --data PATH \
+        configs/tables/camvid_strong_start_large.yaml 'seeds=[0]' --data PATH \
         --on held-out\ drives --picture docs/images/training.png
 
 The methods go on from the first seed's start, once more, and are looked at
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle, product
 
 import keras
 import numpy as np
@@ -40,6 +41,7 @@ from wseg_tf.training.observers import Epoch, Observer
 
 TRUTH, CRITICAL_MASS, LOST = "itself", "another critical", "not critical"
 PLACES = (TRUTH, CRITICAL_MASS, LOST)
+LINES = ("-", "--", ":")
 COLOURS = (*SERIES_COLOURS[1:4], CRITICAL, SERIES_COLOURS[4], "#3f8f8b")
 
 
@@ -166,14 +168,15 @@ def draw(
     rows = figure.subplots(2, len(critical), sharex=True, squeeze=False)
     for column, name in enumerate(critical):
         pull, mass = rows[0][column], rows[1][column]
-        for (method, looks), colour in zip(
-            found.items(), COLOURS, strict=False
-        ):
+        looked = zip(found.items(), cycle(product(LINES, COLOURS)))
+        for (method, looks), (line, colour) in looked:
             for axes, values in (
                 (pull, [100 * look.pull[name] for look in looks]),
                 (mass, [100 * look.mass[name][LOST] for look in looks]),
             ):
-                axes.plot(values, color=colour, linewidth=1.6, label=method)
+                axes.plot(
+                    values, line, color=colour, linewidth=1.6, label=method
+                )
                 axes.grid(color=FAINT, linewidth=0.5)
                 axes.tick_params(labelsize=8)
                 axes.spines[["top", "right"]].set_visible(False)

@@ -167,9 +167,7 @@ def Reporter(  # noqa: N802
         typical=typical_images(images, classes),
         missed=look(candidate, read, images, classes),
         history=history,
-        selected=settings.training.select or ""
-        if settings.data.validation is None
-        else "",
+        selected=_selected(settings),
         started=started(_RUN.get(), origin),
         machines=[asdict(each) for each in machines_of(model_run.uri)],
         data=_data(settings, classes, counted, manifest),
@@ -291,13 +289,20 @@ def _baseline(blessing: Any) -> str | None:
     return path_utils.serving_model_path(uri) if uri else None
 
 
+def _selected(settings: PipelineConfig) -> str:
+    """Returns the metric that chose the weights on the images judged."""
+    if settings.data.validation is not None:
+        return ""
+    return settings.training.select or ""
+
+
 def _data(
     settings: PipelineConfig,
     classes: ClassSet,
     counted: StatisticsBySplit,
     manifest: str,
 ) -> dict[str, Any]:
-    splits = {}
+    data, splits = settings.data, {}
     for split, drives in counted.items():
         own = total_of(drives)
         # Images without labels show no class: all is void.
@@ -309,13 +314,9 @@ def _data(
             "shares": dict(zip(classes.names, shares, strict=True)),
         }
     return {
-        "dataset": settings.data.dataset,
-        "judged on": f"split {settings.data.eval}",
-        **(
-            {}
-            if settings.data.validation is None
-            else {"validated on": f"split {settings.data.validation}"}
-        ),
+        "dataset": data.dataset,
+        "judged on": f"split {data.eval}",
+        "validated on": f"split {data.validation or data.eval}",
         "manifest": os.path.basename(manifest),
         "splits": splits,
     }

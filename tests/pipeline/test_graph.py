@@ -63,7 +63,7 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
         ("data.drift_limit=8", {"StopOnDrift", "Reporter"}),
         ("training.seed=1", {"Trainer", "Reporter"}),
         ("training.ground.map=step", {"Trainer", *JUDGES}),
-        # The key names no split: the Trainer reads another one.
+        # The Trainer is told which split it is evaluated on.
         ("data.validation=more", {"Ingest", "Trainer", "Reporter"}),
         ("gate.rules.0.floor=0.2", JUDGES),
         ("gate.seed=1", JUDGES),

@@ -176,6 +176,32 @@ def test_the_best_weights_are_what_a_fit_ends_with(
         np.testing.assert_array_equal(a, b)
 
 
+def fit_later_stage(
+    data: tf.data.Dataset,
+    judge: Judge,
+    model: keras.Model,
+    epochs: int,
+    patience: int | None = None,
+    checkpoints: Checkpoints | None = None,
+    observers: tuple[Observer, ...] = (),
+) -> list[float | None]:
+    """Fits a second stage; returns the mean IoU after each epoch."""
+    history = fit(
+        model,
+        batches_of(data),
+        LOSS,
+        keras.optimizers.SGD(0.1),
+        epochs=epochs,
+        steps=2,
+        stage=1,
+        judge=judge,
+        selection=Selection("mean_iou", patience),
+        checkpoints=checkpoints,
+        observers=observers,
+    )
+    return [line["mean_iou"] for line in history]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "best"),
     [
@@ -201,23 +227,14 @@ def test_a_later_stage_ends_no_worse_than_it_began(
     monkeypatch.setattr("wseg_tf.training.fit.summary", script)
     watcher, model = Watcher(), net()
     began = model.get_weights()
-    history = fit(
-        model,
-        batches_of(data),
-        LOSS,
-        keras.optimizers.SGD(0.1),
-        epochs=3,
-        steps=2,
-        stage=1,
-        judge=judge,
-        selection=Selection("mean_iou"),
-        checkpoints=Checkpoints(str(tmp_path)) if kept else None,
-        observers=[watcher],
+    folder = Checkpoints(str(tmp_path)) if kept else None
+    found = fit_later_stage(
+        data, judge, model, 3, checkpoints=folder, observers=(watcher,)
     )
     wanted = began if best is None else watcher.weights[best]
     for a, b in zip(model.get_weights(), wanted, strict=True):
         np.testing.assert_array_equal(a, b)
-    assert [line["mean_iou"] for line in history] == after
+    assert found == after
     said = "a better mean_iou than their 0.5000" in caplog.text
     assert said == (best is None)
 
@@ -243,18 +260,9 @@ def test_killed_a_later_stage_still_ends_no_worse_than_it_began(
     monkeypatch.setattr("wseg_tf.training.fit.summary", scripted(values))
 
     def run(model: keras.Model, *observers: Observer) -> keras.Model:
-        fit(
-            model,
-            batches_of(data),
-            LOSS,
-            keras.optimizers.SGD(0.1),
-            epochs=2,
-            steps=2,
-            stage=1,
-            judge=judge,
-            selection=Selection("mean_iou"),
-            checkpoints=Checkpoints(str(tmp_path), steps),
-            observers=observers,
+        folder = Checkpoints(str(tmp_path), steps)
+        fit_later_stage(
+            data, judge, model, 2, checkpoints=folder, observers=observers
         )
         return model
 
@@ -270,18 +278,8 @@ def test_patience_counts_from_the_weights_a_later_stage_begins_with(
 ) -> None:
     values = [0.5, 0.1, 0.2, 0.9]
     monkeypatch.setattr("wseg_tf.training.fit.summary", scripted(values))
-    history = fit(
-        net(),
-        batches_of(data),
-        LOSS,
-        keras.optimizers.SGD(0.1),
-        epochs=9,
-        steps=2,
-        stage=1,
-        judge=judge,
-        selection=Selection("mean_iou", patience=2),
-    )
-    assert [line["mean_iou"] for line in history] == [0.1, 0.2]
+    found = fit_later_stage(data, judge, net(), 9, patience=2)
+    assert found == [0.1, 0.2]
 
 
 def test_patience_ends_a_fit(
