@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from matplotlib.figure import Figure
 
@@ -16,6 +17,7 @@ from pipeline.experiments.run import Outcome, restore
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import decode, parse, serialise
+from wseg_tf.metrics.misses import critical_regions
 from wseg_tf.metrics.table import score
 from wseg_tf.plots import plot_comparison
 from wseg_tf.training.objectives import build_ground
@@ -30,36 +32,34 @@ class Contrast:
 
     Args:
         place: Of the image in its evaluation set.
-        gentle: The outcome with the lower severity.
-        severe: The other.
-        mean_iou: Of the image, of both, gentle first.
-        severity: The same of the expected severity.
+        gentle: The outcome that is better there: of the lower severity, or
+            with fewer critical misses.
+        severe: The reference's.
     """
 
     place: int
     gentle: Outcome
     severe: Outcome
-    mean_iou: tuple[float, float]
-    severity: tuple[float, float]
 
 
-def find_contrast(
+def find_contrasts(
     plan: Experiment, outcomes: Sequence[Outcome], evaluation: str
-) -> Contrast | None:
-    """Finds the image whose severity differs most at equal mIoU.
+) -> dict[str, Contrast]:
+    """Finds the images that tell most of a method and the reference.
 
     Args:
         plan: The experiment.
-        outcomes: What `run` returned; methods are compared to the reference
-            of the same seed.
+        outcomes: What `run` returned, with what they missed, if counted;
+            methods are compared to the reference of the same seed.
         evaluation: The set to look in.
 
     Returns:
-        The contrast; None if no image has the same mIoU in both.
+        Under `"contrast"` the image whose severity differs most at equal mIoU,
+        under `"found"` that on which most regions are found that the
+        reference misses, the severest first; without what there is not.
     """
-    classes = plan.data.class_set
-    ground = build_ground(plan.severity, classes).values
-    best, largest = None, 0.0
+    best: dict[str, Contrast] = {}
+    largest: dict[str, float] = {}
     for severe in outcomes:
         for gentle in outcomes:
             same = severe.seed == gentle.seed and START not in (
@@ -68,35 +68,78 @@ def find_contrast(
             )
             if not same or severe.method != plan.reference:
                 continue
-            pair = (gentle.counts[evaluation], severe.counts[evaluation])
-            iou = [score("mean_iou", c, classes, ground) for c in pair]
-            cost = [
-                score("expected_severity", c, classes, ground) for c in pair
-            ]
-            gain = np.where(
-                np.abs(iou[0] - iou[1]) < EQUAL, cost[1] - cost[0], 0
-            )
-            place = int(np.argmax(gain))
-            if gain[place] > largest:
-                largest = float(gain[place])
-                best = Contrast(
-                    place,
-                    gentle,
-                    severe,
-                    (float(iou[0][place]), float(iou[1][place])),
-                    (float(cost[0][place]), float(cost[1][place])),
-                )
+            for kind, gain in _gains(plan, gentle, severe, evaluation).items():
+                place = int(np.argmax(gain))
+                if gain[place] > largest.get(kind, 0.0):
+                    largest[kind] = float(gain[place])
+                    best[kind] = Contrast(place, gentle, severe)
     return best
+
+
+def _gains(
+    plan: Experiment, gentle: Outcome, severe: Outcome, evaluation: str
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Returns what each image gains, by the kind of contrast `[images]`."""
+    classes = plan.data.class_set
+    ground = build_ground(plan.severity, classes).values
+    iou, cost = (
+        np.subtract(
+            *(
+                score(metric, each.counts[evaluation], classes, ground)
+                for each in (severe, gentle)
+            )
+        )
+        for metric in ("mean_iou", "expected_severity")
+    )
+    gains = {"contrast": np.where(np.abs(iou) < EQUAL, cost, 0)}
+    if evaluation in severe.missed and evaluation in gentle.missed:
+        fewer = np.subtract(
+            *(
+                each.missed[evaluation].missed.sum(axis=(1, 2))
+                for each in (severe, gentle)
+            )
+        )
+        # A severity is at most D's largest: less than an object.
+        gains["found"] = np.where(
+            fewer > 0, fewer + cost / (1 + ground.max()), 0
+        )
+    return gains
+
+
+def caption(
+    plan: Experiment, outcome: Outcome, evaluation: str, place: int
+) -> str:
+    """Returns what is told of one output: its method, and how good it is.
+
+    Args:
+        plan: The experiment.
+        outcome: Whose output.
+        evaluation: The set.
+        place: Of the image in it.
+    """
+    classes = plan.data.class_set
+    ground = build_ground(plan.severity, classes).values
+    iou, cost = (
+        float(score(metric, outcome.counts[evaluation][place], classes, ground))
+        for metric in ("mean_iou", "expected_severity")
+    )
+    text = f"{outcome.method}\nmIoU {iou:.2f}, severity {cost:.2f}"
+    if evaluation in outcome.missed:
+        regions, missed = (
+            int(each[place].sum()) for each in outcome.missed[evaluation]
+        )
+        text += f"\nmisses {missed} of {regions} critical objects"
+    return text
 
 
 def plot_contrast(
     plan: Experiment, contrast: Contrast, evaluation: str, pair: Pair
 ) -> Figure:
-    """Draws an image, its truth and both outputs.
+    """Draws an image, its truth and both outputs, a box around what is missed.
 
     Args:
         plan: The experiment.
-        contrast: What `find_contrast` returned.
+        contrast: One of what `find_contrasts` returned.
         evaluation: The set it was found in.
         pair: The frame at its place there.
 
@@ -106,17 +149,18 @@ def plot_contrast(
     described = layout_of(plan, evaluation)
     record = serialise(pair, read_checked(pair, described))
     image, label = decode(parse(tf.constant(record)))
-    maps = {"truth": label.numpy()}
-    for outcome, iou, cost in zip(
-        (contrast.severe, contrast.gentle),
-        contrast.mean_iou[::-1],
-        contrast.severity[::-1],
-        strict=True,
-    ):
-        caption = f"{outcome.method}\nmIoU {iou:.2f}, severity {cost:.2f}"
-        maps[caption] = restore(plan, outcome).predict(image).numpy()
+    classes = plan.data.class_set
+    maps, missed = {"truth": label.numpy()}, {}
+    for outcome in (contrast.severe, contrast.gentle):
+        told = caption(plan, outcome, evaluation, contrast.place)
+        maps[told] = restore(plan, outcome).predict(image).numpy()
+        missed[told] = [
+            region.box
+            for region in critical_regions(maps["truth"], maps[told], classes)
+            if region.given is not None
+        ]
     return plot_comparison(
-        {pair.name: (image.numpy(), maps)}, plan.data.class_set
+        {pair.name: (image.numpy(), maps)}, classes, boxes={pair.name: missed}
     )
 
 

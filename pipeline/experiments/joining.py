@@ -22,15 +22,16 @@ def joined(parts: Sequence[Results]) -> Results:
     """Returns the results of all seeds, as if one run had made them.
 
     Args:
-        parts: Results of the same methods on the same images with other seeds,
-            of which each has a start of its own (`starts: each`).
+        parts: Results of the same methods on the same images from other
+            starts: of `starts: each`, or of one start and several seeds.
 
     Returns:
         The first part, with the runs of all; `parts` itself if there is one.
 
     Raises:
-        ConfigurationError: If they differ in more than their seeds, or the
-            counts of each image are missing.
+        ConfigurationError: If they differ in more than their seeds, not every
+            start has as many fine-tunings, or the counts of each image are
+            missing.
     """
     first, *others = parts
     if not others:
@@ -39,13 +40,22 @@ def joined(parts: Sequence[Results]) -> Results:
         _check_alone(part)
     for part in others:
         _check_alike(first, part)
-    outcomes = sorted(
-        (outcome for part in parts for outcome in part.outcomes),
-        key=lambda each: each.seed,
+    starts = sorted(
+        (own for part in parts for own in _by_start(part)),
+        key=lambda own: own[0].seed,
     )
-    runs = [(each.method, each.seed) for each in outcomes]
-    if twice := sorted({run for run in runs if runs.count(run) > 1}):
-        raise _refused("each seed in one file", f"{twice[0]} in two")
+    seeds = [own[0].seed for own in starts]
+    if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+        raise _refused(
+            "each start in one file", f"that of seed {twice[0]} in two"
+        )
+    tunings = [len({each.seed for each in own[1:]}) for own in starts]
+    if len({*tunings}) > 1:
+        raise _refused(
+            "as many fine-tunings of each start",
+            f"{tunings} of those of seeds {seeds}",
+        )
+    outcomes = [outcome for own in starts for outcome in own]
     told = f"Joined: {'; '.join(map(_told, parts))}."
     notes = "\n\n".join([*filter(None, [first.notes]), told])
     return replace(first, outcomes=outcomes, notes=notes)
@@ -72,18 +82,34 @@ def compared(found: Results, reference: str) -> Results:
     return replace(found, reference=reference)
 
 
+def _by_start(part: Results) -> list[list[Outcome]]:
+    """Returns the runs of each start, itself first."""
+    found: list[list[Outcome]] = []
+    for outcome in part.outcomes:
+        if outcome.method == START:
+            found.append([])
+        found[-1].append(outcome)
+    return found
+
+
 def _check_alone(part: Results) -> None:
     """Refuses results whose seeds cannot stand beside others."""
     if part.over_units is not None:
         raise _refused(COUNTED, f"{part.experiment!r} without its .npz")
-    for seed in sorted({each.seed for each in part.outcomes}):
-        own = {each.method for each in part.outcomes if each.seed == seed}
-        if START not in own or own != {*part.methods}:
-            raise _refused(
-                "every method, and a start of its own, of each seed",
-                f"{part.experiment!r}, seed {seed}, without "
-                f"{sorted({START, *part.methods} - own)}",
-            )
+    if part.outcomes[0].method != START:
+        raise _refused(
+            "a start, and after it what goes on from it",
+            f"{part.experiment!r}, which begins with "
+            f"{part.outcomes[0].method!r}",
+        )
+    for own in _by_start(part):
+        for seed in sorted({each.seed for each in own[1:]}):
+            there = {START, *(o.method for o in own[1:] if o.seed == seed)}
+            if missing := sorted({*part.methods} - there):
+                raise _refused(
+                    "every method of each seed",
+                    f"{part.experiment!r}, seed {seed}, without {missing}",
+                )
 
 
 def _check_alike(first: Results, other: Results) -> None:
@@ -114,7 +140,7 @@ def _shared(results: Results) -> dict[str, Any]:
 
 
 def _recipe(outcome: Outcome) -> Mapping[str, Any]:
-    """Returns a recipe but for its seed, and what the seed's start came to."""
+    """Returns a recipe but for its seed, and what its start came to."""
     found: dict[str, Any] = yaml.safe_load(outcome.recipe)
     own = {"seed"} if outcome.method == START else {"seed", "initial"}
     return {name: value for name, value in found.items() if name not in own}

@@ -43,11 +43,11 @@ def write(
     results.write(found, tables.as_values(computed), own)
     write_whole(os.path.join(own, TABLES), page(found, computed))
     for name in frames.reported:
-        contrast = figures.find_contrast(plan, outcomes, name)
-        if contrast is not None:
+        contrasts = figures.find_contrasts(plan, outcomes, name)
+        for kind, contrast in contrasts.items():
             pair = frames.reported[name][contrast.place]
             picture = figures.plot_contrast(plan, contrast, name, pair)
-            _save(picture, own, f"contrast-{name.replace(' ', '-')}.png")
+            _save(picture, own, f"{kind}-{name.replace(' ', '-')}.png")
     draw(found, computed, own)
     if rounds := figures.rounds_of(plan, outcomes):
         _save(plot_rounds(rounds), own, "rounds.png")

@@ -23,7 +23,12 @@ import numpy as np
 
 import wseg_tf
 from pipeline.experiments.frames import Frames
-from pipeline.experiments.plan import Experiment, compared_metrics, metric_names
+from pipeline.experiments.plan import (
+    START,
+    Experiment,
+    compared_metrics,
+    metric_names,
+)
 from pipeline.experiments.run import Outcome
 from wseg_tf.array_files import parse_arrays
 from wseg_tf.classes import ClassSet, class_set
@@ -85,7 +90,8 @@ class Results:
         notes: What a reader of those should know.
         sets: The evaluation sets, by name.
         origin: Commit, version and hardware.
-        outcomes: The runs. Their counts are `[images, N, N]`, or `[1, N, N]`
+        outcomes: The runs: each start, then what goes on from it. Their
+            counts are `[images, N, N]`, or `[1, N, N]`
             where `over_units` stands in for the images.
         over_units: By set, method and metric, the share of the units in the
             variance of a difference; None where the counts tell it.
@@ -110,6 +116,20 @@ class Results:
     def methods(self) -> list[str]:
         """The start and the methods, in their order."""
         return list(dict.fromkeys(each.method for each in self.outcomes))
+
+    def starts_of(self, method: str) -> list[int]:
+        """Returns the start of each run of a method, counted from 0.
+
+        Args:
+            method: One of `methods`.
+        """
+        place, found = -1, []
+        for outcome in self.outcomes:
+            # What goes on from a start comes after it.
+            place += outcome.method == START
+            if outcome.method == method:
+                found.append(place)
+        return found
 
 
 def gather(

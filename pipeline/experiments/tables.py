@@ -41,7 +41,8 @@ class Figure:
     """A metric of a method over seeds, and its distance to the reference.
 
     Args:
-        values: One a seed.
+        values: One a seed; where several starts have several fine-tunings,
+            their mean for each start.
         over_units: What the images or drives have of the variance of the
             difference; NaN where there are not two.
         difference: Of the reference, seed by seed.
@@ -144,6 +145,24 @@ def _score(results: Results, metric: str, counts: Counts) -> Any:
     return score(metric, counts, results.classes, results.severity)
 
 
+def _by_start(results: Results, method: str, values: Any) -> Any:
+    """Returns the means of each start's runs `[..., starts]`.
+
+    Runs that go on from one start are no seeds of their own where there are
+    other starts; where there is one start for all, they are `[..., S]`.
+    """
+    if len(results.starts_of(START)) < 2:
+        return values
+    starts = np.array(results.starts_of(method))
+    return np.stack(
+        [
+            values[..., starts == start].mean(axis=-1)
+            for start in np.unique(starts)
+        ],
+        axis=-1,
+    )
+
+
 def _drawn(results: Results, name: str) -> dict[tuple[str, bool], Counts]:
     """Returns counts of sets drawn anew `[replicates, S, ...]`.
 
@@ -173,11 +192,11 @@ def _figure(
     metric: str,
     drawn: Mapping[tuple[str, bool], Counts],
 ) -> Figure:
-    def scored(counts: Counts) -> Any:
-        return _score(results, metric, counts)
+    def scored(method: str, counts: Counts) -> Any:
+        return _by_start(results, method, _score(results, metric, counts))
 
     own, other = (
-        scored(_counts(results, name, each, metric).sum(axis=0))
+        scored(each, _counts(results, name, each, metric).sum(axis=0))
         for each in (method, results.reference)
     )
     if results.over_units is not None:
@@ -185,8 +204,8 @@ def _figure(
     elif drawn:
         # What has no seed of its own is compared with every seed.
         kind = metric == MISSES
-        apart = scored(drawn[method, kind]) - scored(
-            drawn[results.reference, kind]
+        apart = scored(method, drawn[method, kind]) - scored(
+            results.reference, drawn[results.reference, kind]
         )
         units = len(results.sets[name].units(results.resample))
         over_units = unit_variance(apart.mean(axis=1), units)
@@ -308,10 +327,12 @@ def _key(results: Results, found: Figures, is_short: bool = False) -> str:
     tests = [figure for figure in each if figure.corrected is not None]
     kept = sum(figure.mark == "**" for figure in tests)
     seeds = max(len(figure.values) for figure in each)
+    runs = len(results.starts_of(results.reference)) // seeds
+    times = f" of {runs} fine-tunings each" if runs > 1 else ""
     apart = (
         f"ifferences to {results.reference}, IoU and shares in points. * The "
-        f"95 % interval over {seeds} seeds and {results.resample} drawn anew "
-        "leaves 0 out"
+        f"95 % interval over {seeds} seeds{times} and {results.resample} drawn "
+        "anew leaves 0 out"
     )
     if tests:
         apart += (

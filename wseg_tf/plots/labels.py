@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
 
 from wseg_tf.classes import ClassSet
 from wseg_tf.plots import style
 
 VOID_COLOUR = (0, 0, 0)
+_AROUND = 2  # Pixels between a box and its frame.
 
 # Class ids `[H, W]` and what was painted of them, RGB `[H, W, 3]`.
 Painted = tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]
@@ -200,6 +203,7 @@ def plot_comparison(
     frames: Mapping[str, tuple[npt.ArrayLike, Mapping[str, npt.ArrayLike]]],
     class_set: ClassSet,
     opacity: float = 1.0,
+    boxes: Mapping[str, Mapping[str, Iterable[tuple[slice, slice]]]] = {},
 ) -> Figure:
     """Shows frames in rows: the image, then maps of labels painted over it.
 
@@ -210,6 +214,8 @@ def plot_comparison(
         class_set: Names, colours, groups and void.
         opacity: Of the paint, 0..1. Defaults to 1: the colours themselves.
             With less, the legend shows what they look like on the average.
+        boxes: What is framed, as rows and columns, by the frame's name and
+            the caption. Defaults to nothing.
 
     Returns:
         The figure, with the classes that occur in any frame.
@@ -271,8 +277,26 @@ def plot_comparison(
                 caption, fontsize=9, color=style.INK, loc="left", pad=3
             )
             axes.set_axis_off()
+            for box in boxes.get(name, {}).get(caption, ()):
+                _frame(axes, box)
     _draw_legend(figure, handles)
     return figure
+
+
+def _frame(axes: Axes, box: tuple[slice, slice]) -> None:
+    """Frames rows and columns, in white that stands out on any colour."""
+    rows, columns = box
+    axes.add_patch(
+        Rectangle(
+            (columns.start - _AROUND, rows.start - _AROUND),
+            columns.stop - columns.start + 2 * _AROUND - 1,
+            rows.stop - rows.start + 2 * _AROUND - 1,
+            fill=False,
+            edgecolor="white",
+            linewidth=1.2,
+            path_effects=[withStroke(linewidth=2.8, foreground=style.INK)],
+        )
+    )
 
 
 def _legend_columns(handles: list[Patch], width: float) -> int:

@@ -1,9 +1,12 @@
 """Seeds that were run apart are one table, if they differ in nothing else."""
 
 import dataclasses
+import os
 
+import numpy as np
 import pytest
 import yaml
+from scipy import stats
 
 from pipeline.commands.screen import USER_ERROR
 from pipeline.experiments import results
@@ -56,7 +59,7 @@ def test_what_differs_in_more_is_refused(ran, place):  # noqa: F811
         assert refused.stderr.count("Received") == 1
         return " ".join(refused.stderr.split())
 
-    assert "each seed in one file" in refusal(first, first)
+    assert "each start in one file" in refusal(first, first)
     other = ["starts=each", "seeds=[1]"]
     longer = ran("longer", *other, "finetune.epochs=7")
     assert "one recipe of 'A'" in refusal(first, longer)
@@ -72,15 +75,55 @@ def test_what_differs_in_more_is_refused(ran, place):  # noqa: F811
     assert done.exit_code == 0
     path = place / "fewer" / "tiny" / "results.json"
     assert "the same methods" in refusal(first, path)
-    # Of one start for all, the seeds alone would not be told apart.
-    shared = ran("shared", "seeds=[1,2]")
-    assert "a start of its own, of each seed" in refusal(first, shared)
+    # One start has a fine-tuning more than the other.
+    more = ran("more", "start.seed=1", "seeds=[1,2]")
+    assert "Received: [1, 2] of those of seeds [0, 1]" in refusal(first, more)
+    assert "every method of each seed" in refusal(
+        first, _cut(more, lambda run: (run.method, run.seed) != ("B", 2))
+    )
+    assert "a start, and after it what goes on" in refusal(
+        first, _cut(more, lambda run: run.method != "start")
+    )
     # Images of the same names, but others.
     write_streets(
         str(place / "others"), {"train": 6, "val": 2}, (32, 40), seed=5
     )
     swapped = ran("swapped", *other, f"data.path={place / 'others'}")
     assert "the same images" in refusal(first, swapped)
+
+
+def test_fine_tunings_of_a_start_count_as_one(ran):
+    parts = [
+        results.read(
+            ran(f"start{seed}", f"start.seed={seed}", f"seeds=[{seed},{other}]")
+        )
+        for seed, other in ((0, 10), (1, 11))
+    ]
+    whole = joined(parts)
+    assert whole.starts_of("start") == [0, 1]
+    assert whole.starts_of("A") == [0, 0, 1, 1]
+    rows = figures(whole)["val"]
+    # Of one start alone, its fine-tunings are what an interval is over.
+    alone = [figures(each)["val"] for each in parts]
+    for metric in whole.metrics:
+        for method in ("start", "A", "B"):
+            values = [row[method][metric].values for row in alone]
+            assert {*map(len, values)} == {1 if method == "start" else 2}
+            assert rows[method][metric].values == pytest.approx(
+                np.mean(values, axis=1)
+            )
+        own, other = (np.array(rows[name][metric].values) for name in "BA")
+        found = rows["B"][metric]
+        assert found.difference.mean == pytest.approx((own - other).mean())
+        # Two units, not four: t has one degree of freedom, and so have two
+        # images.
+        half = stats.t.ppf(0.975, 1) * np.sqrt(
+            (own - other).var(ddof=1) / 2 + found.over_units
+        )
+        assert found.difference.high - found.difference.mean == pytest.approx(
+            half
+        )
+    assert "2 seeds of 2 fine-tunings each" in page(whole, figures(whole))
 
 
 def test_results_of_before_images_were_told_join(ran):
@@ -114,6 +157,14 @@ def test_another_method_may_be_the_reference(ran):
         refused = wseg(*given)
         assert refused.exit_code == USER_ERROR
         assert words in " ".join(refused.stderr.split())
+
+
+def _cut(path, keeps):
+    found = results.read(path)
+    runs = [run for run in found.outcomes if keeps(run)]
+    folder = os.path.join(os.path.dirname(path), "cut")
+    results.write(dataclasses.replace(found, outcomes=runs), {}, folder)
+    return os.path.join(folder, results.RESULTS)
 
 
 def _without_images(path):

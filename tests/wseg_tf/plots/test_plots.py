@@ -183,6 +183,21 @@ def test_a_comparison_has_a_row_a_frame_and_a_column_a_map() -> None:
     _renders(figure)
 
 
+def test_what_is_named_is_framed_around_its_pixels() -> None:
+    image, labels = np.zeros((20, 30, 3)), np.full((20, 30), 8)
+    frames = {
+        name: (image, {"truth": labels, "A": labels}) for name in ("one", "two")
+    }
+    boxes = {"two": {"A": [(slice(5, 9), slice(10, 20))]}}
+    figure = plot_comparison(frames, CAMVID, boxes=boxes)
+    (framed,) = (axes for axes in figure.axes if axes.patches)
+    assert framed is figure.axes[5]
+    (box,) = framed.patches
+    # Pixels 5 to 8 and 10 to 19, and two beyond on each side.
+    assert box.get_bbox().extents.tolist() == [8, 3, 21, 10]
+    _renders(figure)
+
+
 def test_a_history_begins_a_curve_of_the_loss_with_each_stage() -> None:
     rows = [
         {"stage": "one", "loss": "3.0", "mean_iou": ""},
