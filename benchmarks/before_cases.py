@@ -40,6 +40,7 @@ def cases(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         "Wasserstein": wasserstein,
         "log link": losses.WassersteinLoss(severity, link="log", **how),
         "Wasserstein Dice": losses.WassersteinDiceLoss(severity, **how),
+        "Lovasz": losses.LovaszSoftmaxLoss(**how),
         "CE + 0.2 W": losses.MixtureLoss([(1.0, ce), (0.2, wasserstein)]),
     }
     work = {

@@ -87,6 +87,7 @@ def add_ours(report: harness.Report, batch: Any) -> None:
             CITYSCAPES, **arguments
         ),
         "Wasserstein Dice": losses.WassersteinDiceLoss(severity, **arguments),
+        "Lovasz": losses.LovaszSoftmaxLoss(**arguments),
     }
     for name, loss in one_hot.items():
         if not isinstance(loss, losses.PixelLoss):

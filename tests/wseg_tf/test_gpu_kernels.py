@@ -117,6 +117,8 @@ OF_LABELS = {
     "focal": losses.FocalLoss(**OPTIONS),
     "importance-aware": losses.ImportanceAwareLoss(CITYSCAPES, **OPTIONS),
     "dice": losses.WassersteinDiceLoss(SEVERITY, **OPTIONS),
+    "lovasz": losses.LovaszSoftmaxLoss([2.0] * CLASSES, **OPTIONS),
+    "lovasz by image": losses.LovaszSoftmaxLoss(by_image=True, **OPTIONS),
 }
 OF_DISTRIBUTIONS = {
     "tree": WASSERSTEIN,

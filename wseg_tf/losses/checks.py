@@ -62,8 +62,9 @@ def _before_softmax(y_pred: Any) -> tf.Tensor | None:
     if not tf.is_tensor(y_pred):
         return None
     if not tf.executing_eagerly():
-        operation = y_pred.op
-        return operation.inputs[0] if operation.type == "Softmax" else None
+        operation = _operation(y_pred)
+        is_softmax = operation is not None and operation.type == "Softmax"
+        return operation.inputs[0] if is_softmax else None
     logits = getattr(y_pred, "_keras_logits", None)
     if logits is None or logits.shape != y_pred.shape:
         return None
@@ -79,10 +80,17 @@ def _is_linear(y_pred: Any) -> bool:
     """
     if not tf.is_tensor(y_pred) or tf.executing_eagerly():
         return False
-    operation = y_pred.op
-    while operation.type in PASSING and operation.inputs:
+    operation = _operation(y_pred)
+    while (
+        operation is not None and operation.type in PASSING and operation.inputs
+    ):
         operation = operation.inputs[0].op
-    return operation.type in PRODUCTS
+    return operation is not None and operation.type in PRODUCTS
+
+
+def _operation(tensor: Any) -> Any:
+    """Returns what makes a tensor in a graph; None if it comes from outside."""
+    return getattr(tensor, "op", None)
 
 
 def checked(loss: tf.Tensor, pixels: Pixels, partial: bool) -> tf.Tensor:

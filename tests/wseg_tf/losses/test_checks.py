@@ -110,6 +110,16 @@ def test_a_softmax_trains_as_its_logits_do(name: str) -> None:
     np.testing.assert_allclose(*trained, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_graph_takes_predictions_from_outside_of_it(name: str) -> None:
+    logits, labels, _ = batch()
+    loss = LOSSES[name](from_logits=True, ignore_class=VOID)
+    expected = float(loss(labels, logits))
+    for outside in (tf.constant(logits), tf.Variable(logits), logits):
+        inside = tf.function(lambda own=outside: loss(labels, own))
+        assert float(inside()) == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("activation", [None, "softmax"])
 def test_forgotten_from_logits_is_said_when_it_is_traced(
