@@ -23,6 +23,12 @@ Comparison = Annotated[
 Summary = Annotated[
     bool, typer.Option("--summary", help="Show the tested differences alone.")
 ]
+Trained = Annotated[
+    bool,
+    typer.Option(
+        "--trained", help="Beside --summary: leave out what decides by D."
+    ),
+]
 Plots = Annotated[
     Optional[str],  # noqa: UP045 (typer reads it at run time)
     typer.Option(help="A folder for the pictures of methods, too."),
@@ -39,6 +45,7 @@ def experiment(
     overrides: Overrides = None,
     data: DataFolder = None,
     summary: Summary = False,
+    trained: Trained = False,
     plots: Plots = None,
     reference: Reference = None,
 ) -> None:
@@ -47,9 +54,15 @@ def experiment(
     Of the results.json of an earlier comparison, it shows the tables again; of
     several, whose seeds are others, one table of all seeds.
     """
+    if trained and not summary:
+        with refusals():
+            refuse(
+                "Invalid value for argument `--trained`. Expected `--summary` "
+                "beside it. Received: --trained alone."
+            )
     if comparison.endswith(".json"):
         found = _read([comparison, *(overrides or [])], data, reference)
-        _show(found, summary)
+        _show(found, summary, trained)
         _draw(found, plots)
         return
     with contextlib.ExitStack() as stack:
@@ -69,7 +82,7 @@ def experiment(
         with endings(plan.folder(chosen)), log_lines():
             outcomes = run.run(chosen, frames)
             found = report.write(chosen, frames, outcomes)
-    _show(found, summary)
+    _show(found, summary, trained)
     _draw(found, plots)
     say(f"Results: {plan.folder(chosen)}/results.md and results.json")
 
@@ -90,11 +103,14 @@ def _read(paths: list[str], data: str | None, reference: str | None) -> Results:
         return found if reference is None else compared(found, reference)
 
 
-def _show(results: Results, summary: bool) -> None:
+def _show(results: Results, summary: bool, trained: bool) -> None:
     from pipeline.experiments import report, tables
 
-    show = tables.summary if summary else report.page
-    say(show(results, tables.figures(results)))
+    computed = tables.figures(results)
+    if summary:
+        say(tables.summary(results, computed, trained))
+    else:
+        say(report.page(results, computed))
 
 
 def _draw(results: Results, folder: str | None) -> None:

@@ -15,7 +15,6 @@ from pipeline.experiments.frames import Frames
 from pipeline.experiments.plan import Experiment, folder
 from pipeline.experiments.results import Results
 from pipeline.experiments.run import Outcome
-from wseg_tf.decisions import LEAST_RISK
 from wseg_tf.filesystems import write_whole
 from wseg_tf.plots import plot_methods, plot_rounds
 
@@ -77,8 +76,6 @@ def draw(found: Results, computed: tables.Figures, own: str) -> None:
     up = f"iou_group/{group}"
     if not {ACROSS, up} <= {*found.metrics}:
         return
-    by_severity = f"decision: {LEAST_RISK}\n"
-    decided = [o.method for o in found.outcomes if by_severity in o.recipe]
     for name, methods in computed.items():
         points = {
             method: (_percent(row[ACROSS]), _percent(row[up]))
@@ -89,7 +86,7 @@ def draw(found: Results, computed: tables.Figures, own: str) -> None:
             points,
             ("mean IoU, %", f"IoU of group {group}, %"),
             found.reference,
-            decided,
+            found.decided,
             title,
         )
         _save(picture, own, f"methods-{name.replace(' ', '-')}.png")

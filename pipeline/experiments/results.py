@@ -33,6 +33,7 @@ from pipeline.experiments.run import Outcome
 from wseg_tf.array_files import parse_arrays
 from wseg_tf.classes import ClassSet, class_set
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.decisions import LEAST_RISK
 from wseg_tf.filesystems import read_bytes, write_whole
 from wseg_tf.json_files import read_json
 from wseg_tf.metrics.confusion import Counts
@@ -116,6 +117,13 @@ class Results:
     def methods(self) -> list[str]:
         """The start and the methods, in their order."""
         return list(dict.fromkeys(each.method for each in self.outcomes))
+
+    @property
+    def decided(self) -> list[str]:
+        """Methods that decide by the least expected severity."""
+        by_severity = f"decision: {LEAST_RISK}\n"
+        own = (o.method for o in self.outcomes if by_severity in o.recipe)
+        return list(dict.fromkeys(own))
 
     def starts_of(self, method: str) -> list[int]:
         """Returns the start of each run of a method, counted from 0.

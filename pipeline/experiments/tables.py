@@ -285,17 +285,19 @@ def pages(results: Results, found: Figures) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def summary(results: Results, found: Figures) -> str:
+def summary(results: Results, found: Figures, trained: bool = False) -> str:
     """Returns one small table: the differences of all sets, marked.
 
     Args:
         results: The results.
         found: What `figures` returned.
+        trained: Whether to leave out what decides by D.
     """
+    hidden = results.decided if trained else []
     columns = [(name, own) for name in _differing(results) for own in found]
     rows = [["method", *(f"{_head(n)}, {own}" for n, own in columns)]]
     for method in results.methods:
-        if not _is_compared(results, method):
+        if not _is_compared(results, method) or method in hidden:
             continue
         cells = []
         for name, own in columns:

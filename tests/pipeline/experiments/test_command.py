@@ -103,6 +103,9 @@ def test_tables_are_shown_again_from_the_file(place):
     assert wseg(saved, "--summary").stdout.startswith(
         "| method | mean IoU, val"
     )
+    refused = wseg(saved, "--trained")
+    assert refused.exit_code == USER_ERROR
+    assert "Expected `--summary` beside it" in refused.stderr
     refused = wseg(saved, "seeds=[1]")
     assert refused.exit_code == USER_ERROR
     assert "Expected none beside a results.json" in refused.stderr

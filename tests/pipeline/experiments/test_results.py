@@ -145,7 +145,7 @@ def test_the_saved_figures_follow_from_the_saved_counts(path):
 
 # What documents print, and the command that they say printed it.
 PRINTED = [
-    (page, each[1].split(), each[2] or "")
+    (page, each[1].split(), each[3])
     for page in (
         "results.md",
         "results-strong-start.md",
@@ -154,7 +154,7 @@ PRINTED = [
         "adaptation.md",
     )
     for each in re.finditer(
-        r"```sh\nwseg experiment (docs/.+?)( --summary)?\n```\n",
+        r"```sh\nwseg experiment (docs/\S+( docs/\S+)*)((?: --\w+)*)\n```\n",
         Path("docs", page).read_text(),
     )
 ]
@@ -169,15 +169,23 @@ def test_the_tables_of_the_documents_are_what_the_commands_print(
     page, paths, option
 ):
     found = joined([read(path) for path in paths])
-    shown = (summary if option else page_of)(found, figures(found))
+    computed = figures(found)
+    shown = (
+        summary(found, computed, "--trained" in option)
+        if option
+        else page_of(found, computed)
+    )
     command = f"```sh\nwseg experiment {' '.join(paths)}{option}\n```\n\n"
     assert f"{command}{shown}" in Path("docs", page).read_text()
 
 
 def test_all_that_was_saved_is_printed():
-    for option in ("", " --summary"):
+    for is_short in (False, True):
         shown = {
-            each for _, paths, own in PRINTED if own == option for each in paths
+            each
+            for _, paths, option in PRINTED
+            if ("--summary" in option) == is_short
+            for each in paths
         }
         assert shown == {str(path) for path in SAVED}
 

@@ -20,6 +20,7 @@ from pipeline.experiments.run import Outcome
 from pipeline.experiments.tables import as_values, figures, pages, summary
 from wseg_tf import CAMVID
 from wseg_tf.configuration import ConfigurationError
+from wseg_tf.decisions import LEAST_RISK
 from wseg_tf.metrics.misses import Misses
 from wseg_tf.metrics.table import scores
 from wseg_tf.training.objectives import build_ground
@@ -287,6 +288,24 @@ def test_the_summary_is_one_table_of_tested_differences():
     head, _, row, *_ = summary(shown, figures(shown)).splitlines()
     assert head == "| method | mean IoU, val | severity, val |"
     assert re.fullmatch(r"\| W \| \+\d+\.\d\*\* \| -\d\.\d{3}\*\* \|", row)
+
+
+def test_a_summary_of_the_trained_leaves_out_what_decides_by_d():
+    runs = outcomes(0.7)
+    decides = [
+        dataclasses.replace(
+            run, method="W, decided by D", recipe=f"decision: {LEAST_RISK}\n"
+        )
+        for run in runs
+        if run.method == "W"
+    ]
+    shown = results([*runs, *decides])
+    computed = figures(shown)
+    assert "| W, decided by D |" in summary(shown, computed)
+    trained = summary(shown, computed, trained=True)
+    assert "decided" not in trained
+    # The tests that a mark is corrected for stay those of all methods.
+    assert "corrected for all 4 (Holm)" in trained
 
 
 def test_values_are_plain_and_what_is_absent_is_null():
