@@ -17,6 +17,7 @@ from pipeline.experiments.run import Outcome, restore
 from wseg_tf.data.inspection import read_checked
 from wseg_tf.data.pairs import Pair
 from wseg_tf.data.records import decode, parse, serialise
+from wseg_tf.metrics.confusion import Counts
 from wseg_tf.metrics.misses import critical_regions
 from wseg_tf.metrics.table import score
 from wseg_tf.plots import plot_comparison
@@ -80,16 +81,8 @@ def _gains(
     plan: Experiment, gentle: Outcome, severe: Outcome, evaluation: str
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Returns what each image gains, by the kind of contrast `[images]`."""
-    classes = plan.data.class_set
-    ground = build_ground(plan.severity, classes).values
-    iou, cost = (
-        np.subtract(
-            *(
-                score(metric, each.counts[evaluation], classes, ground)
-                for each in (severe, gentle)
-            )
-        )
-        for metric in ("mean_iou", "expected_severity")
+    iou, cost = np.subtract(
+        *(_scores(plan, each.counts[evaluation]) for each in (severe, gentle))
     )
     gains = {"contrast": np.where(np.abs(iou) < EQUAL, cost, 0)}
     if evaluation in severe.missed and evaluation in gentle.missed:
@@ -100,10 +93,21 @@ def _gains(
             )
         )
         # A severity is at most D's largest: less than an object.
-        gains["found"] = np.where(
-            fewer > 0, fewer + cost / (1 + ground.max()), 0
-        )
+        largest = build_ground(plan.severity, plan.data.class_set).values.max()
+        gains["found"] = np.where(fewer > 0, fewer + cost / (1 + largest), 0)
     return gains
+
+
+def _scores(plan: Experiment, counts: Counts) -> npt.NDArray[np.float64]:
+    """Returns mean IoU and severity of one image or many `[2, ...]`."""
+    classes = plan.data.class_set
+    ground = build_ground(plan.severity, classes).values
+    return np.stack(
+        [
+            score(metric, counts, classes, ground)
+            for metric in ("mean_iou", "expected_severity")
+        ]
+    )
 
 
 def caption(
@@ -117,12 +121,7 @@ def caption(
         evaluation: The set.
         place: Of the image in it.
     """
-    classes = plan.data.class_set
-    ground = build_ground(plan.severity, classes).values
-    iou, cost = (
-        float(score(metric, outcome.counts[evaluation][place], classes, ground))
-        for metric in ("mean_iou", "expected_severity")
-    )
+    iou, cost = _scores(plan, outcome.counts[evaluation][place])
     text = f"{outcome.method}\nmIoU {iou:.2f}, severity {cost:.2f}"
     if evaluation in outcome.missed:
         regions, missed = (

@@ -120,10 +120,10 @@ class Results:
 
     @property
     def decided(self) -> list[str]:
-        """Methods that decide by the least expected severity."""
+        """Methods that decide by the least expected severity, unlike START."""
         by_severity = f"decision: {LEAST_RISK}\n"
-        own = (o.method for o in self.outcomes if by_severity in o.recipe)
-        return list(dict.fromkeys(own))
+        own = [o.method for o in self.outcomes if by_severity in o.recipe]
+        return [] if START in own else list(dict.fromkeys(own))
 
     def starts_of(self, method: str) -> list[int]:
         """Returns the start of each run of a method, counted from 0.

@@ -329,7 +329,7 @@ def _key(results: Results, found: Figures, is_short: bool = False) -> str:
     tests = [figure for figure in each if figure.corrected is not None]
     kept = sum(figure.mark == "**" for figure in tests)
     seeds = max(len(figure.values) for figure in each)
-    runs = len(results.starts_of(results.reference)) // seeds
+    runs = max(len(results.starts_of(m)) for m in results.methods) // seeds
     times = f" of {runs} fine-tunings each" if runs > 1 else ""
     apart = (
         f"ifferences to {results.reference}, IoU and shares in points. * The "

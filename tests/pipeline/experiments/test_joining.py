@@ -123,7 +123,9 @@ def test_fine_tunings_of_a_start_count_as_one(ran):
         assert found.difference.high - found.difference.mean == pytest.approx(
             half
         )
-    assert "2 seeds of 2 fine-tunings each" in page(whole, figures(whole))
+    for shown in (whole, compared(whole, "start")):
+        text = page(shown, figures(shown))
+        assert "2 seeds of 2 fine-tunings each" in text
 
 
 def test_results_of_before_images_were_told_join(ran):

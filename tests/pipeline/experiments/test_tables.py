@@ -306,6 +306,10 @@ def test_a_summary_of_the_trained_leaves_out_what_decides_by_d():
     assert "decided" not in trained
     # The tests that a mark is corrected for stay those of all methods.
     assert "corrected for all 4 (Holm)" in trained
+    # Where the start decides so, whatever goes on from it does, too.
+    recipe = f"decision: {LEAST_RISK}\n"
+    alike = results([dataclasses.replace(run, recipe=recipe) for run in runs])
+    assert "| W |" in summary(alike, figures(alike), trained=True)
 
 
 def test_values_are_plain_and_what_is_absent_is_null():
