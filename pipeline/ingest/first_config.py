@@ -28,7 +28,7 @@ data:
   path: {path}
   train: {train}
   eval: {eval}
-
+{third}
 training:
   model: enet
   # Images are resized to this; they are {height}x{width} (height x width).
@@ -68,6 +68,12 @@ gate:
 _SHARED = """\
   # These drives are in both splits, which flatters a model: {drives}.
   allow_shared: [drive]
+"""
+_THIRD = """\
+  # Nothing reads {unread}. Judge on images that chose nothing, where you choose
+  # epochs or weights (training.select) by those of {eval}:
+  # validation: {eval}
+  # eval: {other}
 """
 _CRITICAL = """\
     # Each class that must not be missed.
@@ -121,6 +127,7 @@ def _config(found: Discovery, out: str, data: str) -> str:
         path=_quoted(path),
         train=_quoted(found.train),
         eval=_quoted(found.eval),
+        third=_third(found),
         height=height,
         width=width,
         small_height=small_height,
@@ -139,6 +146,17 @@ def _config(found: Discovery, out: str, data: str) -> str:
 def _quoted(text: str) -> str:
     """Returns a text as YAML reads it, whatever is in it."""
     return json.dumps(text, ensure_ascii=False)
+
+
+def _third(found: Discovery) -> str:
+    """Returns what a configuration says of the splits it leaves out."""
+    own = (found.train, found.eval)
+    unread = [_quoted(each) for each in found.contents if each not in own]
+    if not unread:
+        return ""
+    return _THIRD.format(
+        unread=", ".join(unread), eval=_quoted(found.eval), other=unread[0]
+    )
 
 
 def _small(height: int, width: int) -> tuple[int, int]:

@@ -70,6 +70,13 @@ def wasserstein_dice(
 
 def by_image(shape: tf.Tensor) -> tf.Tensor:
     """Returns the shape of a map with a row an image: int32 `[2]`."""
+    if shape.shape[0] == 1:
+        raise ValueError(
+            "Invalid value for argument `y_pred`. Expected images, [batch, "
+            "height, width, classes] or [batch, pixels, classes]: the loss is "
+            "one of whole images, and a flat list of pixels, [pixels, "
+            "classes], does not tell them. Received: y_pred of rank 2."
+        )
     return tf.stack([shape[0], tf.reduce_prod(shape[1:])])
 
 
@@ -122,7 +129,8 @@ class WassersteinDiceLoss(PixelLoss):
 
     Raises:
         ValueError: If `ground` is no ground matrix, or one of other classes,
-            or `background` is no class.
+            or `background` is no class; when called, if the predictions are a
+            flat list of pixels.
 
     Example:
 

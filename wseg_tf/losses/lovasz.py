@@ -167,7 +167,9 @@ class LovaszSoftmaxLoss(PixelLoss):
     IoU; one of a number an image, where images are sets, weighs their losses.
 
     Raises:
-        ValueError: If a weight is negative or not finite, or of no class.
+        ValueError: If a weight is negative or not finite, or of no class;
+            when called with `by_image`, if the predictions are a flat list of
+            pixels.
 
     Example:
 
@@ -197,8 +199,8 @@ class LovaszSoftmaxLoss(PixelLoss):
         self, pixels: Pixels, sample_weight: Any, reduction: str
     ) -> tf.Tensor:
         """Returns the loss, weighted and reduced over sets of pixels."""
-        whole = tf.concat([[1], pixels.shape], axis=0)
-        shape = by_image(pixels.shape if self.by_image else whole)
+        whole = tf.stack([1, tf.reduce_prod(pixels.shape)])
+        shape = by_image(pixels.shape) if self.by_image else whole
         sets = shape[0]
         valid = tf.reduce_any(tf.reshape(pixels.valid, shape), axis=-1)
         of_sets, each = tf.ones([1]), None

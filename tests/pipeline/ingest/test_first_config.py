@@ -114,3 +114,27 @@ def test_what_is_odd_in_the_data_leaves_a_gate_that_can_hold(
         assert "pbtxt" in text or "feature" in text or "dataset" in text
     values = yaml.safe_load(first_files(named, out)[out])
     assert values["name"] == "no"
+
+
+def test_a_third_split_can_be_judged_on(tmp_path: Path) -> None:
+    folder = tmp_path / "three"
+    for split in ("train", "val", "test"):
+        for n in range(2):
+            photograph(folder / split / "a" / f"{split}{n}.jpg", seed=n)
+            ids(folder / split / "b" / f"{split}{n}.png", areas(0, 1))
+    out = tmp_path / "three.yaml"
+    for path, text in first_files(discover(str(folder)), str(out)).items():
+        Path(path).write_text(text)
+    assert [*find_splits(load_pipeline(str(out)))] == ["train", "eval"]
+    # As its comment says.
+    text = out.read_text().replace('  eval: "val"\n', "")
+    assert 'Nothing reads "test".' in text
+    text = text.replace("# validation:", "validation:")
+    out.write_text(text.replace("# eval:", "eval:"))
+    config = load_pipeline(str(out), [f"root={tmp_path}/runs"])
+    assert config.data.splits == {
+        "train": "train",
+        "eval": "test",
+        "validation": "val",
+    }
+    assert all(len(each) == 2 for each in find_splits(config).values())
