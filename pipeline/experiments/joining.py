@@ -103,13 +103,25 @@ def _check_alone(part: Results) -> None:
             f"{part.outcomes[0].method!r}",
         )
     for own in _by_start(part):
+        once = {START, *_decided_by_start(own)}
         for seed in sorted({each.seed for each in own[1:]}):
-            there = {START, *(o.method for o in own[1:] if o.seed == seed)}
+            there = once | {o.method for o in own[1:] if o.seed == seed}
             if missing := sorted({*part.methods} - there):
                 raise _refused(
                     "every method of each seed",
                     f"{part.experiment!r}, seed {seed}, without {missing}",
                 )
+
+
+def _decided_by_start(own: Sequence[Outcome]) -> set[str]:
+    """Returns what a start itself decides, whatever goes on from it."""
+
+    def initial(outcome: Outcome) -> Any:
+        return yaml.safe_load(outcome.recipe)["initial"]
+
+    starts = {initial(each) for each in own[1:] if each.seconds}
+    untrained = (each for each in own[1:] if not each.seconds)
+    return {each.method for each in untrained if initial(each) in starts}
 
 
 def _check_alike(first: Results, other: Results) -> None:

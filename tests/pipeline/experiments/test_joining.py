@@ -128,6 +128,26 @@ def test_fine_tunings_of_a_start_count_as_one(ran):
         assert "2 seeds of 2 fine-tunings each" in text
 
 
+def test_what_a_start_decides_is_there_once_a_start(ran):
+    methods = (
+        "methods=[{name: A}, {name: S, decides: start}, {name: D, decides: A}]"
+    )
+    paths = [
+        ran(
+            f"{seed}", f"start.seed=2{seed}", f"seeds=[{seed},1{seed}]", methods
+        )
+        for seed in (0, 1)
+    ]
+    whole = joined([results.read(path) for path in paths])
+    assert whole.starts_of("S") == [0, 1]
+    assert whole.starts_of("D") == [0, 0, 1, 1]
+    assert len(figures(whole)["val"]["S"]["mean_iou"].values) == 2
+    # What decides for one fine-tuning is missed where it is not there.
+    second = _cut(paths[1], lambda run: (run.method, run.seed) != ("D", 11))
+    refused = wseg(paths[0], second)
+    assert "seed 11, without ['D']" in " ".join(refused.stderr.split())
+
+
 def test_results_of_before_images_were_told_join(ran):
     parts = [
         results.read(ran(f"old{seed}", "starts=each", f"seeds=[{seed}]"))
