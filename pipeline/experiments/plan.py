@@ -91,6 +91,9 @@ class Experiment:
         reference: The method that the others are tested against.
         seeds: Of the fine-tuning, and of the start with `starts: each`:
             order and augmentation.
+        fine_tunings: How often each method goes on from the start of each
+            seed: with that seed, with 10 more, 20 more, ... Their mean counts
+            as one. Above 1 with `starts: each` alone.
         metrics: Columns of the tables, names of `wseg_tf.metrics.table` or
             `critical_misses`; by default the IoU of the critical classes and of
             the two most important groups, what is found of the first, the mean
@@ -123,6 +126,7 @@ class Experiment:
     methods: list[Method] = field(default_factory=list)
     reference: str = "continued CE"
     seeds: list[int] = bounded(lambda: [0, 1, 2], 0)
+    fine_tunings: int = bounded(1, 1, 100)
     metrics: list[str] = field(default_factory=list)
     tested: list[str] = field(default_factory=list)
     exploratory: list[str] = field(default_factory=list)
@@ -152,6 +156,20 @@ class Experiment:
                     f"Invalid value for argument `{argument}`. Expected one "
                     f"of {list(known)}. Received: {argument}={received!r}."
                 )
+        if self.fine_tunings > 1 and self.starts == "one":
+            raise ValueError(
+                "Invalid value for argument `fine_tunings`. Expected 1 with "
+                "one start, of which each of `seeds` is a fine-tuning. "
+                f"Received: fine_tunings={self.fine_tunings}."
+            )
+        own = [seed for _, seed in self.runs()]
+        if twice := sorted({seed for seed in own if own.count(seed) > 1}):
+            raise ValueError(
+                "Invalid value for argument `fine_tunings`. Expected seeds "
+                "that are not 10, 20, ... apart, which the fine-tunings of a "
+                f"start are. Received: fine_tunings={self.fine_tunings} with "
+                f"seeds={list(self.seeds)}, of which {twice} come twice."
+            )
         if set(self.allow_shared) - set(SHAREABLE):
             raise ValueError(
                 "Invalid value for argument `allow_shared`. Expected some of "
@@ -198,6 +216,14 @@ class Experiment:
             return self.start
         return dataclasses.replace(self.start, seed=seed)
 
+    def runs(self) -> list[tuple[int, int]]:
+        """Returns the seeds of each fine-tuning: its start's and its own."""
+        return [
+            (seed, seed + 10 * again)
+            for seed in self.seeds
+            for again in range(self.fine_tunings)
+        ]
+
     def method(self, name: str) -> Method:
         """Returns the method of a name.
 
@@ -211,7 +237,7 @@ class Experiment:
 
         Args:
             method: One of `methods`.
-            seed: One of `seeds`.
+            seed: Of the fine-tuning.
             initial: The weights that the start ended with.
 
         Raises:

@@ -113,7 +113,7 @@ def run(plan: Experiment, frames: Frames | None = None) -> list[Outcome]:
 
     Returns:
         Outcomes seed by seed: of the start, then of the methods. What has no
-        seed of its own, as a single start, is there once.
+        seed of its own, as a start of several, is there once.
 
     Raises:
         ConfigurationError: As `find_frames` raises it.
@@ -123,8 +123,8 @@ def run(plan: Experiment, frames: Frames | None = None) -> list[Outcome]:
     digests = _digests(plan, frames)
     outcomes: list[Outcome] = []
     starts: dict[int, Outcome] = {}
-    for seed in plan.seeds:
-        begun = plan.start_of(seed)
+    for of_start, seed in plan.runs():
+        begun = plan.start_of(of_start)
         is_new = begun.seed not in starts
         if is_new:
             first = _once(plan, Method(START), begun, frames, digests)
@@ -132,7 +132,7 @@ def run(plan: Experiment, frames: Frames | None = None) -> list[Outcome]:
             outcomes.append(first)
         weights = {START: starts[begun.seed].weights}
         for method in plan.methods:
-            # What a single start decides has no seed of its own.
+            # What a start decides has no seed of its own.
             if method.decides == START and not is_new:
                 continue
             initial = weights[method.decides or START]

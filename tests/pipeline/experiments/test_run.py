@@ -107,6 +107,61 @@ def test_each_seed_may_have_a_start_of_its_own(plan, trained):
     assert again[0].weights == begun[1]
 
 
+def test_each_start_may_be_fine_tuned_several_times(plan, trained):
+    plan.methods.append(Method("start, decided by D", decides="start"))
+    plan.methods.append(Method("CE, decided by D", decides="continued CE"))
+    plan = dataclasses.replace(plan, starts="each", fine_tunings=2)
+    outcomes = run.run(plan)
+    each = ("continued CE", "W d^2", "CE, decided by D")
+    assert [(o.method, o.seed) for o in outcomes] == [
+        (name, seed)
+        for start in (0, 1)
+        for name, seed in (
+            ("start", start),
+            *((name, start) for name in each[:2]),
+            ("start, decided by D", start),
+            (each[2], start),
+            *((name, start + 10) for name in each),
+        )
+    ]
+    begun = {o.seed: o.weights for o in outcomes if o.method == "start"}
+    for recipe in trained:
+        if recipe.initial is not None:
+            assert recipe.initial == begun[recipe.seed % 10]
+    # It is the table of each start fine-tuned alone.
+    apart = [
+        outcome
+        for seed in (0, 1)
+        for outcome in run.run(
+            dataclasses.replace(
+                plan,
+                starts="one",
+                start=dataclasses.replace(plan.start, seed=seed),
+                seeds=[seed, seed + 10],
+                fine_tunings=1,
+            )
+        )
+    ]
+    assert [o.weights for o in apart] == [o.weights for o in outcomes]
+    assert len(trained) == 2 + 2 * 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"fine_tunings": 2}, "Expected 1 with one start"),
+        ({"fine_tunings": 0, "starts": "each"}, "at least 1"),
+        (
+            {"fine_tunings": 3, "starts": "each", "seeds": [0, 3, 20]},
+            r"not 10, 20, ... apart.*of which \[20\] come twice",
+        ),
+    ],
+)
+def test_fine_tunings_have_seeds_of_their_own(plan, given, said):
+    with pytest.raises(ValueError, match=said):
+        dataclasses.replace(plan, **given)
+
+
 def test_a_bad_frame_is_refused_before_anything_is_trained(
     plan, trained, streets, tmp_path
 ):
