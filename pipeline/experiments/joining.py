@@ -26,18 +26,19 @@ def joined(parts: Sequence[Results]) -> Results:
             starts: of `starts: each`, or of one start and several seeds.
 
     Returns:
-        The first part, with the runs of all; `parts` itself if there is one.
+        The part of the first seed, with the runs of all.
 
     Raises:
         ConfigurationError: If they differ in more than their seeds, not every
             start has as many fine-tunings, or the counts of each image are
             missing.
     """
-    first, *others = parts
-    if not others:
-        return first
+    if len(parts) == 1:
+        return parts[0]
     for part in parts:
         _check_alone(part)
+    # The order of the files decides nothing.
+    first, *others = sorted(parts, key=lambda part: part.outcomes[0].seed)
     for part in others:
         _check_alike(first, part)
     starts = sorted(
@@ -56,7 +57,7 @@ def joined(parts: Sequence[Results]) -> Results:
             f"{tunings} of those of seeds {seeds}",
         )
     outcomes = [outcome for own in starts for outcome in own]
-    told = f"Joined: {'; '.join(map(_told, parts))}."
+    told = f"Joined: {'; '.join(map(_told, [first, *others]))}."
     notes = "\n\n".join([*filter(None, [first.notes]), told])
     return replace(first, outcomes=outcomes, notes=notes)
 

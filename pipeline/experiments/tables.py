@@ -286,7 +286,7 @@ def pages(results: Results, found: Figures) -> str:
 
 
 def summary(results: Results, found: Figures, trained: bool = False) -> str:
-    """Returns one small table: the differences of all sets, marked.
+    """Returns one small table: the differences of each set, marked.
 
     Args:
         results: The results.
@@ -294,19 +294,24 @@ def summary(results: Results, found: Figures, trained: bool = False) -> str:
         trained: Whether to leave out what decides by D.
     """
     hidden = results.decided if trained else []
-    columns = [(name, own) for name in _differing(results) for own in found]
-    rows = [["method", *(f"{_head(n)}, {own}" for n, own in columns)]]
+    columns = _differing(results)
+    rows = [["method", *map(_head, columns)]]
     for method in results.methods:
         if not _is_compared(results, method) or method in hidden:
             continue
         cells = []
-        for name, own in columns:
-            figure = found[own][method][name]
+        for name in columns:
+            figures = [methods[method][name] for methods in found.values()]
             cells.append(
-                _number(figure.difference.mean, name, signed=True) + figure.mark
+                " / ".join(
+                    _number(each.difference.mean, name, signed=True) + each.mark
+                    for each in figures
+                )
             )
         rows.append([method, *cells])
-    return f"{_markdown(rows)}\n\n{_key(results, found, is_short=True)}\n"
+    key = _key(results, found, is_short=True)
+    order = f"Cells: {' / '.join(found)}. " if len(found) > 1 else ""
+    return f"{_markdown(rows)}\n\n{order}{key}\n"
 
 
 def _title(results: Results, evaluation: str) -> str:

@@ -143,9 +143,14 @@ def test_the_saved_figures_follow_from_the_saved_counts(path):
                     assert found == pytest.approx(value), (name, method, metric)
 
 
+def _files(pattern):
+    """Returns the files of a pattern, as a shell does."""
+    return sorted(map(str, Path().glob(pattern)))
+
+
 # What documents print, and the command that they say printed it.
 PRINTED = [
-    (page, each[1].split(), each[3])
+    (page, each[1], each[2])
     for page in (
         "results.md",
         "results-strong-start.md",
@@ -154,28 +159,28 @@ PRINTED = [
         "adaptation.md",
     )
     for each in re.finditer(
-        r"```sh\nwseg experiment (docs/\S+( docs/\S+)*)((?: --\w+)*)\n```\n",
+        r"```sh\nwseg experiment (docs/\S+)((?: --\w+)*)\n```\n",
         Path("docs", page).read_text(),
     )
 ]
 
 
 @pytest.mark.parametrize(
-    ("page", "paths", "option"),
+    ("page", "pattern", "option"),
     PRINTED,
-    ids=[f"{Path(paths[0]).stem}{option}" for _, paths, option in PRINTED],
+    ids=[f"{Path(pattern).stem}{option}" for _, pattern, option in PRINTED],
 )
 def test_the_tables_of_the_documents_are_what_the_commands_print(
-    page, paths, option
+    page, pattern, option
 ):
-    found = joined([read(path) for path in paths])
+    found = joined([read(path) for path in _files(pattern)])
     computed = figures(found)
     shown = (
         summary(found, computed, "--trained" in option)
         if option
         else page_of(found, computed)
     )
-    command = f"```sh\nwseg experiment {' '.join(paths)}{option}\n```\n\n"
+    command = f"```sh\nwseg experiment {pattern}{option}\n```\n\n"
     assert f"{command}{shown}" in Path("docs", page).read_text()
 
 
@@ -183,9 +188,9 @@ def test_all_that_was_saved_is_printed():
     for is_short in (False, True):
         shown = {
             each
-            for _, paths, option in PRINTED
+            for _, pattern, option in PRINTED
             if ("--summary" in option) == is_short
-            for each in paths
+            for each in _files(pattern)
         }
         assert shown == {str(path) for path in SAVED}
 

@@ -138,7 +138,7 @@ def test_misses_are_a_column_with_an_interval_but_no_test_of_their_own():
     assert apart.high - apart.mean == pytest.approx(100 * half, rel=0.05)
     assert found.corrected is None
     table = summary(own, figures(own))
-    assert "critical misses per 100 images, val |" in table
+    assert "critical misses per 100 images |" in table
     assert "| W | " in table
     assert "| -30.0* |" in table
     assert "Not tested: critical misses." in table
@@ -286,8 +286,27 @@ def test_the_page_says_what_it_shows():
 def test_the_summary_is_one_table_of_tested_differences():
     shown = results(outcomes(0.7))
     head, _, row, *_ = summary(shown, figures(shown)).splitlines()
-    assert head == "| method | mean IoU, val | severity, val |"
+    assert head == "| method | mean IoU | severity |"
     assert re.fullmatch(r"\| W \| \+\d+\.\d\*\* \| -\d\.\d{3}\*\* \|", row)
+    # With two sets, a cell has both, in the order that the key tells.
+    runs = [
+        dataclasses.replace(run, counts={**run.counts, "dusk": other})
+        for run, other in zip(
+            shown.outcomes,
+            [run.counts["val"] for run in outcomes(0.4)],
+            strict=True,
+        )
+    ]
+    sets = {**shown.sets, "dusk": shown.sets["val"]}
+    both = dataclasses.replace(shown, outcomes=runs, sets=sets)
+    computed = figures(both)
+    text = summary(both, computed)
+    first, second = text.splitlines()[2].split(" | ")[1].split(" / ")
+    for cell, name in ((first, "val"), (second, "dusk")):
+        mean = computed[name]["W"]["mean_iou"].difference.mean
+        assert cell.rstrip("*") == f"{100 * mean:+.1f}"
+    assert first != second
+    assert "\n\nCells: val / dusk. Differences" in text
 
 
 def test_a_summary_of_the_trained_leaves_out_what_decides_by_d():
