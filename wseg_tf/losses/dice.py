@@ -70,13 +70,6 @@ def wasserstein_dice(
 
 def by_image(shape: tf.Tensor) -> tf.Tensor:
     """Returns the shape of a map with a row an image: int32 `[2]`."""
-    if shape.shape[0] == 1:
-        raise ValueError(
-            "Invalid value for argument `y_pred`. Expected images, [batch, "
-            "height, width, classes] or [batch, pixels, classes]: the loss is "
-            "one of whole images, and a flat list of pixels, [pixels, "
-            "classes], does not tell them. Received: y_pred of rank 2."
-        )
     return tf.stack([shape[0], tf.reduce_prod(shape[1:])])
 
 
@@ -107,7 +100,9 @@ class WassersteinDiceLoss(PixelLoss):
     `background` class, which the source has, is optional: its pixels then
     count as no positives, and TP = sum m (m - d) / max D with
     m = D[truth, background]. Targets that are soft take d = <t, D s>, which
-    is the Wasserstein loss for one-hot targets alone.
+    is the Wasserstein loss for one-hot targets alone. The first axis counts
+    images, so that in a flat list `[P, N]` each pixel is one; as one image it
+    is `[1, P, N]`.
 
     Source: Fidon et al., Generalised Wasserstein Dice Score for Imbalanced
     Multi-class Segmentation, BrainLes 2017, Eq. 4 to 7.
@@ -129,8 +124,7 @@ class WassersteinDiceLoss(PixelLoss):
 
     Raises:
         ValueError: If `ground` is no ground matrix, or one of other classes,
-            or `background` is no class; when called, if the predictions are a
-            flat list of pixels.
+            or `background` is no class.
 
     Example:
 

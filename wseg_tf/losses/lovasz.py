@@ -155,7 +155,9 @@ class LovaszSoftmaxLoss(PixelLoss):
         class_weights: w >= 0, by importance for one, see `CrossEntropyLoss`.
             Defaults to `None`: all 1.
         by_image: Whether each image is a set of its own, as IoU averaged over
-            images wants it; otherwise a batch is one. Defaults to `False`.
+            images wants it; otherwise a batch is one. The first axis counts
+            images, so that in a flat list `[P, N]` each pixel is one; as one
+            image it is `[1, P, N]`. Defaults to `False`.
         from_logits: Whether `y_pred` holds logits. Defaults to `False`.
         ignore_class: The label of void pixels. Defaults to `None`.
         reduction: `"sum_over_batch_size"` is the mean over the sets that have
@@ -167,9 +169,7 @@ class LovaszSoftmaxLoss(PixelLoss):
     IoU; one of a number an image, where images are sets, weighs their losses.
 
     Raises:
-        ValueError: If a weight is negative or not finite, or of no class;
-            when called with `by_image`, if the predictions are a flat list of
-            pixels.
+        ValueError: If a weight is negative or not finite, or of no class.
 
     Example:
 

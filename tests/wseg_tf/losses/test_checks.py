@@ -13,7 +13,6 @@ from wseg_tf.losses import (
     CrossEntropyLoss,
     FocalLoss,
     ImportanceAwareLoss,
-    LovaszSoftmaxLoss,
     MixtureLoss,
     WassersteinDiceLoss,
     WassersteinLoss,
@@ -249,21 +248,3 @@ def test_a_weight_that_is_nan_is_not_hidden(name: str) -> None:
     loss = LOSSES[name](from_logits=True, ignore_class=VOID)
     weights = np.float32([np.nan, 1.0])
     assert np.isnan(loss(labels, logits, weights))
-
-
-@pytest.mark.parametrize(
-    "loss",
-    [
-        WassersteinDiceLoss(STEP),
-        LovaszSoftmaxLoss(by_image=True),
-        MixtureLoss([(1, CrossEntropyLoss()), (1, WassersteinDiceLoss(STEP))]),
-    ],
-    ids=lambda loss: loss.name,
-)
-@pytest.mark.parametrize("weight", [None, [1.0, 2.0]])
-def test_a_flat_list_of_pixels_is_no_image(loss: Any, weight: Any) -> None:
-    # Each pixel would be an image of its own.
-    with pytest.raises(ValueError, match=r"`y_pred`.*flat list of pixels"):
-        loss([0, 1], [[0.6, 0.4], [0.5, 0.5]], weight)
-    one = [[0.6, 0.4], [0.5, 0.5]]
-    assert float(loss([[0, 1]], [one])) > 0

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tests.wseg_tf.losses.oracles import softmax
-from wseg_tf.losses import WassersteinDiceLoss
+from wseg_tf.losses import LovaszSoftmaxLoss, PixelLoss, WassersteinDiceLoss
 
 # Asymmetric; every class is as far from class 0 as can be.
 GROUND = np.array([[0, 5, 5, 5], [5, 0, 2, 3], [5, 2.5, 0, 1], [5, 4, 1.5, 0]])
@@ -34,6 +34,24 @@ def test_a_batch_is_the_mean_of_its_images() -> None:
     ]
     assert len(set(singles)) == 3
     assert float(loss(labels, logits)) == pytest.approx(np.mean(singles))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        WassersteinDiceLoss(GROUND, from_logits=True),
+        LovaszSoftmaxLoss(by_image=True, from_logits=True),
+    ],
+    ids=lambda loss: loss.name,
+)
+def test_the_first_axis_counts_images(loss: PixelLoss) -> None:
+    labels, logits = (each[0].reshape(30, *each.shape[3:]) for each in _batch())
+    one = float(loss(labels[None], logits[None]))
+    assert one == pytest.approx(float(loss(*(e[:1] for e in _batch()))))
+    each = [float(loss(labels[[i]], logits[[i]])) for i in range(30)]
+    flat = float(loss(labels, logits))
+    assert flat == pytest.approx(np.mean(each), rel=1e-5)
+    assert flat != pytest.approx(one, rel=1e-2)
 
 
 def test_an_image_without_a_valid_pixel_is_not_counted() -> None:
