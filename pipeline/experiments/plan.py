@@ -316,6 +316,8 @@ def load(
     classes = plan.data.class_set
     for method in plan.methods:
         plan.recipe(method, plan.seeds[0], "")
+    for _, seed in plan.runs():
+        plan.recipe(plan.methods[0], seed, "")
     try:
         _read_grounds(plan)
         build_ground(plan.severity, classes)

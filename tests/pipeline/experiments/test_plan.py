@@ -45,6 +45,7 @@ def test_methods_differ_from_the_start_in_what_they_say_alone():
     ("override", "words"),
     [
         ("seeds=[0,0]", "none twice"),
+        ("seeds=[0,2147483648]", "seeds"),
         ("reference=nobody", "nobody"),
         ("methods=[]", "at least one"),
         ("methods=[{name: continued CE, stage: {losses: 1}}]", "losses"),
@@ -65,6 +66,12 @@ def test_methods_differ_from_the_start_in_what_they_say_alone():
 def test_what_cannot_be_run_is_refused_in_a_sentence(override, words):
     with pytest.raises(ConfigurationError, match=words):
         load("configs/tables/camvid_enet.yaml", [override])
+
+
+def test_a_seed_too_large_is_refused_before_the_first_training():
+    given = ["starts=each", "fine_tunings=2", f"seeds=[{2**31 - 1}]"]
+    with pytest.raises(ValueError, match=r"`seed`.*2147483657"):
+        load("configs/tables/camvid_enet.yaml", given)
 
 
 def test_a_method_that_adapts_differs_in_its_rounds():
